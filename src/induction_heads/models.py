@@ -1,0 +1,179 @@
+"""Models by name: load and save them, and hand them to TransformerLens."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.hand_built import KINDS, hand_built, hand_built_heads
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+__all__ = [
+    "KINDS", "AttentionOnly", "AttentionOnlyConfig", "hand_built", "hand_built_heads",
+    "load_attention_only", "load_model", "load_snapshots", "save_model",
+    "save_snapshots", "to_transformer_lens", "zoo_names",
+]  # fmt: skip
+
+ZOO = Path(__file__).parent / "zoo"
+
+
+class UnknownModel(ValueError):
+    """No model of that name can be loaded here. The message says which names would work."""
+
+
+def zoo_names() -> list[str]:
+    """The names of the trained models that ship with the package."""
+    return sorted(path.parent.name for path in ZOO.glob("*/config.json"))
+
+
+def save_model(model: AttentionOnly, folder: Path | str) -> None:
+    """Write `config.json` and `model.safetensors` (half precision) to `folder`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n")
+    save_file({name: weight.half() for name, weight in model.state_dict().items()},
+              folder / "model.safetensors")  # fmt: skip
+
+
+def save_snapshots(snapshots: dict[int, dict[str, Tensor]], folder: Path | str) -> None:
+    """Write the weights at each training step to `snapshots.safetensors` (half precision)."""
+    tensors = {
+        f"{step:06d}/{name}": weight.half()
+        for step, weights in snapshots.items()
+        for name, weight in weights.items()
+    }
+    save_file(tensors, Path(folder) / "snapshots.safetensors")
+
+
+def _folder(name: str) -> Path:
+    """The folder of a zoo name or a local path. Raises UnknownModel if it holds no such model."""
+    for folder in (ZOO / name, Path(name).expanduser()):
+        if (folder / "config.json").is_file() and (folder / "model.safetensors").is_file():
+            return folder
+    raise UnknownModel(
+        f"No attention-only model called {name!r}: it is neither in the zoo "
+        f"({', '.join(zoo_names())}) nor a folder with config.json and model.safetensors."
+    )
+
+
+def _with_weights(config: AttentionOnlyConfig, weights: dict[str, Tensor]) -> AttentionOnly:
+    model = AttentionOnly(config)
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    return model.requires_grad_(False).eval()
+
+
+def _config(folder: Path) -> AttentionOnlyConfig:
+    return AttentionOnlyConfig(**json.loads((folder / "config.json").read_text()))
+
+
+def load_attention_only(name: str) -> AttentionOnly:
+    """A zoo model, or one saved by `save_model`, as the plain PyTorch module (float32, no grad)."""
+    folder = _folder(name)
+    return _with_weights(_config(folder), load_file(folder / "model.safetensors"))
+
+
+def load_snapshots(name: str) -> dict[int, AttentionOnly]:
+    """Training step → the model as it was after that many updates, in order of the steps."""
+    folder = _folder(name)
+    path = folder / "snapshots.safetensors"
+    if not path.is_file():
+        raise UnknownModel(f"{name!r} has no snapshots. Models that do: {', '.join(zoo_names())}.")
+    grouped: dict[int, dict[str, Tensor]] = {}
+    with safe_open(path, framework="pt") as file:
+        for key in sorted(file.keys()):
+            step, weight_name = key.split("/", 1)
+            grouped.setdefault(int(step), {})[weight_name] = file.get_tensor(key)
+    return {step: _with_weights(_config(folder), weights) for step, weights in grouped.items()}
+
+
+def load_tokenizer(folder: Path) -> Any | None:
+    """The tokenizer in `folder` as TransformerLens expects it, or None if the model has none."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return None
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_file=str(path), bos_token="<bos>", eos_token="<bos>", pad_token="<bos>",
+        add_bos_token=True, clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+
+
+def to_transformer_lens(model: AttentionOnly, tokenizer: Any | None = None) -> "TransformerBridge":
+    """The same model as a TransformerLens 4 `TransformerBridge`, with equal logits.
+
+    TransformerLens gives every projection a bias; ours are zero.
+    """
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.model_bridge import TransformerBridge
+
+    config = model.config
+    bridge = TransformerBridge.boot_native(
+        TransformerBridgeConfig(
+            d_model=config.d_model, d_head=config.d_head, n_layers=config.n_layers,
+            n_ctx=config.n_ctx, n_heads=config.n_heads, d_vocab=config.d_vocab, attn_only=True,
+            normalization_type=config.normalization, init_weights=False,
+            tokenizer_prepends_bos=config.bos_token is not None,
+        ),
+        tokenizer=tokenizer,
+    )  # fmt: skip
+    weights = dict(bridge.original_model.named_parameters())
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(_native_weight(model, name.replace("._original_component", "")))
+    bridge.cfg.bos_token = config.bos_token
+    return bridge.requires_grad_(False).eval()
+
+
+def _native_weight(model: AttentionOnly, name: str) -> Tensor:
+    """The weight that TransformerLens calls `name`, in its layout ([out, in] for projections)."""
+    top = {"tok_embed.weight": model.W_E, "pos.weight": model.W_pos, "head.weight": model.W_U.T}
+    if name in top:
+        return top[name]
+    if name.startswith("ln_out."):
+        return model.norm.get_parameter(name.removeprefix("ln_out."))
+    _, index, part, rest = name.split(".", 3)
+    layer = model.layers[int(index)]
+    if part == "ln1":
+        return layer.get_parameter(f"norm.{rest}")
+    projection, kind = rest.split(".")
+    if kind == "bias":
+        return torch.zeros(1)
+    weight = layer.get_parameter(f"W_{projection.upper()}")
+    return weight.flatten(0, 1).T if projection == "o" else weight.mT.flatten(0, 1)
+
+
+def load_model(name: str, device: str = "cpu") -> "TransformerBridge":
+    """A model as a TransformerLens `TransformerBridge`, ready for `run_with_cache`.
+
+    `name` is a zoo name (`toy-2l`), a folder written by `save_model`, or the name of a model on the
+    Hugging Face hub (`gpt2`), which needs a connection or a filled cache. Raises `UnknownModel` with
+    the names that would work here.
+    """
+    try:
+        folder = _folder(name)
+    except UnknownModel:
+        return _load_from_hub(name, device)
+    weights = _with_weights(_config(folder), load_file(folder / "model.safetensors"))
+    return to_transformer_lens(weights, load_tokenizer(folder)).to(device)
+
+
+def _load_from_hub(name: str, device: str) -> "TransformerBridge":
+    from transformer_lens.model_bridge import TransformerBridge
+
+    try:
+        return TransformerBridge.boot_transformers(name, device=device)
+    except Exception as error:
+        raise UnknownModel(
+            f"Cannot load {name!r}: it is not in the zoo, not a local model folder, and the model "
+            f"hub did not give it ({type(error).__name__}). Names that work here: "
+            f"{', '.join(zoo_names())}."
+        ) from error

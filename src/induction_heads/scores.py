@@ -1,0 +1,116 @@
+"""Pure scores of attention patterns: how far a head does one simple thing, from 0 to 1.
+
+Every function takes patterns with the axes `query key` last and any axes in front, which it keeps.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from induction_heads.tokens import follows_earlier_copy, repeats_earlier_token
+
+Pattern = Float[Tensor, "*batch query key"]
+Score = Float[Tensor, "*batch"]
+
+
+def require_pattern(pattern: Tensor) -> None:
+    """Raise ValueError unless `pattern` holds square causal attention patterns with rows of sum 1."""
+    if pattern.ndim < 2 or pattern.shape[-1] != pattern.shape[-2]:
+        raise ValueError(
+            f"A pattern of shape {list(pattern.shape)} came in; [..., query, key] with as many keys "
+            "as queries was expected."
+        )
+    if not pattern.is_floating_point():
+        raise ValueError(f"A pattern of type {pattern.dtype} came in; attention weights are floats.")
+    if pattern.shape[-1] < 2:
+        raise ValueError("A pattern of one position has no earlier token. Use two or more.")
+    last_row = pattern[..., -1, :].sum(dim=-1)
+    if not torch.allclose(last_row, torch.ones_like(last_row), atol=2e-2):
+        raise ValueError(
+            "The last row of this pattern does not sum to 1 (a row per query, the keys last). "
+            "Pass attention weights after the softmax, with the axes [..., query, key]."
+        )
+
+
+def previous_token_score(pattern: Pattern) -> Score:
+    """Mean attention from each token to the one right before it, over queries 1, 2, …"""
+    require_pattern(pattern)
+    return pattern.diagonal(offset=-1, dim1=-2, dim2=-1).mean(dim=-1)
+
+
+def current_token_score(pattern: Pattern) -> Score:
+    """Mean attention from each token to itself, over queries 1, 2, … (query 0 has no choice)."""
+    require_pattern(pattern)
+    return pattern.diagonal(dim1=-2, dim2=-1)[..., 1:].mean(dim=-1)
+
+
+def first_token_score(pattern: Pattern) -> Score:
+    """Mean attention from each token to the first position, over queries 1, 2, …
+
+    A head that attends evenly already scores (H_n − 1)/(n − 1) on n positions, where H_n is the
+    n-th harmonic number: read this score beside that one.
+    """
+    require_pattern(pattern)
+    return pattern[..., 1:, 0].mean(dim=-1)
+
+
+def _last_copy(pattern: Tensor, period: int, offset: int) -> Tensor:
+    """Mean of the last `period` entries of one diagonal, `offset` columns from query − period."""
+    require_pattern(pattern)
+    n_pos = pattern.shape[-1]
+    if not 1 <= period <= n_pos // 2:
+        raise ValueError(
+            f"period={period} does not fit twice in a pattern of {n_pos} positions. "
+            "Pass the length of one copy, not of the whole sequence."
+        )
+    return pattern.diagonal(offset=offset - period, dim1=-2, dim2=-1)[..., -period:].mean(dim=-1)
+
+
+def induction_score(pattern: Pattern, period: int) -> Score:
+    """Mean attention from each token of the last copy to the token after its earlier copy.
+
+    For patterns on `block + block` or `[BOS] + block + block` with blocks of `period` distinct
+    tokens: the key is query − period + 1, for the last `period` queries. This is the prefix-matching
+    score of Olsson et al. 2022 on such sequences; `prefix_matching_score` takes any tokens.
+    Raises ValueError if two copies do not fit.
+    """
+    return _last_copy(pattern, period, offset=1)
+
+
+def duplicate_token_score(pattern: Pattern, period: int) -> Score:
+    """Mean attention from each token of the last copy to its own earlier copy: key query − period."""
+    return _last_copy(pattern, period, offset=0)
+
+
+def attention_on(
+    pattern: Float[Tensor, "batch *head query key"], mask: Bool[Tensor, "batch query key"]
+) -> Float[Tensor, "batch *head"]:
+    """Attention summed over the marked keys, averaged over the queries that have a marked key.
+
+    Raises ValueError if a row of the batch has none.
+    """
+    require_pattern(pattern)
+    queries = mask.any(dim=-1).sum(dim=-1)
+    if not queries.all():
+        raise ValueError("In a row of this batch no key is marked. Do its tokens repeat at all?")
+    ones = [1] * (pattern.ndim - 3)
+    attended = (pattern * mask.reshape(len(mask), *ones, *mask.shape[1:])).sum(dim=(-2, -1))
+    return attended / queries.reshape(-1, *ones)
+
+
+def prefix_matching_score(
+    pattern: Float[Tensor, "batch *head query key"], tokens: Int[Tensor, "batch query"]
+) -> Float[Tensor, "batch *head"]:
+    """Attention to the tokens that followed earlier copies of the query's token, on any tokens.
+
+    Equal to `induction_score` on two copies of a block of distinct tokens (Olsson et al. 2022, with
+    the correction of 2022-09-20). Raises ValueError if a row of tokens never repeats.
+    """
+    return attention_on(pattern, follows_earlier_copy(tokens))
+
+
+def duplicate_matching_score(
+    pattern: Float[Tensor, "batch *head query key"], tokens: Int[Tensor, "batch query"]
+) -> Float[Tensor, "batch *head"]:
+    """Attention to earlier copies of the query's own token, on any tokens that repeat."""
+    return attention_on(pattern, repeats_earlier_token(tokens))
