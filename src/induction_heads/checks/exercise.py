@@ -52,7 +52,13 @@ class Exercise:
     `cases(seed)` draws the inputs. `oracle` is the plain definition: a slow loop, a property or a
     known truth, never the solution. `compare(answer, expected)` returns None when the answer is
     right, else a sentence that says what came back and what was expected. `also_right` holds other
-    correct implementations, which the check must accept.
+    correct implementations, which the check must accept. `seconds` is the time for all cases
+    together.
+
+    Where many answers are right (random tokens, say), `describe(cases, answers)` turns the answers
+    to the first `len(answers)` cases into one description each, a dict of facts for instance. Then
+    `oracle` returns such a description, and descriptions are what is compared. Mistakes and other
+    implementations return plain answers, which are described like a submission's.
     """
 
     name: str
@@ -65,3 +71,4 @@ class Exercise:
     also_right: tuple[Callable[..., Any], ...]
     compare: Callable[[Any, Any], str | None] = closeness()
     seconds: float = 20.0
+    describe: Callable[[list[Case], list[Any]], list[Any]] | None = None

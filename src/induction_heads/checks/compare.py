@@ -1,0 +1,239 @@
+"""Comparisons of an answer with what was expected: None when right, else what is different."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Compare = Callable[[Any, Any], str | None]
+"""`compare(answer, expected)`: None when the answer is right, else a sentence or two."""
+
+NUMBER = (int, float)
+
+
+def closeness(atol: float = 1e-5, rtol: float = 1e-5) -> Compare:
+    """Equality of nested answers, with floats within `atol + rtol * |expected|`.
+
+    Tensors, numbers, strings, None, lists, tuples and dicts. Checks type, shape, kind of dtype and
+    values, and names the first index that differs. A 0-d tensor and a number are interchangeable,
+    and so are an int and the float of the same value where a float is expected, and a list and a
+    tuple at the top level. NaN equals NaN only.
+    """
+
+    def compare(answer: Any, expected: Any) -> str | None:
+        if isinstance(answer, (list, tuple)) and isinstance(expected, (list, tuple)):
+            return _sequence_difference(answer, expected, "", atol, rtol)
+        return _difference(answer, expected, "", atol, rtol)
+
+    return compare
+
+
+def close_heads(atol: float = 1e-4) -> Compare:
+    """Equality of lists of `(layer, head, score)`, highest score first, scores within `atol`.
+
+    Heads whose expected scores are within `atol` of each other may come in either order.
+    """
+
+    def compare(answer: Any, expected: Any) -> str | None:
+        return _malformed_heads(answer) or _heads_difference(answer, expected, atol)
+
+    return compare
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) and value.dim() == 0 else value
+
+
+def _heads_difference(answer: Any, expected: Any, atol: float) -> str | None:
+    found = [(int(_number(layer)), int(_number(head))) for layer, head, _ in answer]
+    scores = {(layer, head): score for layer, head, score in expected}
+    if sorted(found) != sorted(scores):
+        return f"the heads {_names(found)} came back, {_names(scores)} were expected."
+    given = [float(_number(score)) for _, _, score in answer]
+    for head, score in zip(found, given, strict=True):
+        if not abs(score - scores[head]) <= atol:
+            return (
+                f"the score of {_names([head])} came back as {_show(score)}, "
+                f"{_show(scores[head])} was expected."
+            )
+    in_order = [scores[head] for head in found]
+    if any(later > earlier + atol for earlier, later in pairwise(in_order)):
+        return f"the order {_names(found)} came back, {_names(scores)} was expected."
+    return None
+
+
+def _malformed_heads(answer: Any) -> str | None:
+    wanted = "a list of (layer, head, score) was expected."
+    if not isinstance(answer, (list, tuple)):
+        return f"{summary(answer)} came back, {wanted}"
+    for item in answer:
+        values = [_number(part) for part in item] if isinstance(item, (list, tuple)) else []
+        numbers = all(isinstance(v, NUMBER) and not isinstance(v, bool) for v in values)
+        if len(values) != 3 or not numbers or not all(float(v).is_integer() for v in values[:2]):
+            return f"an item {summary(item)} came back, {wanted}"
+    return None
+
+
+def _names(heads: Any) -> str:
+    return ", ".join(f"L{layer}H{head}" for layer, head in heads) or "none"
+
+
+def _difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -> str | None:
+    if isinstance(expected, Tensor) or isinstance(answer, Tensor):
+        return _tensor_difference(answer, expected, at, atol, rtol)
+    if isinstance(expected, NUMBER):
+        return _number_difference(answer, expected, at, atol, rtol)
+    if type(answer) is not type(expected):
+        return f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+    if isinstance(expected, (list, tuple)):
+        return _sequence_difference(answer, expected, at, atol, rtol)
+    if isinstance(expected, dict):
+        return _dict_difference(answer, expected, at, atol, rtol)
+    if answer != expected:
+        return f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+    return None
+
+
+def _number_difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -> str | None:
+    said = f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+    if isinstance(answer, bool) != isinstance(expected, bool) or not isinstance(answer, NUMBER):
+        return said
+    if isinstance(expected, int):
+        if isinstance(answer, float):
+            return f"{at}the float {answer!r} came back, the int {expected} was expected."
+        return None if answer == expected else said
+    if answer == expected or (math.isnan(answer) and math.isnan(expected)):
+        return None
+    try:
+        near = abs(answer - expected) <= atol + rtol * abs(expected)
+    except OverflowError:
+        near = False
+    return None if near and math.isfinite(expected) else said
+
+
+def _sequence_difference(
+    answer: Any, expected: Any, at: str, atol: float, rtol: float
+) -> str | None:
+    if len(answer) != len(expected):
+        return (
+            f"{at}{len(answer)} items came back, {len(expected)} were expected: "
+            f"{summary(answer)} instead of {summary(expected)}."
+        )
+    for index, (mine, right) in enumerate(zip(answer, expected, strict=True)):
+        if said := _difference(mine, right, f"{at}at item {index}: ", atol, rtol):
+            return said
+    return None
+
+
+def _dict_difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -> str | None:
+    if missing := [key for key in expected if key not in answer]:
+        return f"{at}the key {missing[0]!r} is missing; the keys {list(answer)[:8]!r} came back."
+    if extra := [key for key in answer if key not in expected]:
+        return f"{at}the key {extra[0]!r} came back, only {list(expected)[:8]!r} were expected."
+    for key, right in expected.items():
+        if said := _difference(answer[key], right, f"{at}at {key!r}: ", atol, rtol):
+            return said
+    return None
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.dtype == torch.bool:
+        return "bool"
+    if tensor.is_complex():
+        return "complex"
+    return "float" if tensor.is_floating_point() else "int"
+
+
+def _tensor_difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -> str | None:
+    if _number_like(answer) and _number_like(expected):
+        return _number_difference(_number(answer), _number(expected), at, atol, rtol)
+    if not (isinstance(answer, Tensor) and isinstance(expected, Tensor)):
+        return f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+    if answer.shape != expected.shape:
+        return f"{at}shape {list(answer.shape)} came back, {list(expected.shape)} was expected."
+    kinds = _kind(answer), _kind(expected)
+    if kinds[0] != kinds[1] and kinds != ("int", "float"):
+        return f"{at}a tensor of {answer.dtype} came back, {expected.dtype} was expected."
+    return _value_difference(answer, expected, at, atol, rtol)
+
+
+def _number_like(value: Any) -> bool:
+    return isinstance(_number(value), NUMBER)
+
+
+def _value_difference(
+    answer: Tensor, expected: Tensor, at: str, atol: float, rtol: float
+) -> str | None:
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    exact = not (expected.is_floating_point() or expected.is_complex())
+    mine = answer.detach().cpu() if exact else answer.detach().cpu().to(wide)
+    right = expected.detach().cpu() if exact else expected.detach().cpu().to(wide)
+    same = mine == right
+    if not exact:
+        near = (mine - right).abs() <= atol + rtol * right.abs()
+        same = same | (near & right.isfinite()) | (mine.isnan() & right.isnan())
+    if bool(same.all()):
+        return None
+    wrong = (~same).nonzero()
+    index = tuple(wrong[0].tolist())
+    return (
+        f"{at}at index {list(index)}, {_show(answer[index])} came back, "
+        f"{_show(expected[index])} was expected. {_extent(mine, right, len(wrong))}"
+    )
+
+
+def _extent(mine: Tensor, right: Tensor, n_wrong: int) -> str:
+    said = f"{n_wrong} of {mine.numel()} values differ"
+    if mine.is_floating_point():
+        finite = mine.isfinite() & right.isfinite()
+        if n_nan := int((mine.isnan() & ~right.isnan()).sum()):
+            return f"{said}; {n_nan} are NaN."
+        if bool(finite.any()):
+            said += f", by {_show((mine - right).abs()[finite].max())} at most"
+    return f"{said}."
+
+
+def _show(value: Any) -> str:
+    value = _number(value)
+    return f"{value:.5g}" if isinstance(value, float) else repr(value)
+
+
+def summary(value: Any, n_values: int = 8) -> str:
+    """A value in a few words: a tensor's dtype, shape and first values; the start of a long list."""
+    if isinstance(value, Tensor):
+        return _tensor_summary(value, n_values)
+    if isinstance(value, (bool, *NUMBER)) or value is None:
+        return _show(value)
+    if isinstance(value, (list, tuple)) and len(value) <= 64:
+        inside = ", ".join(_brief(item) for item in value)
+        text = f"[{inside}]" if isinstance(value, list) else f"({inside})"
+        return _shortened(text, 160)
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)} items"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{key!r}: {_brief(item)}" for key, item in list(value.items())[:16])
+        return _shortened(f"{{{inside}}}", 160)
+    return _shortened(repr(value), 160)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Tensor) and value.dim() > 0:
+        return f"tensor {list(value.shape)}"
+    return summary(value)
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _tensor_summary(value: Tensor, n_values: int) -> str:
+    kind = str(value.dtype).removeprefix("torch.")
+    if value.dim() == 0:
+        return f"tensor({_show(value)})"
+    flat = value.detach().reshape(-1)[:n_values]
+    values = ", ".join(_show(item) for item in flat)
+    more = ", …" if value.numel() > n_values else ""
+    return f"a {kind} tensor of shape {list(value.shape)} ({values}{more})"

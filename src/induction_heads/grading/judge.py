@@ -1,0 +1,229 @@
+"""Decides whether answers are right: compares them with the oracle and with the known mistakes.
+
+The learner's code does not run here. `judge` is given a way to call it: in place for a notebook, or
+through a worker process for a submission.
+"""
+
+import inspect
+import time
+from collections.abc import Callable
+from functools import cache, cached_property
+from typing import Any
+
+import torch
+
+from induction_heads.checks.compare import summary
+from induction_heads.checks.exercise import Case, Exercise, ModelInput
+from induction_heads.grading import calling
+from induction_heads.grading.calling import Outcome
+from induction_heads.grading.results import Result
+from induction_heads.grading.wire import ModelData, plain
+
+Call = Callable[[tuple, dict, float], Outcome]
+"""`call(args, kwargs, seconds)`: one call of the submission, given data and a time limit."""
+
+STATUS = {"not_started": "not_started", "timeout": "timeout"}
+
+
+class Sheet:
+    """One exercise with its inputs drawn, and the expected answers, each computed when needed."""
+
+    def __init__(self, exercise: Exercise, seed: int = 0):
+        self.exercise = exercise
+        self.seed = seed
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """The calls, with models as `ModelInput`."""
+        return self.exercise.cases(self.seed)
+
+    @cached_property
+    def inputs(self) -> list[tuple[tuple, dict]]:
+        """The arguments of each call as plain data, models as `ModelData`."""
+        return [(_sendable(case.args), _sendable(case.kwargs)) for case in self.cases]
+
+    @cached_property
+    def expected(self) -> list[Any]:
+        """What the oracle gives on each case."""
+        return [self.exercise.oracle(*calling.live(a), **calling.live(k)) for a, k in self.inputs]
+
+    def described(self, answers: list[Any]) -> list[Any]:
+        """The answers in the form in which the exercise compares them."""
+        describe = self.exercise.describe
+        return answers if describe is None else describe(self.cases[: len(answers)], answers)
+
+
+@cache
+def _model_data(name: str | None, kind: str | None, options: tuple) -> ModelData:
+    from induction_heads import models
+
+    if name is None:
+        return calling.model_data(models.hand_built(kind or "", **dict(options)))
+    has_tokenizer = (models.ZOO / name / "tokenizer.json").is_file()
+    return calling.model_data(models.load_attention_only(name), name if has_tokenizer else None)
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, ModelInput):
+        return _model_data(value.name, value.kind, tuple(sorted(value.options.items())))
+    if isinstance(value, (list, tuple)):
+        items = [_sendable(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, dict):
+        return {key: _sendable(item) for key, item in value.items()}
+    return plain(value)
+
+
+def judge(sheet: Sheet, call: Call) -> Result:
+    """Call the submission on every case, compare, and name the mistake if it made a known one."""
+    start = time.perf_counter()
+    outcomes = _outcomes(sheet, call)
+    answers = [outcome.value for outcome in outcomes if outcome.status == "returned"]
+    status, message, mistake = _verdict(sheet, outcomes, answers)
+    if status != "passed" and outcomes[-1].output:
+        message += f"\nPrinted: {_shortened(outcomes[-1].output)}"
+    return Result(sheet.exercise.name, status, message, mistake, time.perf_counter() - start)
+
+
+def _shortened(text: str, limit: int = 600) -> str:
+    text = text.strip()
+    return text if len(text) <= limit else f"{text[:limit]} … ({len(text):,} characters)"
+
+
+def _outcomes(sheet: Sheet, call: Call) -> list[Outcome]:
+    """What came of each case, up to the first call that gave no answer."""
+    left, outcomes = sheet.exercise.seconds, []
+    for args, kwargs in sheet.inputs:
+        outcomes.append(call(args, kwargs, left))
+        left -= outcomes[-1].seconds
+        if outcomes[-1].status != "returned":
+            break
+    return outcomes
+
+
+def _verdict(
+    sheet: Sheet, outcomes: list[Outcome], answers: list[Any]
+) -> tuple[str, str, str | None]:
+    wrong = _first_difference(sheet, answers)
+    changed = next((i for i, outcome in enumerate(outcomes) if outcome.changed), None)
+    everything_answered = len(answers) == len(sheet.cases)
+    if wrong is None and changed is None and not everything_answered:
+        return _no_answer(sheet, outcomes[-1], len(answers))
+    if wrong is None and changed is None:
+        return "passed", "", None
+    if changed is not None and (wrong is None or changed <= wrong[0]):
+        argument = outcomes[changed].changed
+        said = f"`{argument}` was changed in place. Work on a copy: the caller still needs it."
+        message = f"{_where(sheet, changed)}{said}"
+    else:
+        assert wrong is not None
+        message = f"{_where(sheet, wrong[0])}{wrong[1]}\n{_called(sheet, wrong[0])}"
+    if everything_answered and (mistake := _known_mistake(sheet, answers)):
+        message += f"\nKnown mistake: {mistake.name}\nHint: {mistake.hint}"
+        return "failed", message, mistake.name
+    return "failed", message, None
+
+
+def _no_answer(sheet: Sheet, outcome: Outcome, index: int) -> tuple[str, str, None]:
+    status, name = STATUS.get(outcome.status, "error"), sheet.exercise.name
+    if outcome.status == "not_started":
+        return status, f"`{name}` {outcome.message}", None
+    if outcome.status == "signature":
+        wanted = ", ".join(inspect.signature(sheet.exercise.oracle).parameters)
+        return status, f"`{name}` {outcome.message} Write it as {name}({wanted}).", None
+    said = f"{_where(sheet, index)}`{name}` {outcome.message}"
+    return status, f"{said}\n{_called(sheet, index)}", None
+
+
+def _first_difference(sheet: Sheet, answers: list[Any]) -> tuple[int, str] | None:
+    """The first case that is answered wrongly, and what is wrong with the answer."""
+    if not answers:
+        return None
+    try:
+        described = sheet.described(answers)
+    except Exception as error:
+        index = _first_indescribable(sheet, answers)
+        return index, f"{summary(answers[index])} came back, which is no answer ({error})."
+    for index, (mine, right) in enumerate(zip(described, sheet.expected, strict=False)):
+        if said := sheet.exercise.compare(mine, right):
+            if sheet.exercise.describe is not None:
+                said += f" The answer was {summary(answers[index])}."
+            return index, said
+    return None
+
+
+def _first_indescribable(sheet: Sheet, answers: list[Any]) -> int:
+    for index in range(len(answers)):
+        try:
+            sheet.described(answers[: index + 1])
+        except Exception:
+            return index
+    return 0
+
+
+def _known_mistake(sheet: Sheet, answers: list[Any]) -> Any | None:
+    """The first known mistake whose answers equal these on every case."""
+    for mistake in sheet.exercise.mistakes:
+        if _equals_mistake(sheet, answers, mistake.answer):
+            return mistake
+    return None
+
+
+def _equals_mistake(sheet: Sheet, answers: list[Any], wrong: Callable[..., Any]) -> bool:
+    compare, describes = sheet.exercise.compare, sheet.exercise.describe is not None
+    theirs = []
+    for (args, kwargs), mine in zip(sheet.inputs, answers, strict=True):
+        try:
+            theirs.append(plain(wrong(*calling.live(args), **calling.live(kwargs))))
+        except Exception:
+            return False
+        # Without a description, answers are compared one by one: most mistakes end at the first.
+        if not describes and not _equal(compare, mine, theirs[-1]):
+            return False
+    if not describes:
+        return True
+    try:
+        pairs = zip(sheet.described(answers), sheet.described(theirs), strict=True)
+    except Exception:
+        return False
+    return all(_equal(compare, mine, right) for mine, right in pairs)
+
+
+def _equal(compare: Callable[[Any, Any], str | None], mine: Any, right: Any) -> bool:
+    try:
+        return compare(mine, right) is None
+    except Exception:  # A comparison written for the oracle's answers may not take a mistake's.
+        return False
+
+
+def _where(sheet: Sheet, index: int) -> str:
+    return f"{sheet.cases[index].label}: "
+
+
+def _called(sheet: Sheet, index: int) -> str:
+    case = sheet.cases[index]
+    try:
+        bound = inspect.signature(sheet.exercise.oracle).bind(*case.args, **case.kwargs)
+        named = bound.arguments
+    except TypeError:
+        named = {f"argument {i + 1}": v for i, v in enumerate(case.args)} | case.kwargs
+    inside = ", ".join(f"{name} = {_input(value)}" for name, value in named.items())
+    return f"Input: {sheet.exercise.name}({inside})"
+
+
+def _input(value: Any) -> str:
+    if isinstance(value, ModelInput):
+        return f"the model {value.name}" if value.name else f"a hand-built model ({value.kind})"
+    return summary(value)
+
+
+def judge_function(
+    exercise: Exercise | Sheet, function: Callable[..., Any], seed: int = 0
+) -> Result:
+    """Judge a function that is called in this process: no time limit, exceptions are contained.
+
+    PyTorch's global random state is the same after as before.
+    """
+    sheet = exercise if isinstance(exercise, Sheet) else Sheet(exercise, seed)
+    with torch.random.fork_rng(devices=[]):
+        return judge(sheet, lambda args, kwargs, _: calling.call(function, args, kwargs))

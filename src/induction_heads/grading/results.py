@@ -1,0 +1,51 @@
+"""What a check found, as data: one result per exercise, one list of them per chapter."""
+
+from dataclasses import dataclass
+from typing import Any
+
+STATUSES = ("passed", "failed", "not_started", "error", "timeout")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one exercise. `mistake` names the known mistake that the answers equal."""
+
+    name: str
+    status: str
+    message: str = ""
+    mistake: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return self.status == "passed"
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `--json` prints it."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "message": self.message,
+            "mistake": self.mistake,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class ChapterResult:
+    """The results of the checked exercises of one chapter."""
+
+    chapter: str
+    exercises: tuple[Result, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(result.passed for result in self.exercises)
+
+    def as_json(self) -> dict[str, Any]:
+        """The chapter as `--json` prints it."""
+        return {
+            "chapter": self.chapter,
+            "passed": self.passed,
+            "exercises": [result.as_json() for result in self.exercises],
+        }
