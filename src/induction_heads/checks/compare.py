@@ -202,7 +202,7 @@ def _show(value: Any) -> str:
 
 
 def summary(value: Any, n_values: int = 8) -> str:
-    """A value in a few words: a tensor's dtype, shape and first values; the start of a long list."""
+    """A value in a few words: dtype, shape and first values of a tensor, the start of a list."""
     if isinstance(value, Tensor):
         return _tensor_summary(value, n_values)
     if isinstance(value, (bool, *NUMBER)) or value is None:

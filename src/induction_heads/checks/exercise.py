@@ -6,6 +6,9 @@ from typing import Any
 
 from induction_heads.checks.compare import closeness
 
+CLOSE = closeness()
+"""How answers are compared unless an exercise says otherwise."""
+
 
 @dataclass(frozen=True)
 class ModelInput:
@@ -69,6 +72,6 @@ class Exercise:
     oracle: Callable[..., Any]
     mistakes: tuple[Mistake, ...]
     also_right: tuple[Callable[..., Any], ...]
-    compare: Callable[[Any, Any], str | None] = closeness()
+    compare: Callable[[Any, Any], str | None] = CLOSE
     seconds: float = 20.0
     describe: Callable[[list[Case], list[Any]], list[Any]] | None = None

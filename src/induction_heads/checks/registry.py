@@ -56,7 +56,7 @@ def exercise_names() -> list[str]:
 
 
 def select(target: str | None) -> list[Selection]:
-    """What `target` asks for: all chapters (None), a chapter ("ch04", its stem, "4") or an exercise.
+    """What `target` asks for: all chapters (None), a chapter ("ch04", "4", its stem), an exercise.
 
     Raises UnknownTarget with the closest names.
     """

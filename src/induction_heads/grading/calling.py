@@ -21,8 +21,9 @@ from induction_heads.grading.wire import ModelData, Unsendable, named, plain
 class Outcome:
     """What came of one call.
 
-    `status` is "returned", "not_started", "signature", "raised", "unusable", "timeout" or "died".
-    `changed` names an argument that the function changed in place.
+    `status` is "returned", "not_started", "signature", "missing", "raised", "unusable", "timeout",
+    "died", "unloadable" or "unloadable_in_time". `changed` names an argument that the function
+    changed in place.
     """
 
     status: str

@@ -22,7 +22,7 @@ from induction_heads.grading.wire import ModelData, plain
 Call = Callable[[tuple, dict, float], Outcome]
 """`call(args, kwargs, seconds)`: one call of the submission, given data and a time limit."""
 
-STATUS = {"not_started": "not_started", "timeout": "timeout"}
+STATUS = {"not_started": "not_started", "timeout": "timeout", "unloadable_in_time": "timeout"}
 
 
 class Sheet:
@@ -80,8 +80,9 @@ def judge(sheet: Sheet, call: Call) -> Result:
     outcomes = _outcomes(sheet, call)
     answers = [outcome.value for outcome in outcomes if outcome.status == "returned"]
     status, message, mistake = _verdict(sheet, outcomes, answers)
-    if status != "passed" and outcomes[-1].output:
-        message += f"\nPrinted: {_shortened(outcomes[-1].output)}"
+    printed = "".join(outcome.output for outcome in outcomes)
+    if status != "passed" and printed.strip():
+        message += f"\nPrinted: {_shortened(printed)}"
     return Result(sheet.exercise.name, status, message, mistake, time.perf_counter() - start)
 
 
@@ -128,7 +129,9 @@ def _no_answer(sheet: Sheet, outcome: Outcome, index: int) -> tuple[str, str, No
     status, name = STATUS.get(outcome.status, "error"), sheet.exercise.name
     if outcome.status == "not_started":
         return status, f"`{name}` {outcome.message}", None
-    if outcome.status == "signature":
+    if outcome.status.startswith("unloadable"):
+        return status, outcome.message, None
+    if outcome.status in ("signature", "missing"):
         wanted = ", ".join(inspect.signature(sheet.exercise.oracle).parameters)
         return status, f"`{name}` {outcome.message} Write it as {name}({wanted}).", None
     said = f"{_where(sheet, index)}`{name}` {outcome.message}"

@@ -20,6 +20,13 @@ COLORS = {
     "error": "#c0392b",
     "timeout": "#c0392b",
 }
+STYLES = {
+    "passed": "green",
+    "failed": "red",
+    "not_started": "dim",
+    "error": "red",
+    "timeout": "red",
+}
 
 
 def result_lines(result: Result) -> list[str]:
@@ -29,7 +36,7 @@ def result_lines(result: Result) -> list[str]:
 
 
 def summary_line(chapters: list[ChapterResult]) -> str:
-    """ "3 of 5 passed, 1 failed, 1 not started." """
+    """How many passed and how many did not: `3 of 5 passed, 1 failed, 1 not started.`"""
     statuses = [result.status for chapter in chapters for result in chapter.exercises]
     others = [
         f"{statuses.count(status)} {word}"
@@ -48,18 +55,22 @@ class Report:
 
     @property
     def passed(self) -> bool:
+        """Whether the status is "passed"."""
         return self.result.passed
 
     @property
     def status(self) -> str:
+        """One of passed, failed, not_started, error."""
         return self.result.status
 
     @property
     def message(self) -> str:
+        """What came back, what was expected, on which input. Empty if passed."""
         return self.result.message
 
     @property
     def mistake(self) -> str | None:
+        """The known mistake that the answers equal, if any."""
         return self.result.mistake
 
     def __bool__(self) -> bool:

@@ -18,6 +18,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether the status is "passed"."""
         return self.status == "passed"
 
     def as_json(self) -> dict[str, Any]:
@@ -40,6 +41,7 @@ class ChapterResult:
 
     @property
     def passed(self) -> bool:
+        """Whether every checked exercise passed."""
         return all(result.passed for result in self.exercises)
 
     def as_json(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ HEADER = struct.Struct(">4sIQ")
 MAGIC = b"IHW1"
 MAX_BYTES = 256 * 2**20
 MAX_DEPTH = 40
+STARTED = b"\0started\0"
+"""Written among the printed text when a call starts: what comes before is not the learner's."""
 
 
 class Unsendable(ValueError):
@@ -35,7 +37,7 @@ class Closed(EOFError):
 
 @dataclass(frozen=True)
 class ModelData:
-    """A model as data: the fields of its `AttentionOnlyConfig`, its weights, its tokenizer's name."""
+    """A model as data: the fields of its `AttentionOnlyConfig`, weights, name of its tokenizer."""
 
     config: dict[str, Any]
     weights: dict[str, Tensor]
@@ -73,7 +75,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def named(value: Any) -> str:
-    """ "a list", "an int": a value by its type."""
+    """A value by its type: "a list", "an int"."""
     kind = type(value).__name__
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
 
@@ -123,9 +125,8 @@ def pack(value: Any) -> bytes:
         raise error if isinstance(error, Unsendable) else Unsendable("a value too large") from error
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if n_bytes + len(tree) > MAX_BYTES:
-        raise Unsendable(
-            f"{(n_bytes + len(tree)) / 2**20:,.0f} MB of data (at most {MAX_BYTES // 2**20} MB can be)"
-        )
+        n_megabytes = (n_bytes + len(tree)) / 2**20
+        raise Unsendable(f"{n_megabytes:,.0f} MB of data (at most {MAX_BYTES // 2**20} MB can be)")
     block = save(tensors) if tensors else b""
     return HEADER.pack(MAGIC, len(tree), len(block)) + tree + block
 

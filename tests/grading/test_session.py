@@ -1,0 +1,256 @@
+"""Submissions that misbehave: one failed exercise with a sentence each, and the next still runs."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from trial import DOUBLED, RIGHT_DOUBLED, ROW_SUMS, STEM, WIDTH, Bench
+
+from induction_heads.checks.exercise import Exercise
+from induction_heads.grading.process import Died, WorkerProcess
+from induction_heads.grading.session import Limits, Session, WorkerFailed
+from induction_heads.grading.submission import Submission, read_submission
+
+HEAD = "import os, sys, time, torch\ndef row_sums(matrix):\n    "
+QUICK = Limits(most=0.5, load=3)
+
+MISBEHAVIOR = {
+    "endless loop": ("while True: pass", "timeout", "did not finish within 0.5 s"),
+    "endless sleep": ("time.sleep(100)", "timeout", "did not finish within 0.5 s"),
+    "sys.exit": ("sys.exit(3)", "error", "called sys.exit(3) (line 3, in row_sums)"),
+    "os._exit": ("os._exit(7)", "error", "ended the whole process with exit code 7"),
+    "abort": ("os.abort()", "error", "brought the whole process down (SIGABRT)"),
+    "killed": ("os.kill(os.getpid(), 9)", "error", "brought the whole process down"),
+    "endless printing": ("while True: print('x' * 99999)", "error", "printed more than 10 MB"),
+    "huge tensor": ("return torch.zeros(10**12)", "error", "raised RuntimeError (line 3, in row_"),
+    "large answer": (
+        "return torch.zeros(1).expand(10**9)", "error",
+        "returned a tensor of shape [1000000000], 3,815 MB (at most 256 MB can be)",
+    ),
+    "generator": (
+        "return (row.sum() for row in matrix)", "error",
+        "returned a generator, which cannot be compared with an answer",
+    ),
+    "object": ("return torch.nn.Linear(1, 1)", "error", "returned a Linear, which cannot be"),
+    "object in a list": ("return [object()]", "error", "returned a list with an object, which"),
+    "endless nesting": ("a = []; a.append(a); return a", "error", "more than 40 levels deep"),
+    "exception": ("return matrix.sun(1)", "error", "raised AttributeError (line 3, in row_sums): "),
+    "recursion": ("return row_sums(matrix)", "error", "raised RecursionError (line 3, in row_sums"),
+    "stub": ("raise NotImplementedError", "not_started", "still raises NotImplementedError (line"),
+    "changed input": ("return matrix.abs_().sum(1)", "failed", "`matrix` was changed in place"),
+    "nothing": ("pass", "failed", "None came back, a float32 tensor of shape [2]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOR)
+def test_misbehavior_is_one_exercise_and_the_next_still_passes(name: str, bench: Bench):
+    line, status, sentence = MISBEHAVIOR[name]
+    bad, good = bench.check(
+        f"{HEAD}{line}\n{RIGHT_DOUBLED}", ROW_SUMS, DOUBLED, limits=Limits(most=0.5)
+    )
+    assert (bad.status, bad.mistake) == (status, None)
+    assert sentence in bad.message
+    assert "Traceback" not in bad.message
+    assert good.passed
+
+
+FORGERY = """
+import os
+def row_sums(matrix):
+    for descriptor in range(3, 16):
+        try:
+            os.write(descriptor, b"x" * 99)
+        except OSError:
+            pass
+"""
+
+
+def test_bytes_that_are_no_answer_are_an_error(bench: Bench):
+    bad, good = bench.check(FORGERY + RIGHT_DOUBLED, ROW_SUMS, DOUBLED)
+    assert (bad.status, good.status) == ("error", "passed")
+    assert "sent something that is no answer" in bad.message
+
+
+def test_right_answer_passes(bench: Bench):
+    assert bench.check(f"{HEAD}return matrix.sum(1)")[0].passed
+
+
+def test_answer_with_gradient_passes(bench: Bench):
+    result = bench.check(f"{HEAD}return torch.nn.Parameter(matrix).sum(1)")
+    assert result[0].passed
+
+
+def test_known_mistake_is_named_with_its_hint(bench: Bench):
+    (result,) = bench.check(f"{HEAD}return matrix.sum(0)")
+    assert (result.status, result.mistake) == ("failed", "columns are summed")
+    assert "Hint: Which axis goes away?" in result.message
+
+
+def test_failure_says_what_came_back_what_was_expected_and_on_which_input(bench: Bench):
+    (result,) = bench.check(f"{HEAD}return torch.zeros(len(matrix), 1)")
+    assert "2 × 2: shape [2, 1] came back, [2] was expected." in result.message
+    assert "Input: row_sums(matrix = a float32 tensor of shape [2, 2] (" in result.message
+
+
+def test_printed_text_is_shown_with_a_failure_only_and_shortened(bench: Bench):
+    printing = f"{HEAD}print('word ' * 2000)\n    return "
+    (wrong,), (right,) = bench.check(printing + "0"), bench.check(printing + "matrix.sum(1)")
+    assert "Printed: word word" in wrong.message
+    assert len(wrong.message) < 1200
+    assert right.message == ""
+
+
+def test_printed_text_survives_a_timeout(bench: Bench):
+    (result,) = bench.check(f"{HEAD}print('here')\n    while True: pass", limits=QUICK)
+    assert result.status == "timeout"
+    assert "Printed: here" in result.message
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "sentence"),
+    [
+        ("while True: pass", "timeout", "ch99_trial.py did not finish loading within 3 s."),
+        ("import sys; sys.exit()", "error", "cannot be loaded: it called sys.exit() (line 1)."),
+        ("import os; os._exit(4)", "error", "while loading, ended the whole process with exit"),
+        ("x = 1\ny = x +\n", "error", "is not valid Python: line 2: invalid syntax: y = x +"),
+        ("\nprint(unknown)", "error", "it raised NameError (line 2): name 'unknown' is not"),
+        ("import nowhere", "error", "it raised ModuleNotFoundError (line 1): No module named"),
+        ("def other(): pass", "error", "`row_sums` is not defined in ch99_trial.py. Write it as"),
+        ("row_sums = 3", "error", "`row_sums` is an int, not a function. Write it as"),
+        ("def row_sums(): pass", "error", "too many positional arguments. Write it as row_sums("),
+        ("def row_sums(m, axis): pass", "error", "missing a required argument: 'axis'. Write it"),
+    ],
+)  # fmt: skip
+def test_file_that_cannot_be_used(source: str, status: str, sentence: str, bench: Bench):
+    first, second = bench.check(source, ROW_SUMS, DOUBLED, limits=QUICK)
+    assert first.status == status
+    assert sentence in first.message
+    assert not second.passed
+
+
+def test_missing_file_is_an_error_of_every_exercise(tmp_path: Path):
+    submission = read_submission(tmp_path, STEM)
+    with Session(submission) as session:
+        outcome = session.call("row_sums", (), {}, 1.0)
+    assert outcome.message == f"There is no file ch99_trial.py in {tmp_path}."
+
+
+def test_file_that_is_no_text_has_a_problem(tmp_path: Path):
+    (tmp_path / f"{STEM}.py").write_bytes(b"\xff\xfe\x00bad")
+    assert "is no Python text" in (read_submission(tmp_path, STEM).problem or "")
+
+
+def test_model_reaches_the_worker_as_a_bridge(bench: Bench):
+    source = (
+        "def width(model):\n    return model.W_E.shape[1] * (type(model).__name__[-6:] == 'Bridge')"
+    )
+    assert bench.check(source, WIDTH)[0].passed
+
+
+def test_model_changed_in_place_is_told(bench: Bench):
+    source = (
+        "def width(model):\n    model.W_U.data.zero_()\n    next(model.parameters()).data.zero_()"
+    )
+    (result,) = bench.check(source + "\n    return model.cfg.d_model", WIDTH)
+    assert "`model` was changed in place" in result.message
+
+
+SPY = """
+import sys
+def row_sums(matrix):
+    loaded = [name for name in sys.modules if "checks" in name or "solutions" in name]
+    if any(name.startswith(("induction_heads.checks", "solutions")) for name in loaded):
+        return "the checks are loaded"
+    try:
+        import induction_heads.checks.registry
+    except ImportError:
+        pass
+    else:
+        return "the checks can be imported"
+    import gc
+    if any(type(item).__name__ in ("Exercise", "Sheet") for item in gc.get_objects()):
+        return "an exercise is in memory"
+    return matrix.sum(1)
+"""
+
+
+def test_worker_does_not_hold_the_answers(bench: Bench):
+    (result,) = bench.check(SPY)
+    assert result.passed, result.message
+
+
+def test_worker_has_its_own_folder_and_no_credentials(bench: Bench, monkeypatch):
+    monkeypatch.setenv("A_TOKEN", "secret")
+    source = HEAD + (
+        "assert 'A_TOKEN' not in os.environ and os.listdir('.') == []\n"
+        "    open('scratch', 'w').write('x')\n    os.remove('scratch')\n    return matrix.sum(1)"
+    )
+    (result,) = bench.check(source)
+    assert result.passed, result.message
+
+
+def test_everything_the_submission_started_is_stopped(bench: Bench, tmp_path: Path):
+    note = tmp_path / "pid"
+    source = HEAD + (
+        "import subprocess\n    child = subprocess.Popen(['sleep', '100'])\n"
+        f"    open({str(note)!r}, 'w').write(str(child.pid))\n    return matrix.sum(1)"
+    )
+    assert bench.check(source)[0].passed
+    deadline = time.monotonic() + 5
+    while _runs(int(note.read_text())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(int(note.read_text()))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_wrapped_command_runs_in_place_of_the_plain_one():
+    wrapped = []
+
+    def wrap(command: list[str], folder: Path) -> list[str]:
+        wrapped.append(folder)
+        return ["env", *command]
+
+    with Session(Submission(STEM, RIGHT_DOUBLED), wrap=wrap) as session:
+        outcome = session.call("doubled", (3,), {}, 5.0)
+    assert (outcome.status, outcome.value) == ("returned", 6)
+    assert not wrapped[0].exists()
+
+
+def test_worker_that_cannot_start_is_not_blamed_on_the_submission():
+    with (
+        Session(Submission(STEM), wrap=lambda command, folder: ["false"]) as session,
+        pytest.raises(WorkerFailed, match="did not start"),
+    ):
+        session.call("doubled", (3,), {}, 5.0)
+
+
+def test_closed_worker_leaves_no_process_and_no_folder():
+    with WorkerProcess() as worker:
+        assert worker.receive(60) == {"event": "ready"}
+        folder = Path(worker._folder.name)
+        assert folder.is_dir()
+    assert not folder.exists()
+    with pytest.raises(Died):
+        worker.receive(1)
+
+
+def test_time_limit_is_for_all_cases_together(bench: Bench):
+    slow = Exercise(
+        **{**vars(ROW_SUMS), "cases": lambda seed: 3 * ROW_SUMS.cases(seed), "seconds": 0.9}
+    )
+    (result,) = bench.check(f"{HEAD}time.sleep(0.3)\n    return matrix.sum(1)", slow)
+    assert result.status == "timeout"
+
+
+def test_judge_process_is_left_as_it_was(bench: Bench):
+    before = dict(os.environ), os.getcwd()
+    bench.check(f"{HEAD}os.chdir('/'); os.environ['X'] = '1'; return matrix.sum(1)")
+    assert (dict(os.environ), os.getcwd()) == before
