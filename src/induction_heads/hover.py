@@ -77,9 +77,7 @@ def hover_patterns(
     return HoverFigure("".join(parts))
 
 
-def _names(
-    patterns: Tensor, labels: Sequence[str], head_names: Sequence[str] | None
-) -> list[str]:
+def _names(patterns: Tensor, labels: Sequence[str], head_names: Sequence[str] | None) -> list[str]:
     """Check the sizes against each other and return one name a head."""
     if patterns.ndim != 3 or patterns.shape[1] != patterns.shape[2]:
         raise ValueError(

@@ -107,15 +107,28 @@ def with_bos(tokens: Int[Tensor, "batch pos"], bos_token: int | None) -> Int[Ten
 
 
 def tiled_blocks(
-    blocks: Int[Tensor, "batch block"], n_pos: int, shortest: int, generator: torch.Generator
+    source: Int[Tensor, "batch source"],
+    n_pos: int,
+    generator: torch.Generator,
+    *,
+    periods: tuple[int, int],
+    copies: int,
 ) -> Int[Tensor, "batch pos"]:
-    """Each row starts with a random-length piece of its block and repeats it up to `n_pos` tokens.
+    """Rows that repeat: a block `copies` times, then the next block `copies` times, up to `n_pos`.
 
-    Lengths are uniform between `shortest` and the block's own length.
+    Blocks are cut from `source` one after another. Their length is drawn once a row, uniformly
+    between the two `periods`. Raises ValueError if a row of `source` can run out.
     """
-    batch, longest = blocks.shape
-    periods = torch.randint(shortest, longest + 1, (batch, 1), generator=generator)
-    return blocks.gather(1, torch.arange(n_pos) % periods)
+    shortest, longest = periods
+    periods_drawn = torch.randint(shortest, longest + 1, (len(source), 1), generator=generator)
+    position = torch.arange(n_pos)
+    place = position // (copies * periods_drawn) * periods_drawn + position % periods_drawn
+    if place.max() >= source.shape[1]:
+        raise ValueError(
+            f"A source of {source.shape[1]} tokens is too short: token {int(place.max())} of it is "
+            f"needed to fill {n_pos} positions."
+        )
+    return source.gather(1, place)
 
 
 def markov_table(

@@ -1,0 +1,149 @@
+"""How each model of the zoo is made: its data, its sizes and its training, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from induction_heads.attention_only import (
+    AttentionOnly,
+    AttentionOnlyConfig,
+    initialize,
+    sinusoids,
+)
+from induction_heads.python_text import (
+    split_streams,
+    standard_library_source,
+    text_rows,
+    train_tokenizer,
+)
+from induction_heads.tokens import (
+    distinct_tokens,
+    markov_table,
+    markov_tokens,
+    tiled_blocks,
+)
+from induction_heads.training import Sampler, Settings, TrainingRun, snapshot_steps, train
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a model comes out, and the words its card needs."""
+
+    config: AttentionOnlyConfig
+    settings: Settings
+    sample: Sampler
+    held_out: Sampler
+    data: str
+    license: str
+    limits: str
+    snapshots: int = 24
+    seed: int = 0
+    sinusoidal: bool = False
+    tokenizer: "Callable[[], Tokenizer] | None" = field(default=None, repr=False)
+
+
+def new_model(recipe: Recipe, seed: int) -> AttentionOnly:
+    """The model before training, drawn from `seed`."""
+    config = recipe.config
+    std = 0.8 / config.d_model**0.5
+    model = AttentionOnly(config)
+    if not recipe.sinusoidal:
+        return initialize(model, std=std, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    W_E = 0.1 * torch.randn(config.d_vocab, config.d_model, generator=generator)
+    positions = sinusoids(config.n_ctx, config.d_model)
+    return initialize(model, std=std, seed=seed, W_E=W_E, W_pos=positions)
+
+
+def run_recipe(recipe: Recipe, *, seed: int | None = None, progress: bool = True) -> TrainingRun:
+    """Train a model by its recipe. The same seed gives the same model on the same machine."""
+    seed = recipe.seed if seed is None else seed
+    steps = snapshot_steps(recipe.settings.steps, recipe.snapshots)
+    return train(new_model(recipe, seed), recipe.sample, recipe.settings,
+                 seed=seed, snapshots_at=steps, progress=progress)  # fmt: skip
+
+
+def _tiled_distinct(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """32 rows of 32: a block of 4 to 16 distinct tokens three times, then a fresh block, and so on."""
+    source = distinct_tokens(64, 32, 32, generator)
+    return tiled_blocks(source, 32, generator, periods=(4, 16), copies=3)
+
+
+def _tiled_markov(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """16 rows of 64: a block of 8 to 32 tokens of a Markov chain three times, then the next block."""
+    source = markov_tokens(markov_table(64), 64, batch=16, seed=generator)
+    return tiled_blocks(source, 64, generator, periods=(8, 32), copies=3)
+
+
+@cache
+def _python_streams() -> "tuple[Tensor, Tensor, Tokenizer]":
+    texts = standard_library_source()
+    tokenizer = train_tokenizer(list(texts.values()))
+    return *split_streams(texts, tokenizer), tokenizer
+
+
+def _python_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """16 rows of 128 tokens: 8 of running text, 8 in which pieces of it are repeated."""
+    rows = text_rows(_python_streams()[0], 128, 16, generator)
+    rows[:8, 1:] = tiled_blocks(rows[:8, 1:], 127, generator, periods=(8, 64), copies=3)
+    return rows
+
+
+def _python_held_out(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """16 rows of 128 tokens of running text from files that training never sees."""
+    return text_rows(_python_streams()[1], 128, 16, generator)
+
+
+_TOY = {"n_heads": 2, "d_model": 64, "d_head": 32, "d_vocab": 64, "n_ctx": 32}
+_TOY_DATA = (
+    "Generated: rows of 32 tokens. A block of 4 to 16 distinct tokens (uniform over 64 ids) stands "
+    "three times, then a fresh block of the same length three times, until the row is full."
+)
+_GENERATED = "The data are random numbers; there is nothing to license."
+_TOY_LIMITS = (
+    "Sees only 64 tokens, 32 positions and rows that repeat. Nothing here says what a language "
+    "model does."
+)
+
+RECIPES: dict[str, Recipe] = {
+    "toy-1l": Recipe(
+        AttentionOnlyConfig(n_layers=1, **_TOY), Settings(steps=400), _tiled_distinct, _tiled_distinct,
+        _TOY_DATA, _GENERATED, _TOY_LIMITS + " One layer: kept as the control that cannot do it.",
+    ),
+    "toy-2l": Recipe(
+        AttentionOnlyConfig(n_layers=2, **_TOY), Settings(steps=400), _tiled_distinct, _tiled_distinct,
+        _TOY_DATA, _GENERATED, _TOY_LIMITS,
+    ),
+    "markov-2l": Recipe(
+        AttentionOnlyConfig(n_layers=2, **(_TOY | {"n_ctx": 64})),
+        Settings(steps=1300, learning_rate=1e-2), _tiled_markov, _tiled_markov,
+        "Generated: rows of 64 tokens, cut from one fixed Markov chain over 64 ids (four "
+        "Zipf-weighted successors a token, mixed half and half with uniform). A block of 8 to 32 "
+        "tokens stands three times, then the next block three times, until the row is full.",
+        _GENERATED,
+        "One synthetic bigram table. Blocks repeat exactly, which running text seldom does.",
+    ),
+    "python-2l": Recipe(
+        AttentionOnlyConfig(2, 4, 128, 32, 1024, 128, normalization="LN", bos_token=0),
+        Settings(steps=9000, learning_rate=4e-3, betas=(0.9, 0.98), warmup=200, bfloat16=True),
+        _python_rows, _python_held_out,
+        "The source of the Python standard library (tests, IDLE and demos left out), byte-level BPE "
+        "with 1,024 tokens trained on it, a BOS token before every row. Three rows in four are "
+        "running text; in every fourth a piece of 8 to 64 tokens is repeated to fill the row.",
+        "The standard library is under the PSF License Agreement. The weights and the tokenizer are "
+        "derived from it; the text itself is not included.",
+        "Two layers without MLPs, 128 tokens of context. A quarter of the training rows repeat "
+        "artificially, so how often its heads fire on running text is not that of a plain language "
+        "model.",
+        snapshots=13, sinusoidal=True, tokenizer=lambda: _python_streams()[2],
+    ),
+}  # fmt: skip
+"""Zoo name → recipe."""
