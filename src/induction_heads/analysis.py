@@ -18,6 +18,7 @@ from induction_heads.scores import (
     first_token_score,
     prefix_matching_score,
     previous_token_score,
+    uniform_first_token_score,
 )
 from induction_heads.tokens import (
     bos_token,
@@ -154,8 +155,8 @@ def probe_scores(model: Any, probe: Probe) -> dict[str, Float[Tensor, "layer hea
         },
     )
     n_pos = probe.control.shape[1]
-    evenly = (1 / torch.arange(2, n_pos + 1)).mean()
-    even = {f"control_{kind}": torch.full_like(on_control[kind], float(evenly))
+    evenly = uniform_first_token_score(n_pos)
+    even = {f"control_{kind}": torch.full_like(on_control[kind], evenly)
             for kind in PATTERN_KINDS[:3]}  # fmt: skip
     return on_repeats | on_control | even
 

@@ -59,3 +59,15 @@ def attention_from_circuits(
 def count_attention_parameters(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
     """Weights in the heads of a model: W_Q, W_K, W_V and W_O of every head, no biases."""
     return n_layers * n_heads * 4 * d_model * d_head
+
+
+def score_gap_needed(weight: float, n_keys: int) -> float:
+    """How far one key's score must lie above all the others to receive `weight` of the attention.
+
+    With one score g above n_keys − 1 equal ones the softmax gives e^g / (e^g + n_keys − 1); solved
+    for g this is ln(weight (n_keys − 1) / (1 − weight)). Scores are those after the division by
+    sqrt(d_head). Raises ValueError unless 0 < weight < 1 and n_keys ≥ 2.
+    """
+    if not 0 < weight < 1 or n_keys < 2:
+        raise ValueError(f"weight={weight} and n_keys={n_keys}: use 0 < weight < 1, n_keys ≥ 2.")
+    return math.log(weight * (n_keys - 1) / (1 - weight))

@@ -82,6 +82,37 @@ def duplicate_token_score(pattern: Pattern, period: int) -> Score:
     return _last_copy(pattern, period, offset=0)
 
 
+def uniform_first_token_score(n_pos: int) -> float:
+    """The first-token score of a head that attends evenly: (H_n − 1) / (n − 1), H_n = 1 + 1/2 + … + 1/n.
+
+    Query i sees i + 1 keys and gives each 1 / (i + 1); the mean runs over queries 1 … n_pos − 1.
+    The same number is the even head's score for any other single key per query.
+    """
+    if n_pos < 2:
+        raise ValueError(f"n_pos={n_pos}: the score needs two positions or more.")
+    return sum(1 / (query + 1) for query in range(1, n_pos)) / (n_pos - 1)
+
+
+def uniform_induction_score(period: int) -> float:
+    """The induction score of a head that attends evenly on `block + block`: (H_2P − H_P) / P."""
+    if period < 1:
+        raise ValueError(f"period={period}: a block has at least one token.")
+    return sum(1 / (query + 1) for query in range(period, 2 * period)) / period
+
+
+def stray_stripe_entries(period: int, has_bos: bool) -> list[tuple[int, int]]:
+    """The (query, key) pairs of the diagonal key = query − period + 1 that are not induction.
+
+    On `block + block`, or `[BOS] + block + block`, the diagonal of offset 1 − period starts before
+    the second copy does. Its entries there belong to queries of the first copy, which have nothing
+    to copy from. Code in circulation counts them, and its score can pass 1.
+    """
+    if period < 2:
+        raise ValueError(f"period={period}: with one token the stripe is the main diagonal.")
+    first_of_second_copy = period + has_bos
+    return [(query, query - period + 1) for query in range(period - 1, first_of_second_copy)]
+
+
 def attention_on(
     pattern: Float[Tensor, "batch *head query key"], mask: Bool[Tensor, "batch query key"]
 ) -> Float[Tensor, "batch *head"]:

@@ -1,27 +1,12 @@
-"""Lets pytest grade a folder: `pytest --pyargs induction_heads.checks --submission DIR`."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""The same as `-p induction_heads.checks.plugin`, for `pytest src/induction_heads/checks`."""
 
 import pytest
 
-from induction_heads.checks.registry import chapter_stems
-from induction_heads.grading.session import Session
-from induction_heads.grading.submission import read_submission
+from induction_heads.checks import plugin
+from induction_heads.checks.plugin import sessions as sessions
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--submission DIR`."""
-    parser.addoption(
-        "--submission", default="exercises", metavar="DIR", help="folder with the files to grade"
-    )
-
-
-@pytest.fixture(scope="module")
-def sessions(request: pytest.FixtureRequest) -> Iterator[dict[str, Session]]:
-    """One worker process per chapter, started when first used."""
-    folder = Path(request.config.getoption("--submission"))
-    found = {stem: Session(read_submission(folder, stem)) for stem in chapter_stems()}
-    yield found
-    for session in found.values():
-        session.close()
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add `--submission DIR`, unless the plugin has."""
+    if not pluginmanager.has_plugin("induction_heads.checks.plugin"):
+        plugin.pytest_addoption(parser)
