@@ -206,7 +206,7 @@ def summary(value: Any, n_values: int = 8) -> str:
     if isinstance(value, Tensor):
         return _tensor_summary(value, n_values)
     if isinstance(value, (bool, *NUMBER)) or value is None:
-        return _show(value)
+        return _shortened(_show(value), 160)
     if isinstance(value, (list, tuple)) and len(value) <= 64:
         inside = ", ".join(_brief(item) for item in value)
         text = f"[{inside}]" if isinstance(value, list) else f"({inside})"

@@ -5,7 +5,6 @@ through a worker process for a submission.
 """
 
 import inspect
-import time
 from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
@@ -76,14 +75,14 @@ def _sendable(value: Any) -> Any:
 
 def judge(sheet: Sheet, call: Call) -> Result:
     """Call the submission on every case, compare, and name the mistake if it made a known one."""
-    start = time.perf_counter()
     outcomes = _outcomes(sheet, call)
     answers = [outcome.value for outcome in outcomes if outcome.status == "returned"]
     status, message, mistake = _verdict(sheet, outcomes, answers)
     printed = "".join(outcome.output for outcome in outcomes)
     if status != "passed" and printed.strip():
         message += f"\nPrinted: {_shortened(printed)}"
-    return Result(sheet.exercise.name, status, message, mistake, time.perf_counter() - start)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    return Result(sheet.exercise.name, status, message, mistake, seconds)
 
 
 def _shortened(text: str, limit: int = 600) -> str:
@@ -148,11 +147,18 @@ def _first_difference(sheet: Sheet, answers: list[Any]) -> tuple[int, str] | Non
         index = _first_indescribable(sheet, answers)
         return index, f"{summary(answers[index])} came back, which is no answer ({error})."
     for index, (mine, right) in enumerate(zip(described, sheet.expected, strict=False)):
-        if said := sheet.exercise.compare(mine, right):
+        if said := _difference(sheet, mine, right):
             if sheet.exercise.describe is not None:
                 said += f" The answer was {summary(answers[index])}."
             return index, said
     return None
+
+
+def _difference(sheet: Sheet, mine: Any, right: Any) -> str | None:
+    try:
+        return sheet.exercise.compare(mine, right)
+    except Exception as error:  # An answer of the wrong kind may not even be comparable.
+        return f"{summary(mine)} came back, which is no answer ({error})."
 
 
 def _first_indescribable(sheet: Sheet, answers: list[Any]) -> int:

@@ -8,7 +8,10 @@ STATUSES = ("passed", "failed", "not_started", "error", "timeout")
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one exercise. `mistake` names the known mistake that the answers equal."""
+    """The outcome of one exercise. `mistake` names the known mistake that the answers equal.
+
+    `seconds` is the time spent in the function, over all cases.
+    """
 
     name: str
     status: str

@@ -19,6 +19,7 @@ HEADER = struct.Struct(">4sIQ")
 MAGIC = b"IHW1"
 MAX_BYTES = 256 * 2**20
 MAX_DEPTH = 40
+MAX_BITS = 4096
 STARTED = b"\0started\0"
 """Written among the printed text when a call starts: what comes before is not the learner's."""
 
@@ -53,6 +54,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         raise Unsendable(f"something nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, Tensor):
         return _plain_tensor(value)
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        raise Unsendable(f"an int of {value.bit_length():,} bits")
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, (bool, int, float, str)) and not _from_numpy(value):

@@ -1,0 +1,112 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from induction_heads.checks.compare import close_heads, closeness, summary
+
+NAN, INF = math.nan, math.inf
+T = torch.tensor
+
+SAME = [
+    (1.0, 1.0 + 1e-6),
+    (T(1.0), 1.0),
+    (1.0, T(1.0)),
+    (3, 3.0),
+    (3, T(3)),
+    (NAN, NAN),
+    (-INF, -INF),
+    ([1, 2.0], (1, 2.0)),
+    ({"a": T([1.0])}, {"a": T([1.0])}),
+    ("text", "text"),
+    (None, None),
+    (T([1, 2]), T([1.0, 2.0])),
+    (T([1.0], dtype=torch.float16), T([1.0])),
+    (T([1, 2], dtype=torch.int32), T([1, 2])),
+    (T([NAN, INF]), T([NAN, INF])),
+    (torch.zeros(0, 3), torch.zeros(0, 3)),
+    (T([1.0], requires_grad=True), T([1.0])),
+    (T([1 + 2j]), T([1 + 2j])),
+]
+
+DIFFERENT = [
+    (1.0, 1.1, "1 came back, 1.1 was expected"),
+    (NAN, 1.0, "nan came back, 1 was expected"),
+    (1.0, INF, "1 came back, inf was expected"),
+    (3.0, 3, "the float 3.0 came back, the int 3 was expected"),
+    (True, 1, "True came back, 1 was expected"),
+    (1, True, "1 came back, True was expected"),
+    (10**400, 1.0, "… came back, 1 was expected"),
+    (None, 1.0, "None came back"),
+    ("a", "b", "'a' came back, 'b' was expected"),
+    (T([1.5]), 1.5, "a float32 tensor of shape [1] (1.5) came back, 1.5 was expected"),
+    ([1.0], T([1.0]), "[1] came back, a float32 tensor of shape [1] (1) was expected"),
+    (torch.ones(4, 4), torch.ones(2, 4, 4), "shape [4, 4] came back, [2, 4, 4] was expected"),
+    (torch.ones(2), torch.ones(2).bool(), "torch.float32 came back, torch.bool was expected"),
+    (torch.ones(2).bool(), torch.ones(2), "torch.bool came back, torch.float32 was expected"),
+    (torch.ones(2), torch.ones(2).long(), "torch.float32 came back, torch.int64 was expected"),
+    (T([[0.0, 1.0]]), T([[0.0, 3.0]]), "at index [0, 1], 1 came back, 3 was expected. 1 of 2"),
+    (T([0.0, 1.0]), T([0.0, 3.0]), "differ, by 2 at most."),
+    (T([0.0, NAN]), T([0.0, 3.0]), "1 are NaN"),
+    ([1, 2], [1, 2, 3], "2 items came back, 3 were expected"),
+    ([1, 5], [1, 2], "at item 1: 5 came back, 2 was expected"),
+    ([[1]], [(1,)], "at item 0: [1] came back, (1) was expected"),
+    ({"a": 1}, {"b": 1}, "the key 'b' is missing"),
+    ({"a": 1, "b": 2}, {"a": 1}, "the key 'b' came back"),
+    ({"a": [1.0]}, {"a": [2.0]}, "at 'a': at item 0: 1 came back, 2 was expected"),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), SAME)
+def test_equal_answers_have_no_difference(answer, expected):
+    assert closeness()(answer, expected) is None
+
+
+@pytest.mark.parametrize(("answer", "expected", "said"), DIFFERENT, ids=range(len(DIFFERENT)))
+def test_difference_says_what_came_back_and_what_was_expected(answer, expected, said):
+    assert said in (closeness()(answer, expected) or "")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.floats(0, 1e-3))
+def test_tensor_and_number_are_compared_alike(value, error):
+    tensors = T([value + error], dtype=torch.float64), T([value], dtype=torch.float64)
+    compare = closeness(1e-4, 1e-4)
+    assert (compare(value + error, value) is None) == (compare(*tensors) is None)
+
+
+def test_tolerance_is_respected():
+    assert closeness(atol=0.2)(1.1, 1.0) is None
+    assert closeness(atol=0.05, rtol=0)(1.1, 1.0) is not None
+
+
+HEADS = [(1, 3, 0.9), (1, 0, 0.5), (0, 2, 0.49995)]
+
+
+def test_heads_with_nearly_equal_scores_may_swap():
+    assert close_heads()([(1, 3, 0.9), (0, 2, 0.49995), [1, T(0), T(0.5)]], HEADS) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([(1, 3, 0.9)], "the heads L1H3 came back, L1H3, L1H0, L0H2 were expected"),
+        ([], "the heads none came back"),
+        ([HEADS[1], HEADS[0], HEADS[2]], "the order L1H0, L1H3, L0H2 came back"),
+        ([(1, 3, 0.8), *HEADS[1:]], "the score of L1H3 came back as 0.8, 0.9 was expected"),
+        ([(1, 3, NAN), *HEADS[1:]], "the score of L1H3 came back as nan"),
+        ([(1, 3)], "an item (1, 3) came back, a list of (layer, head, score) was expected"),
+        ([(NAN, 3, 0.9)], "an item (nan, 3, 0.9) came back"),
+        ({}, "{} came back, a list of"),
+        ([*HEADS, HEADS[0]], "the heads L1H3, L1H0, L0H2, L1H3 came back"),
+    ],
+)
+def test_heads_that_differ(answer, said):
+    assert said in (close_heads()(answer, HEADS) or "")
+
+
+def test_summary_is_short():
+    assert summary(torch.arange(3.0)) == "a float32 tensor of shape [3] (0, 1, 2)"
+    assert len(summary("x" * 5000)) < 200
+    assert len(summary({i: torch.ones(3) for i in range(99)})) < 200

@@ -1,0 +1,190 @@
+"""Judging in place: what `check` does in a notebook, and what the tests of the course do."""
+
+from dataclasses import replace
+
+import torch
+from trial import DOUBLED, ROW_SUMS, WIDTH
+
+from induction_heads import check
+from induction_heads.checks import registry
+from induction_heads.checks.exercise import Case, Exercise, Mistake
+from induction_heads.grading.judge import Sheet, judge_function
+from induction_heads.grading.notebook import Report
+
+
+def test_oracle_other_implementations_and_mistakes():
+    assert judge_function(ROW_SUMS, ROW_SUMS.oracle).passed
+    assert judge_function(ROW_SUMS, ROW_SUMS.also_right[0]).passed
+    for mistake in ROW_SUMS.mistakes:
+        result = judge_function(ROW_SUMS, mistake.answer)
+        assert (result.status, result.mistake) == ("failed", mistake.name)
+        assert mistake.hint in result.message
+
+
+def test_mistake_is_named_only_if_every_case_equals_it():
+    def wrong_on_squares_only(matrix):
+        return matrix.sum(0) if len(matrix) == 2 else matrix.sum(1)
+
+    result = judge_function(ROW_SUMS, wrong_on_squares_only)
+    assert (result.status, result.mistake) == ("failed", None)
+
+
+def test_mistake_that_raises_matches_nothing():
+    raising = replace(ROW_SUMS, mistakes=(Mistake("it raises", lambda matrix: 1 / 0, "No?"),))
+    assert judge_function(raising, lambda matrix: matrix).mistake is None
+
+
+def test_inputs_are_copies_for_every_call():
+    sheet = Sheet(ROW_SUMS)
+    before = [case.args[0].clone() for case in sheet.cases]
+    result = judge_function(sheet, lambda matrix: matrix.zero_().sum(1))
+    assert "changed in place" in result.message
+    assert all(map(torch.equal, before, [case.args[0] for case in sheet.cases]))
+    assert judge_function(sheet, ROW_SUMS.oracle).passed
+
+
+def test_mistake_that_changes_its_input_is_named():
+    def zeroing(matrix):
+        matrix[:, 0] = 0
+        return matrix.sum(1)
+
+    known = replace(ROW_SUMS, mistakes=(Mistake("a column is erased", zeroing, "Whose is it?"),))
+    assert judge_function(known, zeroing).mistake == "a column is erased"
+
+
+def test_keyword_arguments_reach_the_function():
+    assert judge_function(DOUBLED, lambda number: 2 * number).passed
+
+
+def test_hooks_left_on_a_model_do_not_leak():
+    def leaving_a_hook(model):
+        model.add_hook("blocks.0.attn.hook_pattern", lambda pattern, hook: pattern * 0)
+        return model.cfg.d_model
+
+    assert judge_function(WIDTH, leaving_a_hook).passed
+    assert judge_function(WIDTH, WIDTH.oracle).passed
+
+
+def shuffled(length: int, seed: int) -> torch.Tensor:
+    return torch.randperm(length, generator=torch.Generator().manual_seed(seed))
+
+
+def facts(cases: list[Case], answers: list[torch.Tensor]) -> list[dict]:
+    return [
+        {
+            "the values": sorted(answer.tolist()),
+            "the same as in the first case": torch.equal(answer, answers[0]),
+        }
+        for answer in answers
+    ]
+
+
+SHUFFLED = Exercise(
+    name="shuffled",
+    difficulty=2,
+    minutes=3,
+    why="Many answers are right.",
+    cases=lambda seed: [Case("seed 0", (9, 0)), Case("seed 0 again", (9, 0)), Case("1", (9, 1))],
+    oracle=lambda length, seed: {
+        "the values": list(range(length)),
+        "the same as in the first case": seed == 0,
+    },
+    mistakes=(Mistake("the seed is ignored", lambda length, seed: shuffled(length, 0), "Seed?"),),
+    also_right=(lambda length, seed: shuffled(length, seed + 5),),
+    describe=facts,
+)
+
+
+def test_described_answers_are_compared_by_their_facts():
+    assert judge_function(SHUFFLED, shuffled).passed
+    assert judge_function(SHUFFLED, SHUFFLED.also_right[0]).passed
+    result = judge_function(SHUFFLED, lambda length, seed: torch.arange(length))
+    assert result.mistake == "the seed is ignored"
+    assert "at 'the same as in the first case': True came back, False was" in result.message
+
+
+def test_answer_that_cannot_be_described_fails():
+    result = judge_function(SHUFFLED, lambda length, seed: 3)
+    assert (result.status, result.mistake) == ("failed", None)
+    assert "seed 0: 3 came back, which is no answer" in result.message
+
+
+def test_comparison_that_raises_on_a_strange_answer_is_a_failure():
+    strict = replace(DOUBLED, compare=lambda answer, expected: None if answer + 0 else "no")
+    result = judge_function(strict, lambda number: None)
+    assert result.status == "failed"
+    assert "None came back, which is no answer" in result.message
+
+
+def row_sums(matrix):
+    raise NotImplementedError
+
+
+def with_chapter(monkeypatch, *exercises: Exercise) -> None:
+    monkeypatch.setattr(registry, "chapter_stems", lambda: ("ch04_induction_heads",))
+    monkeypatch.setattr(registry, "chapter_exercises", lambda stem: exercises)
+    monkeypatch.setattr("pathlib.Path.read_text", lambda *_, **__: "row_sums doubled")
+
+
+def test_check_finds_the_exercise_by_the_functions_name(monkeypatch):
+    with_chapter(monkeypatch, ROW_SUMS)
+    report = check(row_sums)
+    assert isinstance(report, Report)
+    assert report.status == "not_started"
+    assert not report
+    assert "row_sums: not started" in repr(report)
+
+
+def test_check_passes_a_right_function(monkeypatch):
+    with_chapter(monkeypatch, DOUBLED)
+
+    def doubled(number):
+        return number * 2
+
+    assert check(doubled).passed
+
+
+def test_check_contains_sys_exit_and_leaves_the_random_state(monkeypatch):
+    with_chapter(monkeypatch, DOUBLED)
+
+    def doubled(number):
+        torch.manual_seed(5)
+        raise SystemExit(1)
+
+    before = torch.get_rng_state()
+    report = check(doubled)
+    assert report.status == "error"
+    assert "called sys.exit(1)" in report.message
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_check_of_an_unknown_function_suggests_the_closest(monkeypatch):
+    with_chapter(monkeypatch, ROW_SUMS, DOUBLED)
+
+    def row_sum(matrix):
+        return matrix
+
+    report = check(row_sum)
+    assert report.message == "No exercise is called 'row_sum'. Did you mean row_sums?"
+
+
+def test_check_of_something_else_says_what_to_pass():
+    assert "int came in. Pass the function itself" in check(3).message
+
+
+def test_report_in_a_notebook_shows_the_message_safely(monkeypatch):
+    with_chapter(monkeypatch, DOUBLED)
+
+    def doubled(number):
+        return "<script>"
+
+    text = check(doubled)._repr_html_()
+    assert "&lt;script&gt;" in text
+    assert "<script>" not in text
+
+
+def test_stub_of_transformer_lens_is_an_error_not_an_unstarted_exercise():
+    def elsewhere(model):
+        model.set_use_attn_result(True)
+
+    assert judge_function(WIDTH, elsewhere).status == "error"

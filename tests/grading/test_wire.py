@@ -1,0 +1,122 @@
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from induction_heads.grading import wire
+from induction_heads.grading.wire import Closed, Malformed, ModelData, Unsendable, pack, plain
+
+DTYPES = [
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
+    torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+]  # fmt: skip
+
+
+def there_and_back(value):
+    return wire.read_message(io.BytesIO(pack(value)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_tensor_of_any_dtype_survives(dtype: torch.dtype, shape: tuple[int, ...]):
+    tensor = torch.ones(shape).to(dtype)
+    back = there_and_back(tensor)
+    assert back.dtype == dtype
+    assert torch.equal(back, tensor)
+
+
+VALUES = [
+    None, True, 3, -(10**30), 1.5, math.inf, -math.inf, "text", "", [], (), {}, [1, [2, (3, [])]],
+    {(1, 2): {"a": None}, 3: False}, ["tensor", "0"], [["list", []]], {"x": ("dict", [1])},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_plain_value_survives_with_its_types(value):
+    back = there_and_back(value)
+    assert back == value
+    assert type(back) is type(value)
+
+
+def test_nan_survives():
+    assert math.isnan(there_and_back([math.nan])[0])
+
+
+def test_views_and_gradients_are_sent_as_values():
+    tensor = torch.arange(6.0, requires_grad=True).reshape(2, 3).T
+    first, second = there_and_back([tensor, tensor])
+    assert torch.equal(first, tensor.detach())
+    assert torch.equal(second, first)
+    assert not first.requires_grad
+
+
+def test_numpy_becomes_numbers_and_tensors():
+    assert plain(np.float32(0.5)) == 0.5
+    assert type(plain(np.int64(3))) is int
+    assert plain(np.bool_(True)) is True
+    assert torch.equal(plain(np.arange(3)), torch.arange(3))
+    assert plain(torch.Size([2, 3])) == (2, 3)
+
+
+def test_model_survives():
+    data = ModelData({"n_layers": 2, "normalization": None}, {"W": torch.ones(2)}, "python-2l")
+    back = there_and_back({"args": (data,)})["args"][0]
+    assert (back.config, back.tokenizer) == (data.config, "python-2l")
+    assert torch.equal(back.weights["W"], torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (iter(()), "a tuple_iterator"),
+        (10**5000, "an int of 16,610 bits"),
+        (len, "a builtin_function_or_method"),
+        ({1, 2}, "a set"),
+        (torch.nn.Linear(1, 1), "a Linear"),
+        (np.array(["a"]), "a numpy array of <U1"),
+        (torch.zeros(1, device="meta"), "a tensor without ordinary values"),
+        (torch.zeros(1).expand(2**30), "a tensor of shape [1073741824], 4,096 MB"),
+    ],
+)
+def test_other_values_are_refused_by_name(value, said: str):
+    with pytest.raises(Unsendable) as caught:
+        plain(value)
+    assert said in str(caught.value)
+
+
+def test_many_large_tensors_together_are_refused(monkeypatch):
+    monkeypatch.setattr(wire, "MAX_BYTES", 1000)
+    with pytest.raises(Unsendable, match="MB of data"):
+        pack([torch.zeros(100), torch.zeros(100), torch.zeros(100)])
+
+
+def header(n_tree: int, n_block: int = 0) -> bytes:
+    return wire.HEADER.pack(wire.MAGIC, n_tree, n_block)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"x" * 64,
+        header(2**31, 2**40) + b"{}",
+        header(2) + b"{}",
+        header(3) + b"[1]",
+        header(16) + b'["tensor", "99"]',
+        header(15) + b'["pickle", "a"]',
+        header(4, 9) + b"null" + b"not safe!",
+        header(20000) + b"[" * 20000,
+        header(2) + b"\xff\xff",
+        header(26) + b'["dict", [[["list", []], 1]]]'[:26],
+        header(27) + b'["model", ["dict", [[1,2]]]]'[:27],
+    ],
+)
+def test_bytes_that_are_no_message_are_malformed(data: bytes):
+    with pytest.raises(Malformed):
+        wire.read_message(io.BytesIO(data))
+
+
+def test_end_of_the_stream_is_told_apart():
+    with pytest.raises(Closed):
+        wire.read_message(io.BytesIO(pack([1, 2])[:-1]))

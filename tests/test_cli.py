@@ -1,0 +1,121 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from induction_heads import cli
+from induction_heads.checks import registry
+from induction_heads.checks.exercise import Case, Exercise, Mistake
+from induction_heads.checks.registry import Selection
+
+SUBJECTS = {
+    "right": "return 2 * number",
+    "wrong": "return number",
+    "stub": "raise NotImplementedError",
+}
+
+DOUBLED = Exercise(
+    name="doubled",
+    difficulty=1,
+    minutes=1,
+    why="It is short.",
+    cases=lambda seed: [Case("three", (3,))],
+    oracle=lambda number: number + number,
+    mistakes=(Mistake("nothing is done", lambda number: number, "Twice as much?"),),
+    also_right=(),
+)
+
+
+@pytest.fixture
+def check(tmp_path: Path, monkeypatch):
+    """Runs `induction-heads check` on a chapter of one exercise."""
+    selections = [Selection("ch98_trial", (DOUBLED,))]
+    monkeypatch.setattr(registry, "select", lambda target: selections)
+
+    def run(subject: str, *arguments: str) -> Result:
+        (tmp_path / "ch98_trial.py").write_text(f"def doubled(number):\n    {SUBJECTS[subject]}\n")
+        folder = ["--submission", str(tmp_path)]
+        return CliRunner().invoke(cli.main, ["check", *arguments, *folder])
+
+    return run
+
+
+def test_everything_passed_exits_with_zero(check):
+    result = check("right")
+    assert result.exit_code == 0
+    assert "doubled: passed" in result.output
+    assert "1 of 1 passed." in result.output
+
+
+def test_failure_exits_with_one_and_shows_mistake_and_hint(check):
+    result = check("wrong", "doubled")
+    assert result.exit_code == 1
+    assert "Known mistake: nothing is done" in result.output
+    assert "Hint: Twice as much?" in result.output
+
+
+def test_unstarted_exercise_exits_with_one(check):
+    result = check("stub")
+    assert result.exit_code == 1
+    assert "0 of 1 passed, 1 not started." in result.output
+
+
+def test_json_is_one_object_for_a_target(check):
+    result = check("wrong", "ch98", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert list(found) == ["chapter", "passed", "exercises"]
+    assert (found["chapter"], found["passed"]) == ("ch98_trial", False)
+    (exercise,) = found["exercises"]
+    assert list(exercise) == ["name", "status", "message", "mistake", "seconds"]
+    assert (exercise["name"], exercise["status"]) == ("doubled", "failed")
+    assert exercise["mistake"] == "nothing is done"
+    assert isinstance(exercise["seconds"], float)
+
+
+def test_json_is_a_list_for_all_chapters(check):
+    (found,) = json.loads(check("right", "--json").stdout)
+    assert found["passed"] is True
+    assert found["exercises"][0]["mistake"] is None
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "induction_heads.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("target", ["ch77", "induction_scor", "no such thing"])
+def test_unknown_target_exits_with_two_and_names_what_there_is(target: str, tmp_path: Path):
+    done = run("check", target, "--submission", str(tmp_path))
+    assert done.returncode == 2
+    assert f"is called '{target}'." in " ".join(done.stderr.split())
+
+
+def test_missing_folder_exits_with_two():
+    done = run("check", "--submission", "nowhere")
+    assert done.returncode == 2
+    assert "There is no folder 'nowhere'" in done.stderr
+
+
+def test_help_lists_the_subcommands_without_importing_torch():
+    code = (
+        "import sys; from induction_heads import cli\n"
+        "try: cli.main(['--help'])\n"
+        "finally: assert not {'torch', 'transformer_lens', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in cli.SUBCOMMANDS)
+
+
+def test_version_is_printed():
+    assert run("--version").stdout.startswith("induction-heads, version ")
+
+
+def test_every_subcommand_can_be_imported():
+    context = click.Context(cli.main)
+    assert all(cli.main.get_command(context, name) for name in cli.SUBCOMMANDS)
