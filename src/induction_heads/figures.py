@@ -1,0 +1,157 @@
+"""Figures of patterns and scores. These functions draw and compute nothing.
+
+Every function but `head_grid` draws on the Axes it is given. Color ranges are fixed, so that two
+figures can be compared: attention and scores run from 0 to 1 everywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from torch import Tensor
+
+from induction_heads.hover import hover_patterns
+
+__all__ = [
+    "attention_heatmap", "head_grid", "head_type_distribution", "hover_patterns", "layer_maximum",
+    "loss_by_position", "score_heatmap", "stripe_heatmap",
+]  # fmt: skip
+
+TYPE_COLORS = {
+    "previous_token": "#0072B2", "induction": "#D55E00", "duplicate_token": "#CC79A7",
+    "first_token": "#009E73", "current_token": "#E69F00", "anti_induction": "#56B4E9",
+    "induction_pattern_only": "#F0E442",
+}  # fmt: skip
+"""One color per type of head, from a palette that color-blind readers can tell apart."""
+
+_FUTURE = "#d9d9d9"
+
+
+def attention_heatmap(
+    ax: Axes,
+    pattern: Float[Tensor, "query key"],
+    labels: Sequence[str] | None = None,
+    title: str | None = None,
+) -> None:
+    """One head's pattern: queries down, keys across, 0 white to 1 dark, the future in gray."""
+    n_pos = pattern.shape[-1]
+    hidden = np.triu(np.ones((n_pos, n_pos), dtype=bool), k=1)
+    shown = np.ma.array(pattern.detach().float().numpy(), mask=hidden)
+    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_facecolor(_FUTURE)
+    ax.set(xlabel="key", ylabel="query")
+    if title:
+        ax.set_title(title)
+    if labels is not None:
+        ax.set_xticks(range(n_pos), labels, rotation=90)
+        ax.set_yticks(range(n_pos), labels)
+    ax.figure.colorbar(image, ax=ax, fraction=0.046, label="attention")
+
+
+def stripe_heatmap(
+    ax: Axes,
+    pattern: Float[Tensor, "query key"],
+    period: int,
+    labels: Sequence[str] | None = None,
+    title: str | None = None,
+) -> None:
+    """The pattern with the induction stripe outlined: key = query − period + 1, last `period` queries."""
+    attention_heatmap(ax, pattern, labels, title)
+    last = pattern.shape[-1] - 1
+    first = last - period + 1
+    key = first - period + 1
+    corners = [(key - 0.5, first - 0.5), (key + 0.5, first - 0.5),
+               (last - period + 1.5, last + 0.5), (last - period + 0.5, last + 0.5)]  # fmt: skip
+    ax.add_patch(Polygon(corners, fill=False, edgecolor="#D55E00", linewidth=1.2))
+
+
+def head_grid(
+    patterns: Float[Tensor, "layer head query key"], labels: Sequence[str] | None = None
+) -> Figure:
+    """Every head's pattern in a grid, a row for each layer. Returns the figure, already closed."""
+    n_layers, n_heads = patterns.shape[:2]
+    figure, axes = plt.subplots(
+        n_layers, n_heads, figsize=(min(4.6, 1.6 * n_heads + 0.6), 1.6 * n_layers + 0.2),
+        squeeze=False, sharex=True, sharey=True, layout="constrained",
+    )  # fmt: skip
+    for layer, row in enumerate(axes):
+        for head, ax in enumerate(row):
+            attention_heatmap(ax, patterns[layer, head], labels, f"L{layer}H{head}")
+            ax.images[0].colorbar.remove()
+            ax.label_outer()
+    image = axes[0, 0].images[0]
+    figure.colorbar(image, ax=axes, fraction=0.05, label="attention")
+    plt.close(figure)
+    return figure
+
+
+def score_heatmap(ax: Axes, scores: Float[Tensor, "layer head"], title: str | None = None) -> None:
+    """One number per head, 0 to 1: layers down, heads across, the value in each cell."""
+    values = scores.detach().float().numpy()
+    image = ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    n_layers, n_heads = values.shape
+    if values.size <= 64:
+        for layer in range(n_layers):
+            for head in range(n_heads):
+                color = "white" if values[layer, head] < 0.6 else "black"
+                ax.text(head, layer, f"{values[layer, head]:.2f}", ha="center", va="center", color=color)
+    ax.set(xlabel="head", ylabel="layer")
+    if title:
+        ax.set_title(title)
+    if n_heads <= 16:
+        ax.set_xticks(range(n_heads))
+    if n_layers <= 24:
+        ax.set_yticks(range(n_layers))
+    ax.figure.colorbar(image, ax=ax, fraction=0.046, label="score")
+
+
+def layer_maximum(
+    ax: Axes, scores: Float[Tensor, "layer head"], label: str | None = None
+) -> None:
+    """The highest score of each layer, as a line over the layers."""
+    highest = scores.detach().float().amax(dim=1).numpy()
+    ax.plot(range(len(highest)), highest, marker="o", label=label)
+    ax.set(xlabel="layer", ylabel="highest score", ylim=(0, 1.02), xticks=range(len(highest)))
+    if label:
+        ax.legend(frameon=False)
+
+
+def head_type_distribution(
+    ax: Axes, types: Mapping[tuple[int, int], str], n_layers: int, n_heads: int
+) -> None:
+    """How many heads of each type every layer has, as stacked bars; the rest are heads of no type."""
+    base = np.zeros(n_layers)
+    for kind in sorted(set(types.values())):
+        counts = np.zeros(n_layers)
+        for (layer, _), name in types.items():
+            counts[layer] += name == kind
+        ax.bar(range(n_layers), counts, bottom=base, label=kind.replace("_", "-"),
+               color=TYPE_COLORS.get(kind, "#999999"))  # fmt: skip
+        base += counts
+    ax.bar(range(n_layers), n_heads - base, bottom=base, label="no type", color="#eeeeee")
+    ax.set(xlabel="layer", ylabel="heads", xticks=range(n_layers), ylim=(0, n_heads))
+    ax.legend(frameon=False)
+
+
+def loss_by_position(
+    ax: Axes,
+    losses: Float[Tensor, " pos"],
+    period: int | None = None,
+    label: str | None = None,
+) -> None:
+    """Loss in nats at each position; entry i of `losses` is the loss of the token at i + 1.
+
+    With `period`, a dashed line marks where the last copy of a block begins.
+    """
+    n_pos = len(losses) + 1
+    ax.plot(range(1, n_pos), losses.detach().float().numpy(), marker=".", label=label)
+    if period is not None:
+        ax.axvline(n_pos - period - 0.5, color="gray", linestyle="--", linewidth=1)
+    ax.set(xlabel="position", ylabel="loss (nats)")
+    ax.set_ylim(bottom=0)
+    if label:
+        ax.legend(frameon=False)
