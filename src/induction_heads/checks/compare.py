@@ -105,13 +105,13 @@ def _number_difference(answer: Any, expected: Any, at: str, atol: float, rtol: f
         if isinstance(answer, float):
             return f"{at}the float {answer!r} came back, the int {expected} was expected."
         return None if answer == expected else said
-    if answer == expected or (math.isnan(answer) and math.isnan(expected)):
-        return None
     try:
-        near = abs(answer - expected) <= atol + rtol * abs(expected)
-    except OverflowError:
-        near = False
-    return None if near and math.isfinite(expected) else said
+        mine = float(answer)
+    except OverflowError:  # An int beyond the floats.
+        return said
+    both_nan = math.isnan(mine) and math.isnan(expected)
+    near = abs(mine - expected) <= atol + rtol * abs(expected) and math.isfinite(expected)
+    return None if mine == expected or both_nan or near else said
 
 
 def _sequence_difference(

@@ -27,7 +27,7 @@ def sessions(request: pytest.FixtureRequest) -> "Iterator[dict[str, Session]]":
     from induction_heads.grading.session import Session
     from induction_heads.grading.submission import read_submission
 
-    folder = Path(request.config.getoption("--submission", default="exercises"))
+    folder = Path(request.config.getoption("--submission", default=None) or "exercises")
     found = {stem: Session(read_submission(folder, stem)) for stem in chapter_stems()}
     yield found
     for session in found.values():
