@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS", "AttentionOnly", "AttentionOnlyConfig", "hand_built", "hand_built_heads",
     "load_attention_only", "load_model", "load_snapshots", "save_model",
-    "save_snapshots", "to_transformer_lens", "zoo_names",
+    "save_snapshots", "to_transformer_lens", "zoo_folder", "zoo_names",
 ]  # fmt: skip
 
 ZOO = Path(__file__).parent / "zoo"
@@ -32,6 +32,11 @@ class UnknownModel(ValueError):
 def zoo_names() -> list[str]:
     """The names of the trained models that ship with the package."""
     return sorted(path.parent.name for path in ZOO.glob("*/config.json"))
+
+
+def zoo_folder(name: str) -> Path:
+    """Where the zoo keeps the model of that name."""
+    return ZOO / name
 
 
 def save_model(model: AttentionOnly, folder: Path | str) -> None:
