@@ -134,7 +134,8 @@ def head_type_distribution(
         base += counts
     ax.bar(range(n_layers), n_heads - base, bottom=base, label="no type", color="#eeeeee")
     ax.set(xlabel="layer", ylabel="heads", xticks=range(n_layers), ylim=(0, n_heads))
-    ax.legend(frameon=False)
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def loss_by_position(

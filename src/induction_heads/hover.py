@@ -16,6 +16,8 @@ from torch import Tensor
 # Set while the site is built: its pages load the CircuitsVis script themselves, once each.
 BOOK_VARIABLE = "INDUCTION_HEADS_BOOK"
 DECIMALS = 3
+# CircuitsVis labels its axes itself, with names that this course does not use.
+AXES = "Rows (destination) are queries, columns (source) are keys."
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def hover_patterns(
         '<figure class="hover-figure">',
         f'<div class="hover-patterns" id="{figure_id}" role="img"',
         f' aria-label="{html.escape(alt)}" style="overflow-x: auto;"></div>',
-        f"<figcaption>{html.escape(caption)}</figcaption>" if caption else "",
+        f"<figcaption>{html.escape(f'{caption} {AXES}' if caption else AXES)}</figcaption>",
         _text_table(weights, [str(label) for label in labels], names),
         "</figure>",
         _script(figure_id, properties),
