@@ -1,0 +1,205 @@
+"""The conventions that every page of the book keeps (CONTRIBUTING explains them)."""
+
+import ast
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+BOOK = ROOT / "book"
+CHAPTERS = sorted(BOOK.glob("ch[0-9][0-9]_*.ipynb"))
+PAGES = sorted(BOOK.glob("*.md")) + sorted(BOOK.glob("teach/*.md"))
+REPOSITORY = "https://github.com/induction-heads/induction-heads"
+
+INSTALL_CELL = f"""\
+try:
+    import induction_heads  # noqa: F401
+except ModuleNotFoundError:  # Colab starts without the course
+    %pip install --quiet git+{REPOSITORY}"""
+
+CHECK_BLOCK = """\
+:::{{admonition}} Check your work
+:class: tip check-your-work
+The exercises are the functions in {{download}}`exercises/{stem}.py <../exercises/{stem}.py>`.
+Fill them in and run `induction-heads check {short}`.
+Or [open this chapter in Colab](https://colab.research.google.com/github/\
+induction-heads/induction-heads/blob/main/book/{stem}.ipynb),
+write a function in a cell of its own and call `check(my_function)` after \
+`from induction_heads import check`.
+:::"""
+
+EMPTY_PHRASES = ("as we can clearly see", "obviously", "it is easy to see", "needless to say")
+
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+@cache
+def cells(path: Path, kind: str) -> list[dict]:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def text(path: Path) -> str:
+    """The prose of a page or of a notebook."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(source(cell) for cell in cells(path, "markdown"))
+
+
+def calls(code: str) -> list[ast.Call]:
+    """Every call in a cell. Lines of IPython's own syntax are left out."""
+    python = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith("%"))
+    try:
+        return [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)]
+    except SyntaxError:
+        return []
+
+
+def called_name(call: ast.Call) -> str:
+    return ast.unparse(call.func)
+
+
+def test_the_book_has_chapters():
+    assert CHAPTERS, "book/ holds no chNN_*.ipynb"
+
+
+def test_table_of_contents_lists_every_page_once():
+    contents = yaml.safe_load((BOOK / "_toc.yml").read_text())
+    listed = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
+    present = [page.relative_to(BOOK).with_suffix("").as_posix() for page in [*CHAPTERS, *PAGES]]
+    assert sorted([contents["root"], *listed]) == sorted(present)
+
+
+@every_chapter
+def test_notebook_is_stored_without_outputs(path):
+    for number, cell in enumerate(cells(path, "code")):
+        assert cell["outputs"] == [], f"code cell {number} has outputs: run nbstripout {path}"
+        assert cell["execution_count"] is None, f"code cell {number}: run nbstripout {path}"
+    assert "widgets" not in json.loads(path.read_text())["metadata"]
+
+
+@every_chapter
+def test_notebook_runs_on_the_default_kernel(path):
+    assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
+
+
+@every_chapter
+def test_first_cell_has_the_label_and_the_only_title(path):
+    label = f"({path.stem[:4]})="
+    lines = source(cells(path, "markdown")[0]).splitlines()
+    assert lines[0] == label
+    assert re.fullmatch(r"# \S.*", lines[1])
+    prose = re.sub(r"^```.*?^```", "", text(path), flags=re.M | re.S)
+    assert len(re.findall(r"^# ", prose, flags=re.M)) == 1
+
+
+@every_chapter
+def test_first_code_cell_installs_the_course_on_colab(path):
+    first = cells(path, "code")[0]
+    assert source(first).strip() == INSTALL_CELL
+    assert "remove-cell" in first["metadata"].get("tags", [])
+
+
+@every_chapter
+def test_chapter_says_how_to_check_its_exercises(path):
+    block = CHECK_BLOCK.format(stem=path.stem, short=path.stem[:4])
+    assert text(path).count(block) == 1
+    assert (ROOT / "exercises" / f"{path.stem}.py").exists()
+
+
+@every_chapter
+def test_every_exercise_function_has_an_exercise_block(path):
+    stub = ast.parse((ROOT / "exercises" / f"{path.stem}.py").read_text(encoding="utf-8"))
+    names = [
+        node.name
+        for node in stub.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    labels = set(re.findall(r":label: (\S+)", text(path)))
+    wanted = {f"ex-{path.stem[:4]}-{name.replace('_', '-')}" for name in names}
+    assert wanted <= labels, f"no exercise block for {sorted(wanted - labels)}"
+
+
+@every_chapter
+def test_captioned_figures_have_alternative_text_and_a_name(path):
+    names = []
+    for cell in cells(path, "code"):
+        settings = cell["metadata"].get("mystnb", {})
+        if "figure" not in settings:
+            continue
+        figure = settings["figure"]
+        assert settings["image"]["alt"].strip(), source(cell)
+        assert figure["caption"].rstrip().endswith("."), f"a caption is a sentence: {figure}"
+        assert figure["name"].startswith(f"fig-{path.stem[:4]}-"), figure
+        names.append(figure["name"])
+    assert len(names) == len(set(names))
+
+
+@every_chapter
+def test_cells_that_show_a_figure_have_a_caption(path):
+    for cell in cells(path, "code"):
+        if "remove-cell" in cell["metadata"].get("tags", []):
+            continue
+        shows = any(called_name(call) == "plt.show" for call in calls(source(cell)))
+        assert not shows or "figure" in cell["metadata"].get("mystnb", {}), source(cell)
+
+
+@every_chapter
+def test_hover_figures_have_alternative_text_and_a_caption(path):
+    for cell in cells(path, "code"):
+        for call in calls(source(cell)):
+            if called_name(call).endswith("hover_patterns"):
+                given = {keyword.arg for keyword in call.keywords}
+                assert {"alt", "caption"} <= given, source(cell)
+
+
+@every_chapter
+def test_code_draws_no_kernel_widget(path):
+    """Without a kernel a widget moves and shows nothing new, so the static page has none."""
+    for cell in cells(path, "code"):
+        assert "ipywidgets" not in source(cell)
+
+
+@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+def test_citations_are_in_the_bibliography(path):
+    known = set(re.findall(r"^@\w+\{(\S+),", (BOOK / "references.bib").read_text(), flags=re.M))
+    cited = re.findall(r"\{cite:\w+\}`([^`]+)`", text(path))
+    keys = {key.strip() for group in cited for key in group.split(",")}
+    assert keys <= known
+
+
+@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+def test_pages_embed_nothing_from_another_host(path):
+    remote = r"!\[[^\]]*\]\(https?:|<(?:img|script|iframe|link)[^>]*https?:|\{image\}\s*https?:"
+    assert re.findall(remote, text(path)) == []
+
+
+@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+def test_images_in_the_text_have_alternative_text(path):
+    assert re.findall(r"!\[\s*\]\(", text(path)) == []
+
+
+@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+def test_prose_has_no_empty_phrases(path):
+    found = [phrase for phrase in EMPTY_PHRASES if phrase in text(path).lower()]
+    assert found == []
+
+
+def test_static_files_are_not_injected_in_every_page():
+    """Jupyter Book puts every script and style under book/_static in every page."""
+    assert not (BOOK / "_static").exists()
+
+
+def test_glossary_is_sorted():
+    glossary = (BOOK / "glossary.md").read_text(encoding="utf-8")
+    block = re.search(r"```\{glossary\}\n(.*?)```", glossary, flags=re.S).group(1)
+    terms = re.findall(r"^(\S.*)$", block, flags=re.M)
+    assert terms == sorted(terms, key=str.lower)
