@@ -70,11 +70,14 @@ def hand_built(
 ) -> AttentionOnly:
     """A two-layer model with a known head in it; `hand_built_heads` says where.
 
-    `offset` is how far back the fixed-offset head looks. `sharpness` is the attention score of a
+    `offset` is how far back the fixed-offset head looks; where there is no such position it attends
+    evenly. `sharpness` is the attention score of a
     match before the softmax: at 30 a match takes all the attention. The remaining heads attend
     uniformly and write nothing. `seed` draws the places of the heads and the rotation.
     """
     heads = hand_built_heads(kind, n_heads=n_heads, seed=seed)
+    if not 1 <= offset < n_ctx:
+        raise ValueError(f"offset={offset} does not fit in a context of {n_ctx}.")
     d_model, d_head = 3 * d_vocab + n_ctx, d_vocab + n_ctx + 1
     model = AttentionOnly(
         AttentionOnlyConfig(2, n_heads, d_model, d_head, d_vocab, n_ctx, bos_token=bos_token)
@@ -97,9 +100,11 @@ def hand_built(
                 # A token also matches itself, so the current position is made unattractive.
                 reads = [(blocks.token, blocks.token), (-2 * blocks.position, blocks.position)]
                 writes = blocks.prediction
+            elif name == "bos_sink":
+                reads = [(blocks.position.sum(dim=1, keepdim=True), blocks.position[:, :1])]
+                writes = blocks.prediction
             else:
-                back = n_ctx if name == "bos_sink" else offset
-                reads = [(blocks.position @ _look_back(n_ctx, back), blocks.position)]
+                reads = [(blocks.position @ _look_back(n_ctx, offset), blocks.position)]
                 writes = blocks.prediction
             weights = model.layers[layer]
             assert isinstance(weights, AttentionLayer)
@@ -113,8 +118,8 @@ def hand_built(
 
 
 def _look_back(n_ctx: int, distance: int) -> Float[Tensor, "query key"]:
-    """One-hot rows: from each position to the one `distance` before it, or to the first."""
-    return torch.eye(n_ctx)[(torch.arange(n_ctx) - distance).clamp_min(0)]
+    """Rows that point from each position to the one `distance` before it, where there is one."""
+    return torch.ones(n_ctx - distance).diag(-distance)
 
 
 def _never_the_first(blocks: _Blocks) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,9 @@
 """Models by name: load and save them, and hand them to TransformerLens."""
 
 import json
+import socket
+import urllib.parse
+import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,13 +175,35 @@ def load_model(name: str, device: str = "cpu") -> "TransformerBridge":
 
 
 def _load_from_hub(name: str, device: str) -> "TransformerBridge":
+    from huggingface_hub import constants
     from transformer_lens.model_bridge import TransformerBridge
 
+    # Without this the hub client retries for half a minute before it says that there is no network.
+    offline_before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = offline_before or not _reachable(constants.ENDPOINT)
     try:
         return TransformerBridge.boot_transformers(name, device=device)
     except Exception as error:
+        why = (
+            "the model hub cannot be reached and it is not in the local cache"
+            if constants.HF_HUB_OFFLINE
+            else f"the model hub did not give it ({type(error).__name__})"
+        )
         raise UnknownModel(
-            f"Cannot load {name!r}: it is not in the zoo, not a local model folder, and the model "
-            f"hub did not give it ({type(error).__name__}). Names that work here: "
-            f"{', '.join(zoo_names())}."
+            f"Cannot load {name!r}: it is not in the zoo, it is not a model folder, and {why}. "
+            f"Names that work here: {', '.join(zoo_names())}."
         ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = offline_before
+
+
+def _reachable(endpoint: str, seconds: float = 3.0) -> bool:
+    """Whether a connection to the endpoint can be opened. With a proxy this cannot be told: True."""
+    if urllib.request.getproxies():
+        return True
+    host = urllib.parse.urlsplit(endpoint).hostname or ""
+    try:
+        socket.create_connection((host, 443), timeout=seconds).close()
+    except OSError:
+        return False
+    return True

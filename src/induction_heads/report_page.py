@@ -1,0 +1,146 @@
+"""The HTML page of an analysis: the table, the figures, and what they do and do not show."""
+
+import base64
+import io
+from html import escape
+from typing import Any
+
+import matplotlib
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from induction_heads.activations import attention_patterns
+from induction_heads.analysis import PATTERN_KINDS, Report, make_probes
+from induction_heads.figures import (
+    head_type_distribution,
+    layer_maximum,
+    score_heatmap,
+    stripe_heatmap,
+)
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222; background: #fff }
+table { border-collapse: collapse; display: block; overflow-x: auto }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
+th:first-child, td:first-child, td:last-child { text-align: left }
+figure { margin: 2rem 0 } img { max-width: 100% } figcaption { color: #444 }
+"""
+
+COLUMNS = ("head", "previous token", "first token", "current token", "duplicate token", "induction",
+           "induction, lowest", "induction, control", "copying", "kinds")  # fmt: skip
+
+
+def table_rows(report: Report) -> list[tuple[str, ...]]:
+    """One row of strings per head, in the order of `COLUMNS`: scores are mean ± standard deviation."""
+    return [
+        (
+            head.name,
+            *(f"{head.score[kind]:.2f} ± {head.spread[kind]:.2f}" for kind in PATTERN_KINDS),
+            f"{head.lowest['induction']:.2f}",
+            f"{head.control['induction']:.2f}",
+            f"{head.copying:+.2f}",
+            ", ".join(kind.replace("_", "-") for kind in head.kinds) or "–",
+        )
+        for head in report.heads
+    ]
+
+
+def summary_sentences(report: Report) -> list[str]:
+    """What was found, kind by kind."""
+    kinds = sorted({kind for head in report.heads for kind in head.kinds})
+    if not kinds:
+        return [f"No head reaches {report.threshold} on any score."]
+    return [
+        f"{kind.replace('_', '-')}: "
+        + ", ".join(f"L{layer}H{head} ({score:.2f})" for layer, head, score in report.found(kind))
+        for kind in kinds
+    ]
+
+
+def _score_figure(report: Report) -> Figure:
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(2, 3).flat
+    for ax, kind in zip(axes, PATTERN_KINDS, strict=False):
+        score_heatmap(ax, report.scores(kind), kind.replace("_", "-"))
+    layer_maximum(axes[5], report.scores("induction"), "induction")
+    return figure
+
+
+def _type_figure(report: Report) -> Figure:
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    types = {(head.layer, head.head): head.kinds[-1] for head in report.heads if head.kinds}
+    n_layers, n_heads = report.scores("induction").shape
+    head_type_distribution(figure.subplots(), types, n_layers, n_heads)
+    return figure
+
+
+def _stripe_figure(
+    report: Report, pattern: Float[Tensor, "query key"], period: int, place: tuple[int, int]
+) -> Figure:
+    figure = Figure(figsize=(5, 4.2), layout="constrained")
+    stripe_heatmap(figure.subplots(), pattern, period, title=f"{report.model} L{place[0]}H{place[1]}")
+    return figure
+
+
+def strongest_stripe(model: Any, report: Report) -> tuple[tuple[int, int], Tensor, int]:
+    """(layer, head) with the highest induction score, its pattern on one probe, and the period."""
+    scores = report.scores("induction")
+    layer, head = divmod(int(scores.argmax()), scores.shape[1])
+    probe = make_probes(model, seeds=1)[-1]
+    tokens: Int[Tensor, "batch pos"] = probe.repeated[:1]
+    return (layer, head), attention_patterns(model, tokens)[layer, 0, head], probe.period
+
+
+def _image(figure: Figure) -> str:
+    with matplotlib.rc_context({"font.size": 9}):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=130)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def page(model: Any, report: Report) -> str:
+    """The whole page as one HTML text. It needs no other file and no network."""
+    (layer, head), pattern, period = strongest_stripe(model, report)
+    best = report.scores("induction")[layer, head].item()
+    found = summary_sentences(report)
+    figures = [
+        (_score_figure(report), "Scores of all heads, five kinds, and the highest induction score "
+         "of each layer.", "Each score is the mean over the probes. " + " ".join(found)),
+        (_type_figure(report), "Bars: number of heads of each type in every layer.",
+         f"{sum(bool(h.kinds) for h in report.heads)} of {len(report.heads)} heads earn a name at "
+         f"threshold {report.threshold}."),
+        (_stripe_figure(report, pattern, period, (layer, head)),
+         f"Attention pattern of L{layer}H{head} with the induction stripe outlined.",
+         f"L{layer}H{head} has the highest induction score, {best:.2f}, here on two copies of "
+         f"{period} random tokens. The outlined stripe is where an induction head attends."),
+    ]  # fmt: skip
+    head_cells = "".join(f"<th scope='col'>{escape(name)}</th>" for name in COLUMNS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in table_rows(report)
+    )
+    pictures = "".join(
+        f"<figure><img src='{_image(figure)}' alt='{escape(alt)}'>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        for figure, alt, caption in figures
+    )
+    probes = sorted({(p["period"], p["gap"]) for p in report.probes})
+    seeds = len({p["seed"] for p in report.probes})
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Heads of {escape(report.model)}</title><style>{STYLE}</style></head><body>
+<h1>Heads of {escape(report.model)}</h1>
+<ul>{"".join(f"<li>{escape(sentence)}</li>" for sentence in found)}</ul>
+<table><thead><tr>{head_cells}</tr></thead><tbody>{body}</tbody></table>
+<p>Scores are mean ± standard deviation over {len(report.probes)} probes: {seeds} seeds at each of
+the (period, gap) pairs {escape(", ".join(map(str, probes)))}. A head earns a kind when its lowest
+probe reaches {report.threshold} and its control stays below half of that; an induction head must
+also copy. The control is the same attention on tokens that never repeat.</p>
+{pictures}
+<h2>What this does not show</h2>
+<p>These scores read attention patterns and weights on random tokens. They do not show that a head is
+needed for the model's behavior, nor what it does on running text.</p>
+</body></html>
+"""
