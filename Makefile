@@ -44,7 +44,7 @@ check: install
 	$(BIN)/pyright
 
 bench: install
-	$(BIN)/python benchmarks/run.py $(BENCH)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 serve:
 	@test -f _build/html/index.html || { echo "There is no site yet. Run: make book"; exit 1; }
