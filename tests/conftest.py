@@ -1,5 +1,8 @@
 """Settings shared by all tests."""
 
+import jaxtyping
+import pytest
+
 NOT_RUN = "NOT RUN: "
 
 
@@ -15,3 +18,9 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("not run on this machine")
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} tests not run: {reason}")
+
+
+@pytest.fixture
+def as_for_a_reader(monkeypatch):
+    """Shape checks off, as outside the tests: bad input reaches the function's own guard."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
