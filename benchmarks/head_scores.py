@@ -1,4 +1,4 @@
-"""Four scores of every head of a model of GPT-2-small shape, against four other ways to get them."""
+"""Four scores of every head of a model in the shape of GPT-2 small, beside four other ways."""
 
 from typing import Any
 
@@ -42,7 +42,10 @@ def word_tokenizer(d_vocab: int) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="0"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="0", eos_token="0", name_or_path="words",
+        tokenizer_object=tokenizer,
+        bos_token="0",
+        eos_token="0",
+        name_or_path="words",
         add_bos_token=True,
     )
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from induction_heads.attention import (
     attention_from_circuits,
     attention_head,

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from induction_heads.scores import (
     attention_on,
     current_token_score,
@@ -57,7 +58,9 @@ def test_a_perfect_head_scores_one(name: str):
     assert PLAIN[name](PERFECT[name]).item() == 1
 
 
-@pytest.mark.parametrize("name", ["previous_token", "current_token", "induction", "duplicate_token"])
+@pytest.mark.parametrize(
+    "name", ["previous_token", "current_token", "induction", "duplicate_token"]
+)
 def test_the_other_perfect_heads_score_less_than_half(name: str):
     assert all(PLAIN[name](PERFECT[other]) < 0.5 for other in PERFECT if other != name)
 
@@ -126,7 +129,9 @@ def test_prefix_matching_equals_a_loop_on_any_tokens():
                 if keys:
                     sums.append(sum(pattern[b, h, q, k].item() for k in keys))
             expected = sum(sums) / len(sums)
-            assert prefix_matching_score(pattern, tokens)[b, h].item() == pytest.approx(expected, abs=1e-5)
+            assert prefix_matching_score(pattern, tokens)[b, h].item() == pytest.approx(
+                expected, abs=1e-5
+            )
 
 
 def test_tokens_that_never_repeat_have_no_prefix_matching_score():
@@ -163,5 +168,10 @@ def test_stray_entries_are_the_diagonal_without_the_induction_targets(period: in
     tokens = repeated_tokens(20, period, batch=1, bos_token=0 if has_bos else None)
     n_pos = tokens.shape[1]
     diagonal = {(q, q - period + 1) for q in range(period - 1, n_pos)}
-    targets = {(q, k) for q in range(n_pos) for k in range(1, q + 1) if tokens[0, k - 1] == tokens[0, q] and k - 1 < q}
+    targets = {
+        (q, k)
+        for q in range(n_pos)
+        for k in range(1, q + 1)
+        if tokens[0, k - 1] == tokens[0, q] and k - 1 < q
+    }
     assert sorted(diagonal - targets) == stray_stripe_entries(period, has_bos)

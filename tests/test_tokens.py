@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from induction_heads.tokens import (
     bigram_entropy,
     bos_token,
@@ -74,7 +75,9 @@ def test_tiled_blocks_repeat_three_times_and_then_move_on():
 
 def test_a_source_that_runs_out_is_refused():
     with pytest.raises(ValueError, match="too short"):
-        tiled_blocks(torch.zeros(1, 4, dtype=torch.long), 20, torch.Generator(), periods=(4, 4), copies=2)
+        tiled_blocks(
+            torch.zeros(1, 4, dtype=torch.long), 20, torch.Generator(), periods=(4, 4), copies=2
+        )
 
 
 def test_markov_rows_sum_to_one_and_have_zipf_peaks():

@@ -5,6 +5,7 @@ TransformerLens `TransformerBridge`, and stops as soon as the last pattern is kn
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -40,10 +41,8 @@ def _visit_patterns(
                 raise _LastPatternSeen
 
         names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(last + 1)]
-        try:
+        with suppress(_LastPatternSeen):
             model.run_with_hooks(tokens, return_type=None, fwd_hooks=[(n, hook) for n in names])
-        except _LastPatternSeen:
-            pass
 
 
 def _own_patterns(model: AttentionOnly, tokens: Tensor) -> Iterator[tuple[int, Tensor]]:

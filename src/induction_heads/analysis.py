@@ -103,7 +103,7 @@ class Report:
         return asdict(self)
 
 
-def make_probes(model: Any, *, seeds: int = 3, batch: int = 4) -> list[Probe]:
+def make_probes(model: Any, *, seeds: int = 3, batch: int = 16) -> list[Probe]:
     """Repeated random tokens at several periods and gaps, each with several seeds.
 
     A period is always tried with two distances between the copies, so that a head with a fixed
@@ -125,9 +125,7 @@ def make_probes(model: Any, *, seeds: int = 3, batch: int = 4) -> list[Probe]:
                 config.d_vocab, period, batch=batch, gap=gap, bos_token=bos, seed=generator
             )
             exclude = () if bos is None else (bos,)
-            fresh = distinct_tokens(
-                config.d_vocab, 2 * period + gap, batch, generator, exclude
-            )
+            fresh = distinct_tokens(config.d_vocab, 2 * period + gap, batch, generator, exclude)
             probes.append(Probe(period, gap, seed, repeated, with_bos(fresh, bos)))
     return probes
 
@@ -164,11 +162,11 @@ def probe_scores(model: Any, probe: Probe) -> dict[str, Float[Tensor, "layer hea
 def detect_head_types(
     scores: Mapping[str, Float[Tensor, "layer head"]], threshold: float = THRESHOLD
 ) -> dict[tuple[int, int], str]:
-    """The type of each head that has one: the name of its highest score, if that reaches `threshold`.
+    """The type of each head that has one: the name of its highest score, if it reaches `threshold`.
 
-    `scores` maps the name of a type to a score per head, all of one shape. Heads below the threshold
-    on every score are left out. Ties go to the name that comes first. Raises ValueError if the
-    shapes differ or nothing was given.
+    `scores` maps the name of a type to a score per head, all of one shape. Heads below the
+    threshold on every score are left out. Ties go to the name that comes first. Raises ValueError
+    if the shapes differ or nothing was given.
     """
     shapes = {tuple(score.shape) for score in scores.values()}
     if len(shapes) != 1:
@@ -193,8 +191,8 @@ def find_induction_heads(model: Any, threshold: float = THRESHOLD) -> Heads:
     """Heads whose prefix-matching score reaches `threshold` at every period and gap.
 
     Returns (layer, head, score), highest first. The score is the lowest over the probes, so a head
-    that always looks the same distance back is not found. This reads patterns only: whether the head
-    also copies is another question, which `analyze` answers.
+    that always looks the same distance back is not found. This reads patterns only: whether the
+    head also copies is another question, which `analyze` answers.
     """
     return _find(model, "induction", threshold)
 

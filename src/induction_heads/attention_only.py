@@ -98,9 +98,12 @@ class AttentionOnly(nn.Module):
         return self.norm(residual) @ self.W_U
 
 
-def sinusoids(n_ctx: int, d_model: int, scale: float = 0.15) -> Float[Tensor, "n_ctx d_model"]:
-    """sin and cos of position × frequency, with frequencies from 1 down to about 0.001."""
-    frequencies = torch.exp(-6.9 * torch.arange(0, d_model, 2) / d_model)
+def sinusoids(n_ctx: int, d_model: int, scale: float = 0.3) -> Float[Tensor, "n_ctx d_model"]:
+    """Sin and cos of position × frequency, with frequencies from 1 down to 0.03 radians a position.
+
+    The slowest turns once in about 200 positions: slower ones would hardly tell neighbors apart.
+    """
+    frequencies = torch.exp(-3.5 * torch.arange(0, d_model, 2) / d_model)
     angles = torch.arange(n_ctx)[:, None] * frequencies
     return scale * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d_model]
 

@@ -46,7 +46,7 @@ def longest_period(recipe: Recipe) -> int:
 
 
 def snapshot_rows(run: TrainingRun, recipe: Recipe) -> list[dict[str, Any]]:
-    """For each snapshot: step, both scores of every head, and the loss in the second copy (nats)."""
+    """For each snapshot: step, both scores of every head, the loss in the second copy (nats)."""
     model, period = AttentionOnly(recipe.config), longest_period(recipe)
     tokens = make_repeated_tokens(model, period, batch=32, seed=1)
     scorers = {
@@ -158,9 +158,7 @@ def differences(new: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
     return found
 
 
-def save_folder(
-    run: TrainingRun, recipe: Recipe, record: dict[str, Any], folder: Path
-) -> None:
+def save_folder(run: TrainingRun, recipe: Recipe, record: dict[str, Any], folder: Path) -> None:
     """Write weights, snapshots, record, card and (for text) tokenizer to `folder`."""
     save_model(run.model, folder)
     save_snapshots(run.snapshots, folder)

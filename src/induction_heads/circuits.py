@@ -25,7 +25,7 @@ def _layer_weights(model: Any, layer: int) -> dict[str, Tensor]:
 
 
 def _norm(model: Any, layer: int | None) -> torch.nn.Module:
-    """The layer norm before a layer, or the final one for None; does nothing where there is none."""
+    """The layer norm before a layer, or the final one for None; an identity where there is none."""
     if isinstance(model, AttentionOnly):
         return model.norm if layer is None else model.layers[layer].get_submodule("norm")
     bridge = model.ln_final if layer is None else model.blocks[layer].ln1
@@ -44,8 +44,8 @@ def copying_scores(model: Any) -> Float[Tensor, "layer head"]:
 
     Σλ / Σ|λ| over the eigenvalues λ of W_E W_V W_O W_U (Elhage et al. 2021): 1 for a head that
     copies, −1 for one that lowers what it sees, near 0 for neither, and 0 for a head that writes
-    nothing. The eigenvalues are those of the d_head × d_head matrix W_O (W_U W_E) W_V, which has the
-    same nonzero ones.
+    nothing. The eigenvalues are those of the d_head × d_head matrix W_O (W_U W_E) W_V, which has
+    the same nonzero ones.
     """
     config = model.config if isinstance(model, AttentionOnly) else model.cfg
     W_E, W_U = model.W_E.detach().float(), model.W_U.detach().float()

@@ -20,7 +20,7 @@ def analyze(model: str, threshold: float, seeds: int, as_json: bool, out: Path |
     """Find previous-token, induction and other heads in MODEL.
 
     MODEL is a name of the zoo, a hand-built kind such as `hand-built:fixed_offset`, a folder, or a
-    name on the model hub. Exit status: 0 when the analysis ran, 2 for a model that cannot be loaded.
+    name on the model hub. Exit status: 0 when the analysis ran, 2 if MODEL cannot be loaded.
     """
     from induction_heads import models
     from induction_heads.analysis import analyze as run_analysis

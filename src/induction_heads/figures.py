@@ -12,6 +12,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from induction_heads.hover import hover_patterns
@@ -59,7 +60,7 @@ def stripe_heatmap(
     labels: Sequence[str] | None = None,
     title: str | None = None,
 ) -> None:
-    """The pattern with the induction stripe outlined: key = query − period + 1, last `period` queries."""
+    """The pattern with the induction stripe outlined: key = query − period + 1 in the last copy."""
     attention_heatmap(ax, pattern, labels, title)
     last = pattern.shape[-1] - 1
     first = last - period + 1
@@ -98,7 +99,9 @@ def score_heatmap(ax: Axes, scores: Float[Tensor, "layer head"], title: str | No
         for layer in range(n_layers):
             for head in range(n_heads):
                 color = "white" if values[layer, head] < 0.6 else "black"
-                ax.text(head, layer, f"{values[layer, head]:.2f}", ha="center", va="center", color=color)
+                ax.text(
+                    head, layer, f"{values[layer, head]:.2f}", ha="center", va="center", color=color
+                )
     ax.set(xlabel="head", ylabel="layer")
     if title:
         ax.set_title(title)
@@ -109,9 +112,7 @@ def score_heatmap(ax: Axes, scores: Float[Tensor, "layer head"], title: str | No
     ax.figure.colorbar(image, ax=ax, fraction=0.046, label="score")
 
 
-def layer_maximum(
-    ax: Axes, scores: Float[Tensor, "layer head"], label: str | None = None
-) -> None:
+def layer_maximum(ax: Axes, scores: Float[Tensor, "layer head"], label: str | None = None) -> None:
     """The highest score of each layer, as a line over the layers."""
     highest = scores.detach().float().amax(dim=1).numpy()
     ax.plot(range(len(highest)), highest, marker="o", label=label)
@@ -123,7 +124,7 @@ def layer_maximum(
 def head_type_distribution(
     ax: Axes, types: Mapping[tuple[int, int], str], n_layers: int, n_heads: int
 ) -> None:
-    """How many heads of each type every layer has, as stacked bars; the rest are heads of no type."""
+    """How many heads of each type every layer has, as stacked bars; the rest have no type."""
     base = np.zeros(n_layers)
     for kind in sorted(set(types.values())):
         counts = np.zeros(n_layers)
@@ -134,7 +135,7 @@ def head_type_distribution(
         base += counts
     ax.bar(range(n_layers), n_heads - base, bottom=base, label="no type", color="#eeeeee")
     ax.set(xlabel="layer", ylabel="heads", xticks=range(n_layers), ylim=(0, n_heads))
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 

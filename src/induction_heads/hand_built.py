@@ -1,8 +1,8 @@
 """Models written by hand: an exact induction circuit, and decoys that only resemble one.
 
 The residual stream is cut into four blocks of coordinates: the current token, the position, a slot
-for the token before this one, and a slot for the prediction. Every head reads some blocks and writes
-one, so what it does can be read off its weights. A random rotation then hides the blocks.
+for the token before this one, and a slot for the prediction. Every head reads some blocks and
+writes one, so what it does can be read off its weights. A random rotation then hides the blocks.
 """
 
 import math

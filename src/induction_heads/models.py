@@ -111,7 +111,7 @@ def load_tokenizer(folder: Path) -> Any | None:
 
     return PreTrainedTokenizerFast(
         tokenizer_file=str(path), bos_token="<bos>", eos_token="<bos>", pad_token="<bos>",
-        add_bos_token=True, clean_up_tokenization_spaces=False,
+        add_bos_token=True, name_or_path=str(folder), clean_up_tokenization_spaces=False,
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def to_transformer_lens(model: AttentionOnly, tokenizer: Any | None = None) -> "
     from transformer_lens.model_bridge import TransformerBridge
 
     config = model.config
-    bridge = TransformerBridge.boot_native(
+    bridge = TransformerBridge.boot_native(  # pyright: ignore[reportAttributeAccessIssue]
         TransformerBridgeConfig(
             d_model=config.d_model, d_head=config.d_head, n_layers=config.n_layers,
             n_ctx=config.n_ctx, n_heads=config.n_heads, d_vocab=config.d_vocab, attn_only=True,
@@ -163,15 +163,16 @@ def load_model(name: str, device: str = "cpu") -> "TransformerBridge":
     """A model as a TransformerLens `TransformerBridge`, ready for `run_with_cache`.
 
     `name` is a zoo name (`toy-2l`), a folder written by `save_model`, or the name of a model on the
-    Hugging Face hub (`gpt2`), which needs a connection or a filled cache. Raises `UnknownModel` with
-    the names that would work here.
+    Hugging Face hub (`gpt2`), which needs a connection or a filled cache. Raises `UnknownModel`
+    with the names that would work here.
     """
     try:
         folder = _folder(name)
     except UnknownModel:
         return _load_from_hub(name, device)
     weights = _with_weights(_config(folder), load_file(folder / "model.safetensors"))
-    return to_transformer_lens(weights, load_tokenizer(folder)).to(device)
+    model = to_transformer_lens(weights, load_tokenizer(folder))
+    return model if device == "cpu" else model.to(device)
 
 
 def _load_from_hub(name: str, device: str) -> "TransformerBridge":
@@ -198,7 +199,7 @@ def _load_from_hub(name: str, device: str) -> "TransformerBridge":
 
 
 def _reachable(endpoint: str, seconds: float = 3.0) -> bool:
-    """Whether a connection to the endpoint can be opened. With a proxy this cannot be told: True."""
+    """Whether a connection to the endpoint can be opened. Behind a proxy the answer is True."""
     if urllib.request.getproxies():
         return True
     host = urllib.parse.urlsplit(endpoint).hostname or ""

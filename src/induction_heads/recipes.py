@@ -72,13 +72,13 @@ def run_recipe(recipe: Recipe, *, seed: int | None = None, progress: bool = True
 
 
 def _tiled_distinct(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """32 rows of 32: a block of 4 to 16 distinct tokens three times, then a fresh block, and so on."""
+    """32 rows of 32: a block of 4 to 16 distinct tokens three times, then a fresh block."""
     source = distinct_tokens(64, 32, 32, generator)
     return tiled_blocks(source, 32, generator, periods=(4, 16), copies=3)
 
 
 def _tiled_markov(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """16 rows of 64: a block of 8 to 32 tokens of a Markov chain three times, then the next block."""
+    """16 rows of 64: a block of 8 to 32 tokens of a chain three times, then the next block."""
     source = markov_tokens(markov_table(64), 64, batch=16, seed=generator)
     return tiled_blocks(source, 64, generator, periods=(8, 32), copies=3)
 
@@ -91,9 +91,12 @@ def _python_streams() -> "tuple[Tensor, Tensor, Tokenizer]":
 
 
 def _python_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """16 rows of 128 tokens: 8 of running text, 8 in which pieces of it are repeated."""
+    """16 rows of 128: 8 of running text, 4 of repeated pieces, 4 of repeated shuffled pieces."""
     rows = text_rows(_python_streams()[0], 128, 16, generator)
-    rows[:8, 1:] = tiled_blocks(rows[:8, 1:], 127, generator, periods=(8, 64), copies=3)
+    pieces = rows[:8, 1:]
+    order = torch.rand(4, pieces.shape[1], generator=generator).argsort(dim=1)
+    pieces[:4] = pieces[:4].gather(1, order)
+    rows[:8, 1:] = tiled_blocks(pieces, 127, generator, periods=(8, 64), copies=3)
     return rows
 
 
@@ -102,7 +105,10 @@ def _python_held_out(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
     return text_rows(_python_streams()[1], 128, 16, generator)
 
 
-_TOY = {"n_heads": 2, "d_model": 64, "d_head": 32, "d_vocab": 64, "n_ctx": 32}
+def _toy(n_layers: int, n_ctx: int = 32) -> AttentionOnlyConfig:
+    return AttentionOnlyConfig(n_layers, n_heads=2, d_model=64, d_head=32, d_vocab=64, n_ctx=n_ctx)
+
+
 _TOY_DATA = (
     "Generated: rows of 32 tokens. A block of 4 to 16 distinct tokens (uniform over 64 ids) stands "
     "three times, then a fresh block of the same length three times, until the row is full."
@@ -115,15 +121,15 @@ _TOY_LIMITS = (
 
 RECIPES: dict[str, Recipe] = {
     "toy-1l": Recipe(
-        AttentionOnlyConfig(n_layers=1, **_TOY), Settings(steps=400), _tiled_distinct, _tiled_distinct,
+        _toy(1), Settings(steps=400), _tiled_distinct, _tiled_distinct,
         _TOY_DATA, _GENERATED, _TOY_LIMITS + " One layer: kept as the control that cannot do it.",
     ),
     "toy-2l": Recipe(
-        AttentionOnlyConfig(n_layers=2, **_TOY), Settings(steps=400), _tiled_distinct, _tiled_distinct,
+        _toy(2), Settings(steps=400), _tiled_distinct, _tiled_distinct,
         _TOY_DATA, _GENERATED, _TOY_LIMITS,
     ),
     "markov-2l": Recipe(
-        AttentionOnlyConfig(n_layers=2, **(_TOY | {"n_ctx": 64})),
+        _toy(2, n_ctx=64),
         Settings(steps=1300, learning_rate=1e-2), _tiled_markov, _tiled_markov,
         "Generated: rows of 64 tokens, cut from one fixed Markov chain over 64 ids (four "
         "Zipf-weighted successors a token, mixed half and half with uniform). A block of 8 to 32 "
@@ -133,16 +139,19 @@ RECIPES: dict[str, Recipe] = {
     ),
     "python-2l": Recipe(
         AttentionOnlyConfig(2, 4, 128, 32, 1024, 128, normalization="LN", bos_token=0),
-        Settings(steps=9000, learning_rate=4e-3, betas=(0.9, 0.98), warmup=200, bfloat16=True),
+        Settings(
+            steps=7500, learning_rate=8e-3, betas=(0.9, 0.98), weight_decay=0.03, warmup=200,
+            bfloat16=True,
+        ),
         _python_rows, _python_held_out,
-        "The source of the Python standard library (tests, IDLE and demos left out), byte-level BPE "
-        "with 1,024 tokens trained on it, a BOS token before every row. Three rows in four are "
-        "running text; in every fourth a piece of 8 to 64 tokens is repeated to fill the row.",
-        "The standard library is under the PSF License Agreement. The weights and the tokenizer are "
-        "derived from it; the text itself is not included.",
-        "Two layers without MLPs, 128 tokens of context. A quarter of the training rows repeat "
-        "artificially, so how often its heads fire on running text is not that of a plain language "
-        "model.",
+        "The source of the Python standard library (tests, IDLE and demos left out), in byte-level "
+        "BPE with 1,024 tokens trained on it, a BOS token before every row. Half of the rows are "
+        "running text. In a quarter, pieces of 8 to 64 tokens of text stand three times. In the last "
+        "quarter the same, with the tokens of the piece in random order.",
+        "The standard library is under the PSF License Agreement. The weights and the tokenizer "
+        "are derived from it; the text itself is not included.",
+        "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat on "
+        "purpose, so how strong its heads are is not what running text alone would give.",
         snapshots=13, sinusoidal=True, tokenizer=lambda: _python_streams()[2],
     ),
 }  # fmt: skip

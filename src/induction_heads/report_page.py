@@ -23,8 +23,8 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff }
 table { border-collapse: collapse; display: block; overflow-x: auto }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th:first-child, td:first-child, td:last-child { text-align: left }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space:
+nowrap } th:first-child, td:first-child, td:last-child { text-align: left }
 figure { margin: 2rem 0 } img { max-width: 100% } figcaption { color: #444 }
 """
 
@@ -33,7 +33,7 @@ COLUMNS = ("head", "previous token", "first token", "current token", "duplicate 
 
 
 def table_rows(report: Report) -> list[tuple[str, ...]]:
-    """One row of strings per head, in the order of `COLUMNS`: scores are mean ± standard deviation."""
+    """One row of strings per head, in the order of `COLUMNS`: scores as mean ± deviation."""
     return [
         (
             head.name,
@@ -80,7 +80,9 @@ def _stripe_figure(
     report: Report, pattern: Float[Tensor, "query key"], period: int, place: tuple[int, int]
 ) -> Figure:
     figure = Figure(figsize=(5, 4.2), layout="constrained")
-    stripe_heatmap(figure.subplots(), pattern, period, title=f"{report.model} L{place[0]}H{place[1]}")
+    stripe_heatmap(
+        figure.subplots(), pattern, period, title=f"{report.model} L{place[0]}H{place[1]}"
+    )
     return figure
 
 
@@ -140,7 +142,7 @@ probe reaches {report.threshold} and its control stays below half of that; an in
 also copy. The control is the same attention on tokens that never repeat.</p>
 {pictures}
 <h2>What this does not show</h2>
-<p>These scores read attention patterns and weights on random tokens. They do not show that a head is
-needed for the model's behavior, nor what it does on running text.</p>
+<p>These scores read attention patterns and weights on random tokens. They do not show that a head
+is needed for the model's behavior, nor what it does on running text.</p>
 </body></html>
 """

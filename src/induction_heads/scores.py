@@ -14,14 +14,16 @@ Score = Float[Tensor, "*batch"]
 
 
 def require_pattern(pattern: Tensor) -> None:
-    """Raise ValueError unless `pattern` holds square causal attention patterns with rows of sum 1."""
+    """Raise ValueError unless `pattern` holds square attention patterns with rows of sum 1."""
     if pattern.ndim < 2 or pattern.shape[-1] != pattern.shape[-2]:
         raise ValueError(
-            f"A pattern of shape {list(pattern.shape)} came in; [..., query, key] with as many keys "
-            "as queries was expected."
+            f"A pattern of shape {list(pattern.shape)} came in; [..., query, key] with as many "
+            "keys as queries was expected."
         )
     if not pattern.is_floating_point():
-        raise ValueError(f"A pattern of type {pattern.dtype} came in; attention weights are floats.")
+        raise ValueError(
+            f"A pattern of type {pattern.dtype} came in; attention weights are floats."
+        )
     if pattern.shape[-1] < 2:
         raise ValueError("A pattern of one position has no earlier token. Use two or more.")
     last_row = pattern[..., -1, :].sum(dim=-1)
@@ -70,22 +72,22 @@ def induction_score(pattern: Pattern, period: int) -> Score:
     """Mean attention from each token of the last copy to the token after its earlier copy.
 
     For patterns on `block + block` or `[BOS] + block + block` with blocks of `period` distinct
-    tokens: the key is query − period + 1, for the last `period` queries. This is the prefix-matching
-    score of Olsson et al. 2022 on such sequences; `prefix_matching_score` takes any tokens.
-    Raises ValueError if two copies do not fit.
+    tokens: the key is query − period + 1, for the last `period` queries. This is the
+    prefix-matching score of Olsson et al. 2022 on such sequences; `prefix_matching_score` takes any
+    tokens. Raises ValueError if two copies do not fit.
     """
     return _last_copy(pattern, period, offset=1)
 
 
 def duplicate_token_score(pattern: Pattern, period: int) -> Score:
-    """Mean attention from each token of the last copy to its own earlier copy: key query − period."""
+    """Mean attention from each token of the last copy to its earlier copy: key query − period."""
     return _last_copy(pattern, period, offset=0)
 
 
 def uniform_first_token_score(n_pos: int) -> float:
-    """The first-token score of a head that attends evenly: (H_n − 1) / (n − 1), H_n = 1 + 1/2 + … + 1/n.
+    """The first-token score of a head that attends evenly: (H_n − 1) / (n − 1).
 
-    Query i sees i + 1 keys and gives each 1 / (i + 1); the mean runs over queries 1 … n_pos − 1.
+    H_n is the harmonic number 1 + 1/2 + … + 1/n. Query i sees i + 1 keys and gives each 1 / (i + 1); the mean runs over queries 1 … n_pos − 1.
     The same number is the even head's score for any other single key per query.
     """
     if n_pos < 2:

@@ -46,7 +46,7 @@ def repeated_tokens(
     bos_token: int | None = None,
     seed: int | torch.Generator = 0,
 ) -> Int[Tensor, "batch pos"]:
-    """`[BOS] + block + gap + block + …`: a block of `period` distinct random tokens, `repeats` times.
+    """`[BOS] + block + gap + block + …` with a block of `period` distinct random tokens.
 
     Tokens in a gap are drawn fresh for each gap and never occur in the block. Without a gap the
     length is `period * repeats`, plus one with a BOS token. The gap moves the second copy away from
@@ -143,7 +143,9 @@ def markov_table(
         raise ValueError(f"{successors=} of {d_vocab=} and {uniform=} do not make a table.")
     zipf = 1 / torch.arange(1, successors + 1)
     chosen = distinct_tokens(d_vocab, successors, d_vocab, seed)
-    peaks = torch.zeros(d_vocab, d_vocab).scatter(1, chosen, (zipf / zipf.sum()).expand(d_vocab, -1))
+    peaks = torch.zeros(d_vocab, d_vocab).scatter(
+        1, chosen, (zipf / zipf.sum()).expand(d_vocab, -1)
+    )
     return (1 - uniform) * peaks + uniform / d_vocab
 
 
@@ -183,5 +185,5 @@ def follows_earlier_copy(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batc
 
 
 def repeats_earlier_token(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch query key"]:
-    """True where the key holds an earlier copy of the query's token: a duplicate-token head's target."""
+    """True where the key holds an earlier copy of the query's token (duplicate-token heads)."""
     return (tokens[:, :, None] == tokens[:, None, :]).tril(diagonal=-1)

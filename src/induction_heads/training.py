@@ -83,13 +83,17 @@ def train(
 ) -> TrainingRun:
     """Train `model` in place with AdamW on batches from `sample`.
 
-    The data come from a generator started at `seed`, so the same seed gives the same run on the same
-    machine. A snapshot at step s holds the weights after s updates; step 0 is before training.
+    The data come from a generator started at `seed`, so the same seed gives the same run on the
+    same machine. A snapshot at step s holds the weights after s updates; step 0 is before training.
     Raises ValueError if the loss stops being a number.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        model.parameters(),
+        lr=0.0,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
     run, wanted = TrainingRun(model), set(snapshots_at)
     with one_thread(), tqdm(total=settings.steps, disable=not progress, unit="step") as bar:
@@ -108,7 +112,9 @@ def train(
             optimizer.step()
             run.losses.append(loss.item())
             if not loss.isfinite():
-                raise ValueError(f"The loss became {loss.item()} at step {step}: lower the learning rate.")
+                raise ValueError(
+                    f"The loss became {loss.item()} at step {step}: lower the learning rate."
+                )
             bar.update()
             bar.set_postfix(loss=f"{run.losses[-1]:.3f}", refresh=False)
     return run
