@@ -1,0 +1,131 @@
+"""The analysis finds the true heads of trained and hand-built models and refuses every decoy."""
+
+import json
+
+import pytest
+import torch
+from induction_heads.analysis import (
+    PATTERN_KINDS,
+    analyze,
+    detect_head_types,
+    earned_kinds,
+    find_induction_heads,
+    find_previous_token_heads,
+    make_probes,
+)
+from induction_heads.models import (
+    KINDS,
+    hand_built,
+    hand_built_heads,
+    load_attention_only,
+    load_model,
+    to_transformer_lens,
+)
+
+# What `analyze` must call the layer-1 head of each hand-built model, and nothing else.
+NAMES = {
+    "induction": "induction",
+    "duplicate_token": "duplicate_token",
+    "bos_sink": "first_token",
+    "anti_induction": "anti_induction",
+    "no_copying": "induction_pattern_only",
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_hand_built_model_gets_its_names_and_no_other(kind: str, seed: int):
+    options = {"n_heads": 3, "seed": seed}
+    report = analyze(hand_built(kind, **options, d_vocab=40 + 8 * seed, bos_token=[None, 0, 3][seed]))
+    expected = {
+        place: (NAMES.get(name, name),)
+        for name, place in hand_built_heads(kind, **options).items()
+        if name != "fixed_offset"
+    }
+    found = {(head.layer, head.head): head.kinds for head in report.heads if head.kinds}
+    assert found == expected
+
+
+@pytest.mark.parametrize("offset", [3, 7, 15, 20, 23, 31])  # 15, 23, 31: one less than a probe distance
+def test_no_fixed_offset_passes_for_induction(offset: int):
+    model = hand_built("fixed_offset", offset=offset, d_vocab=64)
+    assert find_induction_heads(model) == []
+    assert analyze(model).found("induction") == []
+
+
+@pytest.mark.parametrize("name", ["toy-2l", "markov-2l", "python-2l"])
+def test_trained_models_have_the_circuit_where_theory_puts_it(name: str):
+    report = analyze(load_model(name), name=name)
+    assert [layer for layer, *_ in report.found("previous_token")] == [0]
+    induction = report.found("induction")
+    assert induction
+    assert all(layer == 1 for layer, *_ in induction)
+    assert [(h[0], h[1]) for h in find_previous_token_heads(load_attention_only(name))] == [
+        h[:2] for h in report.found("previous_token")
+    ]
+
+
+def test_one_layer_has_neither():
+    report = analyze(load_attention_only("toy-1l"))
+    assert report.found("previous_token") == report.found("induction") == []
+
+
+def test_both_forms_of_a_model_give_the_same_report():
+    model = load_attention_only("toy-2l")
+    ours, theirs = analyze(model), analyze(to_transformer_lens(model))
+    for kind in PATTERN_KINDS:
+        torch.testing.assert_close(ours.scores(kind), theirs.scores(kind), atol=1e-4, rtol=1e-3)
+
+
+def test_heads_are_sorted_by_score():
+    scores = [score for *_, score in find_induction_heads(load_attention_only("toy-2l"))]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_no_distance_between_copies_is_in_more_than_two_probes():
+    probes = make_probes(hand_built("induction", d_vocab=64), seeds=1)
+    distances = [probe.period + probe.gap for probe in probes]
+    assert max(map(distances.count, distances)) <= 2
+    for probe in probes:
+        assert probe.repeated.shape == probe.control.shape
+        assert all(len(set(row)) == len(row) for row in probe.control.tolist())
+
+
+def test_a_context_too_short_for_two_copies_is_refused():
+    with pytest.raises(ValueError, match="two copies need at least 8"):
+        make_probes(hand_built("induction", n_ctx=16, d_vocab=6))
+
+
+def test_the_report_is_plain_data():
+    report = json.loads(json.dumps(analyze(hand_built("induction"), name="x").as_dict()))
+    assert report["model"] == "x"
+    assert {head["layer"] for head in report["heads"]} == {0, 1}
+
+
+def test_the_highest_score_above_the_threshold_names_the_head():
+    scores = {
+        "a": torch.tensor([[0.9, 0.1], [0.5, 0.5]]),
+        "b": torch.tensor([[0.2, 0.3], [0.6, 0.5]]),
+    }
+    assert detect_head_types(scores, 0.4) == {(0, 0): "a", (1, 0): "b", (1, 1): "a"}
+    assert detect_head_types(scores, 0.95) == {}
+
+
+def test_scores_of_different_shape_are_refused():
+    with pytest.raises(ValueError, match=r"one shape \[layer, head\]"):
+        detect_head_types({"a": torch.zeros(1, 2), "b": torch.zeros(2, 2)})
+
+
+def kinds_of(induction: float, control: float, copying: float) -> tuple[str, ...]:
+    lowest = dict.fromkeys(PATTERN_KINDS, 0.0) | {"induction": induction}
+    controls = dict.fromkeys(PATTERN_KINDS, 0.0) | {"induction": control}
+    return earned_kinds(lowest, controls, copying, 0.4)
+
+
+def test_a_name_needs_the_score_the_control_and_the_copying():
+    assert kinds_of(0.8, 0.05, 0.9) == ("induction",)
+    assert kinds_of(0.39, 0.05, 0.9) == ()
+    assert kinds_of(0.8, 0.3, 0.9) == ()
+    assert kinds_of(0.8, 0.05, -0.9) == ("anti_induction",)
+    assert kinds_of(0.8, 0.05, 0.0) == ("induction_pattern_only",)

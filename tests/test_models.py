@@ -1,0 +1,128 @@
+"""Models by name: equal to TransformerLens, equal after saving, clear when there is none."""
+
+import logging
+
+import pytest
+import torch
+
+from induction_heads import models
+from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models import (
+    UnknownModel,
+    hand_built,
+    load_attention_only,
+    load_model,
+    load_snapshots,
+    save_model,
+    to_transformer_lens,
+    zoo_names,
+)
+
+
+def model_of(seed: int, **changes) -> AttentionOnly:
+    sizes = {"n_layers": 2, "n_heads": 3, "d_model": 24, "d_head": 7, "d_vocab": 19, "n_ctx": 11}
+    model = initialize(AttentionOnly(AttentionOnlyConfig(**(sizes | changes))), std=0.25, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in model.named_parameters():
+        if "norm" in name:  # A layer norm that does something.
+            weight.data += 0.3 * torch.randn(weight.shape, generator=generator)
+    return model.requires_grad_(False)
+
+
+@pytest.mark.parametrize("changes", [{}, {"normalization": "LN"}, {"n_layers": 1}, {"n_heads": 1}])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_logits_equal_those_of_transformer_lens(seed: int, changes: dict):
+    model = model_of(seed, **changes)
+    tokens = torch.randint(19, (4, 11), generator=torch.Generator().manual_seed(seed))
+    ours, theirs = model(tokens), to_transformer_lens(model)(tokens)
+    assert ours.std() > 0.1
+    assert (ours - theirs).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_zoo_models_have_equal_logits_in_both_forms(name: str):
+    model, bridge = load_attention_only(name), load_model(name)
+    tokens = torch.randint(1, model.config.d_vocab, (4, model.config.n_ctx))
+    ours, theirs = model(tokens), bridge(tokens)
+    assert ours.std() > 0.5
+    # Relative to the size of the logits: those of the trained models reach 30.
+    assert ((ours - theirs).abs().max() / ours.abs().max()) < 1e-5
+
+
+def test_weights_go_by_the_same_names_in_transformer_lens():
+    model = model_of(0)
+    bridge = to_transformer_lens(model)
+    for name in ("W_Q", "W_K", "W_V", "W_O"):
+        ours = torch.stack([getattr(layer, name) for layer in model.layers])
+        torch.testing.assert_close(getattr(bridge, name), ours)
+    for name in ("W_E", "W_U", "W_pos"):
+        torch.testing.assert_close(getattr(bridge, name), getattr(model, name))
+
+
+def test_a_saved_model_comes_back_in_half_precision(tmp_path):
+    model = model_of(3, normalization="LN", bos_token=2)
+    save_model(model, tmp_path / "mine")
+    again = load_attention_only(str(tmp_path / "mine"))
+    assert again.config == model.config
+    for name, weight in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight.half().float())
+
+
+def test_a_folder_loads_as_a_bridge_with_its_bos(tmp_path):
+    save_model(hand_built("induction", bos_token=5), tmp_path)
+    assert load_model(str(tmp_path)).cfg.bos_token == 5
+
+
+def test_an_unknown_name_says_which_names_work():
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    with pytest.raises(UnknownModel, match="toy-2l") as caught:
+        load_model("no-such-model-anywhere")
+    assert "no-such-model-anywhere" in str(caught.value)
+    assert str(caught.value).count(". ") == 1  # One sentence on what happened, one on what to do.
+
+
+def test_snapshots_of_an_unsaved_run_are_refused(tmp_path):
+    save_model(model_of(0), tmp_path)
+    with pytest.raises(UnknownModel, match="has no snapshots"):
+        load_snapshots(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_snapshots_end_in_the_model_itself(name: str):
+    snapshots = load_snapshots(name)
+    assert list(snapshots) == sorted(snapshots)
+    assert len(snapshots) >= (10 if name == "python-2l" else 20)
+    last = list(snapshots.values())[-1]
+    for weight_name, weight in load_attention_only(name).state_dict().items():
+        assert torch.equal(last.state_dict()[weight_name], weight)
+
+
+def test_the_zoo_is_complete_and_small():
+    assert zoo_names() == ["markov-2l", "python-2l", "toy-1l", "toy-2l"]
+    size = sum(path.stat().st_size for path in models.ZOO.rglob("*") if path.is_file())
+    assert size < 15e6
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_every_card_says_what_a_reader_needs(name: str):
+    card = (models.zoo_folder(name) / "card.md").read_text()
+    for part in (
+        "Data.",
+        "License of the data.",
+        "Recipe.",
+        "Command.",
+        "Known heads.",
+        "Curve.",
+        "Limits.",
+    ):
+        assert f"**{part}**" in card
+    assert f"induction-heads train {name}" in card
+
+
+def test_real_prompts_can_be_typed_into_the_text_model():
+    model = load_model("python-2l")
+    tokens = model.to_tokens("def area(width, height):")
+    assert tokens[0, 0] == model.cfg.bos_token == 0
+    assert (tokens[0, 1:] != 0).all()
+    assert model.tokenizer.decode(tokens[0, 1:]) == "def area(width, height):"
+    assert model.to_str_tokens("def area")[0] == "<bos>"
