@@ -15,7 +15,7 @@ import click
               help="Seeds tried at every period and gap.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path),
-              help="Write report.html (with figures) and report.json to this folder.")  # fmt: skip
+              help="Write report.html, report.json and PNG figures to this folder.")  # fmt: skip
 def analyze(model: str, threshold: float, seeds: int, as_json: bool, out: Path | None) -> None:
     """Find previous-token, induction and other heads in MODEL.
 
@@ -37,10 +37,13 @@ def analyze(model: str, threshold: float, seeds: int, as_json: bool, out: Path |
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if out:
-        from induction_heads.report_page import page
+        from induction_heads.report_page import page, pictures
 
         out.mkdir(parents=True, exist_ok=True)
-        (out / "report.html").write_text(page(loaded, report), encoding="utf-8")
+        figures = pictures(loaded, report)
+        for figure in figures:
+            (out / figure.name).write_bytes(figure.png)
+        (out / "report.html").write_text(page(report, figures), encoding="utf-8")
         (out / "report.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n")
     if as_json:
         click.echo(json.dumps(report.as_dict()))

@@ -36,13 +36,15 @@ def train(
     recipe, progress = RECIPES[name], not (quiet or as_json)
     first = recipe.seed if seed is None else seed
     run, record = cards.train_and_measure(name, recipe, seed=first, progress=progress)
+    if out:
+        cards.save_folder(run, recipe, record, out)  # Before the other seeds: they take a while.
     if spread:
         others = [seed for seed in range(spread) if seed != first][: spread - 1]
         more = [cards.train_and_measure(name, recipe, seed=other, progress=progress)[1]
                 for other in others]  # fmt: skip
         record["spread"] = cards.spread_over_seeds([record, *more])
-    if out:
-        cards.save_folder(run, recipe, record, out)
+        if out:
+            cards.save_folder(run, recipe, record, out)
     try:
         apart = cards.differences(record, cards.shipped_record(name))
     except UnknownModel as error:

@@ -65,8 +65,10 @@ def stripe_heatmap(
     last = pattern.shape[-1] - 1
     first = last - period + 1
     key = first - period + 1
-    corners = [(key - 0.5, first - 0.5), (key + 0.5, first - 0.5),
-               (last - period + 1.5, last + 0.5), (last - period + 0.5, last + 0.5)]  # fmt: skip
+    end = last - period + 1
+    top, bottom = first - 0.5, last + 0.5
+    corners = [(key - 0.5, top), (key + 0.5, top), (end + 0.5, bottom - 1), (end + 0.5, bottom),
+               (end - 0.5, bottom), (key - 0.5, top + 1)]  # fmt: skip
     ax.add_patch(Polygon(corners, fill=False, edgecolor="#D55E00", linewidth=1.2))
 
 

@@ -146,8 +146,8 @@ RECIPES: dict[str, Recipe] = {
         _python_rows, _python_held_out,
         "The source of the Python standard library (tests, IDLE and demos left out), in byte-level "
         "BPE with 1,024 tokens trained on it, a BOS token before every row. Half of the rows are "
-        "running text. In a quarter, pieces of 8 to 64 tokens of text stand three times. In the last "
-        "quarter the same, with the tokens of the piece in random order.",
+        "running text. In a quarter, pieces of 8 to 64 tokens of text stand three times. In the "
+        "last quarter the same, with the tokens of the piece in random order.",
         "The standard library is under the PSF License Agreement. The weights and the tokenizer "
         "are derived from it; the text itself is not included.",
         "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat on "

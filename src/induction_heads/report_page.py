@@ -2,10 +2,10 @@
 
 import base64
 import io
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import matplotlib
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -24,12 +24,12 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
        color: #222; background: #fff }
 table { border-collapse: collapse; display: block; overflow-x: auto }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space:
-nowrap } th:first-child, td:first-child, td:last-child { text-align: left }
+nowrap } th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left }
 figure { margin: 2rem 0 } img { max-width: 100% } figcaption { color: #444 }
 """
 
-COLUMNS = ("head", "previous token", "first token", "current token", "duplicate token", "induction",
-           "induction, lowest", "induction, control", "copying", "kinds")  # fmt: skip
+COLUMNS = ("head", "kinds", "previous token", "first token", "current token", "duplicate token",
+           "induction", "induction, lowest", "induction, control", "copying")  # fmt: skip
 
 
 def table_rows(report: Report) -> list[tuple[str, ...]]:
@@ -37,11 +37,11 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
     return [
         (
             head.name,
+            ", ".join(kind.replace("_", "-") for kind in head.kinds) or "–",
             *(f"{head.score[kind]:.2f} ± {head.spread[kind]:.2f}" for kind in PATTERN_KINDS),
             f"{head.lowest['induction']:.2f}",
             f"{head.control['induction']:.2f}",
             f"{head.copying:+.2f}",
-            ", ".join(kind.replace("_", "-") for kind in head.kinds) or "–",
         )
         for head in report.heads
     ]
@@ -95,52 +95,76 @@ def strongest_stripe(model: Any, report: Report) -> tuple[tuple[int, int], Tenso
     return (layer, head), attention_patterns(model, tokens)[layer, 0, head], probe.period
 
 
-def _image(figure: Figure) -> str:
-    with matplotlib.rc_context({"font.size": 9}):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=130)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a report: its file name, PNG bytes, alternative text and caption."""
+
+    name: str
+    png: bytes
+    alt: str
+    caption: str
 
 
-def page(model: Any, report: Report) -> str:
-    """The whole page as one HTML text. It needs no other file and no network."""
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
+
+
+def pictures(model: Any, report: Report) -> list[Picture]:
+    """The figures of a report: all scores, the types of heads, and the strongest stripe."""
     (layer, head), pattern, period = strongest_stripe(model, report)
     best = report.scores("induction")[layer, head].item()
-    found = summary_sentences(report)
-    figures = [
-        (_score_figure(report), "Scores of all heads, five kinds, and the highest induction score "
-         "of each layer.", "Each score is the mean over the probes. " + " ".join(found)),
-        (_type_figure(report), "Bars: number of heads of each type in every layer.",
-         f"{sum(bool(h.kinds) for h in report.heads)} of {len(report.heads)} heads earn a name at "
-         f"threshold {report.threshold}."),
-        (_stripe_figure(report, pattern, period, (layer, head)),
-         f"Attention pattern of L{layer}H{head} with the induction stripe outlined.",
-         f"L{layer}H{head} has the highest induction score, {best:.2f}, here on two copies of "
-         f"{period} random tokens. The outlined stripe is where an induction head attends."),
-    ]  # fmt: skip
+    named = sum(bool(head.kinds) for head in report.heads)
+    return [
+        Picture(
+            "scores.png",
+            _png(_score_figure(report)),
+            "Scores of all heads, five kinds, and the highest induction score of each layer.",
+            "Each score is the mean over the probes. " + " ".join(summary_sentences(report)),
+        ),
+        Picture(
+            "types.png",
+            _png(_type_figure(report)),
+            "Bars: number of heads of each type in every layer.",
+            f"{named} of {len(report.heads)} heads earn a name at threshold {report.threshold}.",
+        ),
+        Picture(
+            "stripe.png",
+            _png(_stripe_figure(report, pattern, period, (layer, head))),
+            f"Attention pattern of L{layer}H{head} with the induction stripe outlined.",
+            f"L{layer}H{head} has the highest induction score, {best:.2f}. Here it reads two "
+            f"copies of {period} random tokens. The outline is where an induction head attends.",
+        ),
+    ]
+
+
+def page(report: Report, figures: list[Picture]) -> str:
+    """The whole page as one HTML text. It needs no other file and no network."""
     head_cells = "".join(f"<th scope='col'>{escape(name)}</th>" for name in COLUMNS)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
         for row in table_rows(report)
     )
-    pictures = "".join(
-        f"<figure><img src='{_image(figure)}' alt='{escape(alt)}'>"
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for figure, alt, caption in figures
+    shown = "".join(
+        f"<figure><img src='data:image/png;base64,{base64.b64encode(figure.png).decode()}' "
+        f"alt='{escape(figure.alt)}'><figcaption>{escape(figure.caption)}</figcaption></figure>"
+        for figure in figures
     )
     probes = sorted({(p["period"], p["gap"]) for p in report.probes})
     seeds = len({p["seed"] for p in report.probes})
+    found = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary_sentences(report))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Heads of {escape(report.model)}</title><style>{STYLE}</style></head><body>
 <h1>Heads of {escape(report.model)}</h1>
-<ul>{"".join(f"<li>{escape(sentence)}</li>" for sentence in found)}</ul>
+<ul>{found}</ul>
 <table><thead><tr>{head_cells}</tr></thead><tbody>{body}</tbody></table>
 <p>Scores are mean ± standard deviation over {len(report.probes)} probes: {seeds} seeds at each of
 the (period, gap) pairs {escape(", ".join(map(str, probes)))}. A head earns a kind when its lowest
 probe reaches {report.threshold} and its control stays below half of that; an induction head must
 also copy. The control is the same attention on tokens that never repeat.</p>
-{pictures}
+{shown}
 <h2>What this does not show</h2>
 <p>These scores read attention patterns and weights on random tokens. They do not show that a head
 is needed for the model's behavior, nor what it does on running text.</p>

@@ -87,8 +87,9 @@ def duplicate_token_score(pattern: Pattern, period: int) -> Score:
 def uniform_first_token_score(n_pos: int) -> float:
     """The first-token score of a head that attends evenly: (H_n − 1) / (n − 1).
 
-    H_n is the harmonic number 1 + 1/2 + … + 1/n. Query i sees i + 1 keys and gives each 1 / (i + 1); the mean runs over queries 1 … n_pos − 1.
-    The same number is the even head's score for any other single key per query.
+    H_n is the harmonic number 1 + 1/2 + … + 1/n. Query i sees i + 1 keys and gives 1 / (i + 1) to
+    each; the mean runs over queries 1 … n_pos − 1. It is also the even head's score for any other
+    single key per query.
     """
     if n_pos < 2:
         raise ValueError(f"n_pos={n_pos}: the score needs two positions or more.")

@@ -1,0 +1,54 @@
+"""The report page says what the report says, escapes what it shows and needs nothing else."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from induction_heads.analysis import analyze
+from induction_heads.models import hand_built, hand_built_heads
+from induction_heads.report_page import COLUMNS, page, pictures, summary_sentences, table_rows
+
+MODEL = hand_built("induction", n_heads=3)
+REPORT = analyze(MODEL, name="hand-built <b>")
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return pictures(MODEL, REPORT)
+
+
+def test_every_head_has_a_row_of_all_columns():
+    rows = table_rows(REPORT)
+    assert [row[0] for row in rows] == ["L0H0", "L0H1", "L0H2", "L1H0", "L1H1", "L1H2"]
+    assert all(len(row) == len(COLUMNS) for row in rows)
+
+
+def test_the_summary_names_the_heads():
+    (_, previous), (_, induction) = (
+        hand_built_heads("induction", n_heads=3)[name] for name in ("previous_token", "induction")
+    )
+    assert summary_sentences(REPORT) == [
+        f"induction: L1H{induction} (1.00)",
+        f"previous-token: L0H{previous} (1.00)",
+    ]
+
+
+def test_a_report_without_finds_says_so():
+    nothing = replace(REPORT, heads=tuple(replace(head, kinds=()) for head in REPORT.heads))
+    assert summary_sentences(nothing) == ["No head reaches 0.4 on any score."]
+
+
+def test_the_page_stands_alone_and_escapes_the_name(figures):
+    text = page(REPORT, figures)
+    assert "hand-built &lt;b&gt;" in text
+    assert "<b>" not in text
+    assert not re.search(r"(src|href)=['\"]?(http|//)", text)
+    assert text.count("<img") == 3
+    assert all(alt for alt in re.findall(r"alt='([^']*)'", text))
+
+
+def test_the_figures_are_png_and_captions_are_sentences(figures):
+    for figure in figures:
+        assert figure.png.startswith(b"\x89PNG")
+        assert figure.caption.endswith((".", ")"))
