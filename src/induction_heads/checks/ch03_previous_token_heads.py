@@ -375,7 +375,7 @@ def _gap_by_bisection(weight: float, n_keys: int) -> float:
             low = middle
         else:
             high = middle
-    return (low + high) / 2
+    return round(middle, 9)
 
 
 def _gap_from_logit(weight: float, n_keys: int) -> float:
@@ -388,6 +388,37 @@ def _gap_from_one_other(weight: float, n_keys: int) -> float:
 
 
 EXERCISES = (
+    Exercise(
+        name="score_gap_needed",
+        difficulty=2,
+        minutes=10,
+        why="It says how large the scores of a head must be before it can be called sharp.",
+        cases=_gap_cases,
+        oracle=_gap_by_bisection,
+        mistakes=(
+            Mistake("two keys, whatever n_keys is",
+                    lambda weight, n_keys: math.log(weight / (1 - weight)),
+                    "Does it become harder to stand out when there are more keys? Does your "
+                    "answer change with n_keys?"),
+            Mistake("the key competes with itself",
+                    lambda weight, n_keys: math.log(weight * n_keys / (1 - weight)),
+                    "How many of the n_keys scores are the others? Try 2 keys and half the "
+                    "weight."),
+            Mistake("the other keys' weight is left out",
+                    lambda weight, n_keys: math.log(weight * (n_keys - 1)),
+                    "In e^g / (e^g + n − 1) the unknown stands twice. Did you collect both?"),
+            Mistake("the sign is turned around",
+                    lambda weight, n_keys: -math.log(weight * (n_keys - 1) / (1 - weight)),
+                    "Must a key that gets most of the weight lie above or below the others?"),
+            Mistake("the logarithm has another base",
+                    lambda weight, n_keys: math.log2(weight * (n_keys - 1) / (1 - weight)),
+                    "Of which number does a softmax take powers?"),
+            Mistake("the gap is not a logarithm",
+                    lambda weight, n_keys: weight * (n_keys - 1) / (1 - weight),
+                    "You have e^g. The gap is g."),
+        ),
+        also_right=(_gap_from_logit, _gap_from_one_other),
+    ),
     Exercise(
         name="positional_pattern",
         difficulty=2,
@@ -497,36 +528,5 @@ EXERCISES = (
             Mistake("a percentage", _percent, "Is a share of all readings larger than 1?"),
         ),
         also_right=(_readout_from_hooks, _readout_row_by_row),
-    ),
-    Exercise(
-        name="score_gap_needed",
-        difficulty=2,
-        minutes=10,
-        why="It says how large the scores of a head must be before it can be called sharp.",
-        cases=_gap_cases,
-        oracle=_gap_by_bisection,
-        mistakes=(
-            Mistake("two keys, whatever n_keys is",
-                    lambda weight, n_keys: math.log(weight / (1 - weight)),
-                    "Does it become harder to stand out when there are more keys? Does your "
-                    "answer change with n_keys?"),
-            Mistake("the key competes with itself",
-                    lambda weight, n_keys: math.log(weight * n_keys / (1 - weight)),
-                    "How many of the n_keys scores are the others? Try 2 keys and half the "
-                    "weight."),
-            Mistake("the other keys' weight is left out",
-                    lambda weight, n_keys: math.log(weight * (n_keys - 1)),
-                    "In e^g / (e^g + n − 1) the unknown stands twice. Did you collect both?"),
-            Mistake("the sign is turned around",
-                    lambda weight, n_keys: -math.log(weight * (n_keys - 1) / (1 - weight)),
-                    "Must a key that gets most of the weight lie above or below the others?"),
-            Mistake("the logarithm has another base",
-                    lambda weight, n_keys: math.log2(weight * (n_keys - 1) / (1 - weight)),
-                    "Of which number does a softmax take powers?"),
-            Mistake("the gap is not a logarithm",
-                    lambda weight, n_keys: weight * (n_keys - 1) / (1 - weight),
-                    "You have e^g. The gap is g."),
-        ),
-        also_right=(_gap_from_logit, _gap_from_one_other),
     ),
 )  # fmt: skip
