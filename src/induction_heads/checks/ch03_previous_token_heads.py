@@ -375,7 +375,7 @@ def _gap_by_bisection(weight: float, n_keys: int) -> float:
             low = middle
         else:
             high = middle
-    return round(middle, 9)
+    return round(middle, 9) + 0.0  # not minus zero
 
 
 def _gap_from_logit(weight: float, n_keys: int) -> float:
