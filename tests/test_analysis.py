@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+
 from induction_heads.analysis import (
     PATTERN_KINDS,
     analyze,
@@ -36,7 +37,9 @@ NAMES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_hand_built_model_gets_its_names_and_no_other(kind: str, seed: int):
     options = {"n_heads": 3, "seed": seed}
-    report = analyze(hand_built(kind, **options, d_vocab=40 + 8 * seed, bos_token=[None, 0, 3][seed]))
+    report = analyze(
+        hand_built(kind, **options, d_vocab=40 + 8 * seed, bos_token=[None, 0, 3][seed])
+    )
     expected = {
         place: (NAMES.get(name, name),)
         for name, place in hand_built_heads(kind, **options).items()
@@ -46,7 +49,9 @@ def test_every_hand_built_model_gets_its_names_and_no_other(kind: str, seed: int
     assert found == expected
 
 
-@pytest.mark.parametrize("offset", [3, 7, 15, 20, 23, 31])  # 15, 23, 31: one less than a probe distance
+@pytest.mark.parametrize(
+    "offset", [3, 7, 15, 20, 23, 31]
+)  # 15, 23, 31: one less than a probe distance
 def test_no_fixed_offset_passes_for_induction(offset: int):
     model = hand_built("fixed_offset", offset=offset, d_vocab=64)
     assert find_induction_heads(model) == []

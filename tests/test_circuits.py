@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from induction_heads.activations import attention_patterns
 from induction_heads.circuits import copying_scores, positional_pattern, previous_token_readout
 from induction_heads.models import (

@@ -1,7 +1,10 @@
 """Training: the same for the same seed, recorded as it goes, and clear when it fails."""
 
+from itertools import pairwise
+
 import pytest
 import torch
+
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
 from induction_heads.training import Settings, snapshot_steps, train
 
@@ -69,5 +72,5 @@ def test_a_diverging_run_says_what_to_do():
 def test_snapshot_steps_start_at_zero_end_at_the_end_and_are_denser_early():
     steps = snapshot_steps(400, 24)
     assert (steps[0], steps[-1], len(steps)) == (0, 400, 24)
-    gaps = [later - earlier for earlier, later in zip(steps, steps[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(steps)]
     assert gaps[0] < gaps[-1]

@@ -44,7 +44,7 @@ class Recipe:
     data: str
     license: str
     limits: str
-    snapshots: int = 24
+    snapshots: int = 20
     seed: int = 0
     sinusoidal: bool = False
     tokenizer: "Callable[[], Tokenizer] | None" = field(default=None, repr=False)
@@ -152,7 +152,7 @@ RECIPES: dict[str, Recipe] = {
         "are derived from it; the text itself is not included.",
         "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat on "
         "purpose, so how strong its heads are is not what running text alone would give.",
-        snapshots=13, sinusoidal=True, tokenizer=lambda: _python_streams()[2],
+        snapshots=10, sinusoidal=True, tokenizer=lambda: _python_streams()[2],
     ),
 }  # fmt: skip
 """Zoo name → recipe."""

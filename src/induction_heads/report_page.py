@@ -90,7 +90,7 @@ def strongest_stripe(model: Any, report: Report) -> tuple[tuple[int, int], Tenso
     """(layer, head) with the highest induction score, its pattern on one probe, and the period."""
     scores = report.scores("induction")
     layer, head = divmod(int(scores.argmax()), scores.shape[1])
-    probe = make_probes(model, seeds=1)[-1]
+    probe = make_probes(model, seeds=1)[0]
     tokens: Int[Tensor, "batch pos"] = probe.repeated[:1]
     return (layer, head), attention_patterns(model, tokens)[layer, 0, head], probe.period
 

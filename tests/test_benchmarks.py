@@ -1,0 +1,55 @@
+"""The benchmarks compare like with like, and say so honestly."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.head_scores import SCORERS, naive_triple_loop, word_tokenizer
+from benchmarks.ratios import Ratio, compare, times_in_turn
+from induction_heads.activations import head_scores
+from induction_heads.models import hand_built, load_attention_only
+from induction_heads.tokens import repeated_tokens
+
+
+@pytest.mark.parametrize("model", ["python-2l", "induction"])
+def test_the_fast_way_equals_the_triple_loop(model: str):
+    trained = model == "python-2l"
+    loaded = load_attention_only(model) if trained else hand_built(model, d_vocab=64, n_ctx=101)
+    tokens = repeated_tokens(loaded.config.d_vocab, 50, batch=2, bos_token=0)
+    fast, plain = head_scores(loaded, tokens, SCORERS), naive_triple_loop(loaded, tokens)
+    for name in SCORERS:
+        torch.testing.assert_close(fast[name], plain[name], atol=1e-5, rtol=1e-5)
+    assert fast["induction"].max() > 0.5  # The effect is far above the tolerance.
+
+
+def test_a_ratio_is_taken_round_by_round():
+    ratio = compare("w", [1.0, 4.0, 3.0], "p", [2.0, 4.0, 12.0], demand=0.4, bound=0.2)
+    assert (ratio.ratio, ratio.lowest, ratio.highest) == (0.5, 0.25, 1.0)
+    assert ratio.verdict == "MISS"
+    assert Ratio("w", "p", 0.4, 0.4, 0.4, demand=0.4).verdict == "ok"
+    assert Ratio("w", "p", 9.0, 9.0, 9.0).verdict == ""
+
+
+def test_ways_take_turns_after_a_round_that_does_not_count():
+    calls = []
+    times = times_in_turn(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2
+    )
+    assert calls == ["a", "b"] * 3
+    assert [len(times[name]) for name in "ab"] == [2, 2]
+
+
+def test_the_tokenizer_for_detect_head_reads_ids_after_a_bos():
+    assert word_tokenizer(100)("7 12 7")["input_ids"] == [0, 7, 12, 7]
+
+
+def test_the_command_explains_itself():
+    command = [sys.executable, "-m", "benchmarks", "--help"]
+    root = Path(__file__).parents[1]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert "--quick" in result.stdout

@@ -1,0 +1,59 @@
+"""`induction-heads analyze`: finds, refuses decoys, writes a report, explains what went wrong."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from induction_heads.cli_analyze import analyze
+from induction_heads.models import KINDS, hand_built_heads
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(analyze, list(arguments))
+
+
+@pytest.mark.parametrize("name", ["toy-2l", "python-2l"])
+def test_the_circuit_is_found_layer_by_layer(name: str):
+    report = json.loads(run(name, "--json").stdout)
+    layers = {
+        kind: {head["layer"] for head in report["heads"] if kind in head["kinds"]}
+        for kind in ("previous_token", "induction")
+    }
+    assert layers == {"previous_token": {0}, "induction": {1}}
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"induction"}))
+def test_no_decoy_passes(kind: str):
+    lines = run(f"hand-built:{kind}").output.splitlines()
+    assert lines
+    assert not any(line.startswith("induction:") for line in lines)
+
+
+def test_the_true_hand_built_head_is_found():
+    layer, head = hand_built_heads("induction")["induction"]
+    assert f"induction: L{layer}H{head} (1.00)" in run("hand-built:induction").output
+
+
+def test_out_writes_the_report_its_data_and_its_figures(tmp_path):
+    result = run("toy-2l", "--out", str(tmp_path / "report"))
+    assert result.exit_code == 0
+    names = sorted(path.name for path in (tmp_path / "report").iterdir())
+    assert names == ["report.html", "report.json", "scores.png", "stripe.png", "types.png"]
+    assert json.loads((tmp_path / "report/report.json").read_text())["model"] == "toy-2l"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["hand-built:nonsense"], "kind='nonsense' is not known"),
+        (["no-such-model-anywhere"], "Names that work here: markov-2l"),
+        (["toy-2l", "--threshold", "2"], "2.0 is not in the range"),
+        (["."], "No attention-only model called '.'"),
+    ],
+)
+def test_wrong_calls_get_one_clear_answer(arguments: list[str], says: str):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert says in " ".join(result.output.split())
+    assert "Traceback" not in result.output
