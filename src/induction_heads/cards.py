@@ -128,9 +128,12 @@ def spread_over_seeds(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def shipped_record(name: str) -> dict[str, Any]:
     """The stored record of a zoo model. Raises UnknownModel if the zoo has none of that name."""
     path = zoo_folder(name) / "training.json"
-    if not path.is_file():
-        raise UnknownModel(f"The zoo has no record of {name!r}.")
-    return json.loads(path.read_text())
+    record = json.loads(path.read_text()) if path.is_file() else {}
+    if "spread" not in record:
+        raise UnknownModel(
+            f"The zoo has no record of {name!r} with a spread over seeds to compare with."
+        )
+    return record
 
 
 def differences(new: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
