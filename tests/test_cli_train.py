@@ -74,8 +74,14 @@ def test_stored_records_match_themselves_and_state_a_spread(name: str):
     ("change", "says"),
     [
         ({"held_out_loss": 3.9}, "The held-out loss is 3.900 nats"),
-        ({"found": {"previous_token": [], "induction": []}}, "induction heads at"),
-        ({"found": {"previous_token": [[1, 0]], "induction": []}, "seed": 5}, "heads in layers"),
+        (
+            {"found": {"previous_token": [], "induction": []}},
+            "Heads: previous-token none; induction none. Shipped:",
+        ),
+        (
+            {"found": {"previous_token": [[1, 0]], "induction": []}, "seed": 5},
+            "No shipped seed has these kinds",
+        ),
     ],
 )
 def test_a_run_that_differs_is_told_how(change: dict, says: str):
