@@ -1,4 +1,4 @@
-"""Checks of chapter 3: positional patterns, previous-token heads, what they write, score gaps."""
+"""The checks of chapter 3: score gaps, positional patterns, previous-token heads, readouts."""
 
 import math
 from collections.abc import Callable
@@ -19,10 +19,75 @@ def _hand_built(kind: str, **options: Any) -> ModelInput:
     return ModelInput(kind=kind, options=options)
 
 
-def _weights(model: Any, layer: int, head: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _weights(model: Any, layer: int, head: int) -> list[Tensor]:
     """W_Q, W_K, W_V and W_O of one head."""
-    return tuple(getattr(model, name)[layer, head] for name in ("W_Q", "W_K", "W_V", "W_O"))  # type: ignore[return-value]
+    return [getattr(model, name)[layer, head] for name in ("W_Q", "W_K", "W_V", "W_O")]
 
+
+def _visible_softmax(scores: Tensor) -> Tensor:
+    future = torch.ones_like(scores).triu(1).bool()
+    return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
+
+
+def _random_rows(model: Any, batch: int, seed: int) -> Tensor:
+    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
+    noise = torch.rand(batch, model.cfg.d_vocab, generator=torch.Generator().manual_seed(seed))
+    return noise.argsort(dim=-1)[:, :n_pos]
+
+
+# score_gap_needed
+
+
+def _gap_cases(seed: int) -> list[Case]:
+    draw = torch.rand(2, generator=torch.Generator().manual_seed(seed)).tolist()
+    weight, n_keys = round(0.6 + 0.3 * draw[0], 3), 20 + int(100 * draw[1])
+    given = [(0.5, 2), (weight, n_keys), (0.99, 1024), (0.25, 4), (0.05, 8)]
+    return [Case(f"weight {w} among {n} keys", (w, n)) for w, n in given]
+
+
+def _gap_by_bisection(weight: float, n_keys: int) -> float:
+    """Raise or lower the first score until a softmax gives it that weight. No formula is used."""
+    low, high = -60.0, 60.0
+    for _ in range(80):
+        scores = torch.zeros(n_keys, dtype=torch.float64)
+        scores[0] = middle = (low + high) / 2
+        low, high = (middle, high) if scores.softmax(dim=0)[0] < weight else (low, middle)
+    return round(low, 9) + 0.0  # not minus zero
+
+
+def _gap_from_logit(weight: float, n_keys: int) -> float:
+    return torch.logit(torch.tensor(weight, dtype=torch.float64)).item() + math.log(n_keys - 1)
+
+
+def _gap_from_one_other(weight: float, n_keys: int) -> float:
+    """Each other key gets an equal part of what is left; the gap is the log of the ratio."""
+    return math.log(weight) - math.log((1 - weight) / (n_keys - 1))
+
+
+SCORE_GAP_NEEDED = Exercise(
+    name="score_gap_needed",
+    difficulty=2,
+    minutes=10,
+    why="It says how large the scores of a head must be before it can be called sharp.",
+    cases=_gap_cases,
+    oracle=_gap_by_bisection,
+    mistakes=(
+        Mistake("two keys, whatever n_keys is", lambda w, n: math.log(w / (1 - w)),
+                "Does it become harder to stand out when there are more keys? Does your answer "
+                "change with n_keys?"),
+        Mistake("the key competes with itself", lambda w, n: math.log(w * n / (1 - w)),
+                "How many of the n_keys scores are the others? Try 2 keys and half the weight."),
+        Mistake("the other keys' weight is left out", lambda w, n: math.log(w * (n - 1)),
+                "In e^g / (e^g + n − 1) the unknown stands twice. Did you collect both?"),
+        Mistake("the sign is turned around", lambda w, n: -math.log(w * (n - 1) / (1 - w)),
+                "Must a key that gets most of the weight lie above or below the others?"),
+        Mistake("the logarithm has another base", lambda w, n: math.log2(w * (n - 1) / (1 - w)),
+                "Of which number does a softmax take powers?"),
+        Mistake("the gap is not a logarithm", lambda w, n: w * (n - 1) / (1 - w),
+                "You have e^g. The gap is g."),
+    ),
+    also_right=(_gap_from_logit, _gap_from_one_other),
+)  # fmt: skip
 
 # positional_pattern
 
@@ -52,29 +117,22 @@ def _pattern_loop(model: Any, layer: int, head: int) -> Tensor:
     return pattern
 
 
-def _variant(
-    scale: Callable[[Any], float] = lambda model: math.sqrt(model.cfg.d_head),
-    mask: bool = True,
-    swapped: bool = False,
-    over: int = -1,
-    token: bool = False,
-    first_head: bool = False,
-) -> Callable[..., Tensor]:
+def _pattern_with(
+    scale: str | None = "d_head", mask: bool = True, swapped: bool = False, over: int = -1,
+    token: bool = False, first_head: bool = False,
+) -> Callable[..., Tensor]:  # fmt: skip
     """A positional pattern with one thing wrong."""
 
     def answer(model: Any, layer: int, head: int) -> Tensor:
         W_Q, W_K, _, _ = _weights(model, layer, 0 if first_head else head)
         x = model.W_pos + model.W_E.mean(dim=0) if token else model.W_pos
-        scores = (x @ W_Q) @ (x @ W_K).T / scale(model)
+        scores = (x @ W_Q) @ (x @ W_K).T
+        scores = scores if scale is None else scores / getattr(model.cfg, scale) ** 0.5
         scores = scores.T if swapped else scores
         future = torch.ones_like(scores).triu(1).bool()
         return (scores.masked_fill(future, -1e9) if mask else scores).softmax(dim=over)
 
     return answer
-
-
-def _masked_too_late(model: Any, layer: int, head: int) -> Tensor:
-    return _variant(mask=False)(model, layer, head).tril()
 
 
 def _pattern_from_qk_circuit(model: Any, layer: int, head: int) -> Tensor:
@@ -100,6 +158,40 @@ def _pattern_from_forward_pass(model: Any, layer: int, head: int) -> Tensor:
     return seen["pattern"]
 
 
+POSITIONAL_PATTERN = Exercise(
+    name="positional_pattern",
+    difficulty=2,
+    minutes=10,
+    why="It separates what the positions ask for from what the tokens ask for.",
+    cases=_pattern_cases,
+    oracle=_pattern_loop,
+    compare=closeness(atol=1e-4),
+    mistakes=(
+        Mistake("the future is not masked", _pattern_with(mask=False),
+                "How much may query 0 give to key 5? Look at the first row of your answer."),
+        Mistake("the mask comes after the softmax",
+                lambda *given: _pattern_with(mask=False)(*given).tril(),
+                "Add up a row of your answer. Where did the rest of its weight go?"),
+        Mistake("the scores are not scaled", _pattern_with(scale=None),
+                "Your pattern is too sharp. What do the scores go through before the softmax?"),
+        Mistake("the scale is that of the residual stream", _pattern_with(scale="d_model"),
+                "How many numbers are multiplied and summed in one dot product of a query and a "
+                "key? The scale depends on that width."),
+        Mistake("queries and keys are exchanged", _pattern_with(swapped=True),
+                "Which of W_Q and W_K does the position that looks go through, and is that "
+                "position a row or a column of the pattern?"),
+        Mistake("the softmax runs over the queries", _pattern_with(over=0),
+                "Which should sum to 1: the weights one query hands out, or the weights one key "
+                "receives?"),
+        Mistake("a token is still in the input", _pattern_with(token=True),
+                "Your residual stream holds an average token too. What is left of a position "
+                "when all tokens are taken away?"),
+        Mistake("the head is always head 0", _pattern_with(first_head=True),
+                "Two heads of one layer gave you the same pattern. Which index picks the head?"),
+    ),
+    also_right=(_pattern_from_qk_circuit, _pattern_from_forward_pass),
+)  # fmt: skip
+
 # find_previous_token_heads
 
 
@@ -107,37 +199,19 @@ def _find_cases(seed: int) -> list[Case]:
     sizes = {"d_vocab": 16, "n_ctx": 24, "n_heads": 3, "seed": seed}
     weak = _hand_built("previous_token", **(sizes | {"sharpness": 3.0}))
     one_back = _hand_built("fixed_offset", **(sizes | {"offset": 1, "seed": seed + 1}))
-    decoys = [("a head that looks two back", "fixed_offset", {"offset": 2}),
-              ("a duplicate-token head", "duplicate_token", {}),
-              ("a head that looks at the first position", "bos_sink", {})]  # fmt: skip
+    two_back = _hand_built("fixed_offset", **(sizes | {"offset": 2}))
     return [
         Case("one previous-token head", (_hand_built("previous_token", **sizes),)),
         Case("a head of layer 1 that looks one back", (one_back,)),
-        *(Case(f"a decoy, {label}", (_hand_built(kind, **sizes, **more),))
-          for label, kind, more in decoys),
+        Case("a decoy that looks two back", (two_back,)),
+        Case("a decoy, a duplicate-token head", (_hand_built("duplicate_token", **sizes),)),
+        Case("a decoy that looks at position 0", (_hand_built("bos_sink", **sizes),)),
         Case("an induction circuit", (_hand_built("induction", **(sizes | {"d_vocab": 12})),)),
         Case("a weak head, threshold=0.8", (weak, 0.8)),
         Case("a weak head, threshold=0, every head", (weak,), {"threshold": 0.0}),
         Case("toy-2l", (ModelInput("toy-2l"),)),
         Case("toy-1l, which has none", (ModelInput("toy-1l"),)),
-    ]  # fmt: skip
-
-
-def _patterns(model: Any, length: int = 64) -> list[Tensor]:
-    """One [batch head query key] for each layer, on rows of distinct random tokens."""
-    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab, length)
-    tokens = distinct_tokens(model.cfg.d_vocab, n_pos, batch=8, seed=11)
-    _, cache = model.run_with_cache(tokens)
-    return [cache[f"blocks.{layer}.attn.hook_pattern"] for layer in range(model.cfg.n_layers)]
-
-
-def _found(patterns: list[Tensor], score: Callable[[Tensor], Any], threshold: float) -> Heads:
-    heads = [
-        (layer, head, float(score(pattern[:, head])))
-        for layer, pattern in enumerate(patterns)
-        for head in range(pattern.shape[1])
     ]
-    return sorted((h for h in heads if h[2] >= threshold), key=lambda h: h[2], reverse=True)
 
 
 def _find_loop(model: Any, threshold: float = 0.4) -> Heads:
@@ -147,84 +221,67 @@ def _find_loop(model: Any, threshold: float = 0.4) -> Heads:
         weights = [float(row[query, query - 1]) for row in pattern for query in range(1, len(row))]
         return sum(weights) / len(weights)
 
-    return _found(_patterns(model), score, threshold)
+    return _find_by(score)(model, threshold)
+
+
+def _find_by(score: Callable[[Tensor], Any], length: int = 64) -> Callable[..., Heads]:
+    """The heads whose `score` of a pattern [batch query key] reaches the threshold."""
+
+    def answer(model: Any, threshold: float = 0.4) -> Heads:
+        n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab, length)
+        tokens = distinct_tokens(model.cfg.d_vocab, n_pos, batch=8, seed=11)
+        _, cache = model.run_with_cache(tokens)
+        found = []
+        for layer in range(model.cfg.n_layers):
+            for head in range(model.cfg.n_heads):
+                pattern = cache[f"blocks.{layer}.attn.hook_pattern"][:, head]
+                found.append((layer, head, float(score(pattern))))
+        return sorted([item for item in found if item[2] >= threshold], key=lambda item: -item[2])
+
+    return answer
 
 
 def _one_back(pattern: Tensor, offset: int = -1) -> Tensor:
     return pattern.diagonal(offset, dim1=-2, dim2=-1)
 
 
-def _scored_by(score: Callable[[Tensor], Any], length: int = 64) -> Callable[..., Heads]:
-    def answer(model: Any, threshold: float = 0.4) -> Heads:
-        return _found(_patterns(model, length), score, threshold)
-
-    return answer
+_right_heads = _find_by(lambda pattern: _one_back(pattern).mean())
 
 
-def _mean_one_back(pattern: Tensor) -> Tensor:
-    return _one_back(pattern).mean()
-
-
-_right_heads = _scored_by(_mean_one_back)
-
-
-def _only_layer_0(model: Any, threshold: float = 0.4) -> Heads:
-    return _found(_patterns(model)[:1], _mean_one_back, threshold)
-
-
-def _head_before_layer(model: Any, threshold: float = 0.4) -> Heads:
-    return [(head, layer, score) for layer, head, score in _right_heads(model, threshold)]
-
-
-def _lowest_first(model: Any, threshold: float = 0.4) -> Heads:
-    return _right_heads(model, threshold)[::-1]
-
-
-def _own_threshold(model: Any, threshold: float = 0.4) -> Heads:
-    return _right_heads(model, 0.4)
-
-
-def _largest_weight_is_one_back(pattern: Tensor) -> float:
+def _largest_weight_is_one_back(pattern: Tensor) -> Tensor:
     largest = pattern[:, 1:].argmax(dim=-1)
-    return (largest == torch.arange(largest.shape[-1])).float().mean().item()
+    return (largest == torch.arange(largest.shape[-1])).float().mean()
 
 
 def _find_from_weights(model: Any, threshold: float = 0.4) -> Heads:
     """Layer by layer from the weights, without the model's own forward pass."""
-    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
-    generator = torch.Generator().manual_seed(5)
-    rows = [torch.randperm(model.cfg.d_vocab, generator=generator)[:n_pos] for _ in range(16)]
-    x = model.W_E[torch.stack(rows)] + model.W_pos[:n_pos]
-    future = torch.ones(n_pos, n_pos).triu(1).bool()
-    found, chosen = [], torch.arange(1, n_pos)
+    tokens = _random_rows(model, batch=16, seed=5)
+    x = model.W_E[tokens] + model.W_pos[: tokens.shape[1]]
+    found, queries = [], torch.arange(1, tokens.shape[1])
     for layer in range(model.cfg.n_layers):
         added = torch.zeros_like(x)
         for head in range(model.cfg.n_heads):
             W_Q, W_K, W_V, W_O = _weights(model, layer, head)
-            scores = (x @ W_Q) @ (x @ W_K).mT / math.sqrt(model.cfg.d_head)
-            pattern = scores.masked_fill(future, -torch.inf).softmax(-1)
+            pattern = _visible_softmax((x @ W_Q) @ (x @ W_K).mT / math.sqrt(model.cfg.d_head))
             added = added + pattern @ x @ W_V @ W_O
-            found.append((layer, head, pattern[:, chosen, chosen - 1].mean().item()))
+            found.append((layer, head, pattern[:, queries, queries - 1].mean().item()))
         x = x + added
-    return sorted([head for head in found if head[2] >= threshold], key=lambda head: -head[2])
+    return sorted([item for item in found if item[2] >= threshold], key=lambda item: -item[2])
 
 
 def _find_with_hooks(model: Any, threshold: float = 0.4) -> Heads:
     """Score inside a hook; the mask marks one entry for each query."""
-    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
-    tokens = torch.rand(12, model.cfg.d_vocab, generator=torch.Generator().manual_seed(3))
-    mask = torch.diag(torch.ones(n_pos - 1), -1)
+    tokens = _random_rows(model, batch=12, seed=3)
+    mask = torch.diag(torch.ones(tokens.shape[1] - 1), -1)
     found: Heads = []
 
     def hook(pattern: Tensor, hook: Any) -> None:
+        scores = (pattern * mask).sum(dim=(-2, -1)).mean(dim=0) / mask.sum()
         layer = int(hook.name.split(".")[1])
-        scores = (pattern * mask).sum(dim=(-2, -1)).mean(dim=0) / (n_pos - 1)
         found.extend((layer, head, score) for head, score in enumerate(scores.tolist()))
 
-    model.run_with_hooks(
-        tokens.argsort(dim=-1)[:, :n_pos],
-        fwd_hooks=[(lambda name: name.endswith("hook_pattern"), hook)],
-    )
+    patterns = (lambda name: name.endswith("hook_pattern"), hook)
+    model.run_with_hooks(tokens, fwd_hooks=[patterns])
     kept = [head for head in found if head[2] >= threshold]
     return sorted(kept, key=lambda head: head[2], reverse=True)
 
@@ -237,24 +294,74 @@ def _compare_heads(answer: Any, expected: Any) -> str | None:
     return close_heads(atol=0.02)(answer, expected)
 
 
+FIND_PREVIOUS_TOKEN_HEADS = Exercise(
+    name="find_previous_token_heads",
+    difficulty=3,
+    minutes=20,
+    why="A claim about a head starts with a list that other people can reproduce.",
+    cases=_find_cases,
+    oracle=_find_loop,
+    compare=_compare_heads,
+    mistakes=(
+        Mistake("the main diagonal is scored", _find_by(lambda p: _one_back(p, 0)[:, 1:].mean()),
+                "A head that looks one back scores 0 for you. On which diagonal is the key one "
+                "less than the query?"),
+        Mistake("two back is scored", _find_by(lambda pattern: _one_back(pattern, -2).mean()),
+                "Which key does query 5 have in the entries you average?"),
+        Mistake("only layer 0 is searched",
+                lambda *given, **named: [h for h in _right_heads(*given, **named) if h[0] == 0],
+                "That these heads come early is a finding. What would you never see if the "
+                "search assumed it?"),
+        Mistake("head and layer are exchanged",
+                lambda *given, **named: [(h, l, s) for l, h, s in _right_heads(*given, **named)],  # noqa: E741
+                "In L1H0, which number comes first? The tuple follows the same order."),
+        Mistake("the lowest score comes first",
+                lambda *given, **named: _right_heads(*given, **named)[::-1],
+                "Which head should a reader of the list meet first?"),
+        Mistake("the threshold is always 0.4", lambda model, threshold=0.4: _right_heads(model),
+                "What does your function return for threshold=0? How many heads are there?"),
+        Mistake("one query decides", _find_by(lambda pattern: _one_back(pattern).amax()),
+                "Does one query that looks one back make a previous-token head? What stands in "
+                "the definition: the mean or the largest?"),
+        Mistake("the share of queries that look there most", _find_by(_largest_weight_is_one_back),
+                "A query with 0.3 on its largest key counts as a full hit for you. What would a "
+                "mean of weights make of it?"),
+        Mistake("query 0 is counted",
+                _find_by(lambda p: _one_back(p).sum() / (p.shape[0] * p.shape[1])),
+                "A perfect head gets less than 1 from you. How many queries have a previous "
+                "token?"),
+        Mistake("the rows are short", _find_by(lambda pattern: _one_back(pattern).mean(), length=8),
+                "Your score belongs to the first positions only. How long may a row be in this "
+                "model, and does the head do the same everywhere?"),
+    ),
+    also_right=(_find_from_weights, _find_with_hooks),
+)  # fmt: skip
+
 # previous_token_readout
 
 
 def _readout_cases(seed: int) -> list[Case]:
-    strong = {"d_vocab": 32, "n_ctx": 24, "n_heads": 3, "seed": seed}
-    weak = {"d_vocab": 24, "n_ctx": 30, "sharpness": 0.5, "seed": seed + 1}
+    strong = _hand_built("previous_token", d_vocab=32, n_ctx=24, n_heads=3, seed=seed)
+    weak = _hand_built("previous_token", d_vocab=24, n_ctx=30, sharpness=0.5, seed=seed + 1)
     _, head = hand_built_heads("previous_token", n_heads=3, seed=seed)["previous_token"]
     _, weak_head = hand_built_heads("previous_token", seed=seed + 1)["previous_token"]
     return [
-        Case("a previous-token head", (_hand_built("previous_token", **strong), 0, head)),
-        Case("a head that attends evenly and writes nothing",
-             (_hand_built("previous_token", **strong), 0, (head + 1) % 3)),
-        Case("a head with little more weight one back than elsewhere",
-             (_hand_built("previous_token", **weak), 0, weak_head)),
+        Case("a previous-token head", (strong, 0, head)),
+        Case("a head that attends evenly and writes nothing", (strong, 0, (head + 1) % 3)),
+        Case("a head with little more weight one back than elsewhere", (weak, 0, weak_head)),
         Case("L0H0 of toy-2l", (ModelInput("toy-2l"), 0, 0)),
         Case("L0H1 of toy-2l", (ModelInput("toy-2l"), 0, 1)),
         Case("L0H0 of toy-1l", (ModelInput("toy-1l"), 0, 0)),
-    ]  # fmt: skip
+    ]
+
+
+def _head_on_rows(model: Any, layer: int, head: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens [batch pos], the head's pattern [batch query key] and what it writes."""
+    tokens = _random_rows(model, batch=8, seed=4)
+    W_Q, W_K, W_V, W_O = _weights(model, layer, head)
+    x = model.W_E[tokens] + model.W_pos[: tokens.shape[1]]
+    pattern = _visible_softmax((x @ W_Q) @ (x @ W_K).mT / math.sqrt(model.cfg.d_head))
+    return tokens, pattern, pattern @ x @ W_V @ W_O
 
 
 def _readout_loop(model: Any, layer: int, head: int) -> float:
@@ -270,18 +377,6 @@ def _readout_loop(model: Any, layer: int, head: int) -> float:
             distances = [float((written - candidate).norm()) for candidate in candidates]
             right += distances.index(min(distances)) == row[i - 1]
     return right / (tokens.shape[0] * (tokens.shape[1] - 1))
-
-
-def _head_on_rows(model: Any, layer: int, head: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens [batch pos], the head's pattern [batch query key] and what it writes."""
-    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
-    tokens = distinct_tokens(model.cfg.d_vocab, n_pos, batch=8, seed=4)
-    W_Q, W_K, W_V, W_O = _weights(model, layer, head)
-    x = model.W_E[tokens] + model.W_pos[:n_pos]
-    scores = (x @ W_Q) @ (x @ W_K).mT / math.sqrt(model.cfg.d_head)
-    future = torch.ones(n_pos, n_pos).triu(1).bool()
-    pattern = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
-    return tokens, pattern, pattern @ x @ W_V @ W_O
 
 
 def _read_as(
@@ -301,47 +396,35 @@ def _read_as(
     return answer
 
 
-_right_readout = _read_as(lambda model, W_OV, i: (model.W_E + model.W_pos[i - 1]) @ W_OV)
+def _what_it_would_write(model: Any, W_OV: Tensor, i: int) -> Tensor:
+    return (model.W_E + model.W_pos[i - 1]) @ W_OV
 
 
-def _previous_token_score(model: Any, layer: int, head: int) -> float:
-    return _one_back(_head_on_rows(model, layer, head)[1]).mean().item()
-
-
-def _looks_there(model: Any, layer: int, head: int) -> float:
-    return (_one_back(_head_on_rows(model, layer, head)[1]) > 0.5).float().mean().item()
-
-
-def _percent(model: Any, layer: int, head: int) -> float:
-    return 100 * _right_readout(model, layer, head)
+def _weights_one_back(*given: Any) -> Tensor:
+    return _one_back(_head_on_rows(*given)[1])
 
 
 def _readout_from_hooks(model: Any, layer: int, head: int) -> float:
     """From z of a forward pass; |w|² is left out, as it is the same for every candidate."""
-    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
-    noise = torch.rand(12, model.cfg.d_vocab, generator=torch.Generator().manual_seed(9))
-    tokens = noise.argsort(dim=-1)[:, :n_pos]
+    tokens = _random_rows(model, batch=12, seed=9)
     _, cache = model.run_with_cache(tokens)
     _, _, W_V, W_O = _weights(model, layer, head)
     written = cache[f"blocks.{layer}.attn.hook_z"][:, 1:, head] @ W_O
-    candidates = (model.W_E[None] + model.W_pos[: n_pos - 1, None]) @ W_V @ W_O
+    candidates = (model.W_E + model.W_pos[: written.shape[1], None]) @ W_V @ W_O
     products = torch.einsum("bpm,pvm->bpv", written, candidates)
     nearest = (products - candidates.square().sum(dim=-1) / 2).argmax(dim=-1)
     return (nearest == tokens[:, :-1]).double().mean().item()
 
 
 def _readout_row_by_row(model: Any, layer: int, head: int) -> float:
-    """One row at a time, all positions and candidates at once, the OV circuit formed first."""
+    """One row at a time, all positions and candidates at once, the circuits formed first."""
     W_Q, W_K, W_V, W_O = _weights(model, layer, head)
-    n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
-    future = torch.ones(n_pos, n_pos).triu(1).bool()
-    candidates = (model.W_E + model.W_pos[: n_pos - 1, None]) @ (W_V @ W_O)
-    shares, generator = [], torch.Generator().manual_seed(21)
-    for _ in range(20):
-        row = torch.randperm(model.cfg.d_vocab, generator=generator)[:n_pos]
-        x = model.W_E[row] + model.W_pos[:n_pos]
-        scores = x @ (W_Q @ W_K.T) @ x.T / model.cfg.d_head**0.5
-        written = scores.masked_fill(future, -1e9).softmax(dim=-1) @ x @ (W_V @ W_O)
+    W_QK, W_OV = W_Q @ W_K.T / model.cfg.d_head**0.5, W_V @ W_O
+    shares = []
+    for row in _random_rows(model, batch=20, seed=21):
+        x = model.W_E[row] + model.W_pos[: len(row)]
+        written = _visible_softmax(x @ W_QK @ x.T) @ x @ W_OV
+        candidates = (model.W_E + model.W_pos[: len(row) - 1, None]) @ W_OV
         nearest = (candidates - written[1:, None]).square().sum(dim=-1).argmin(dim=-1)
         shares.append((nearest == row[:-1]).float().mean().item())
     return sum(shares) / len(shares)
@@ -349,184 +432,45 @@ def _readout_row_by_row(model: Any, layer: int, head: int) -> float:
 
 def _compare_readouts(answer: Any, expected: Any) -> str | None:
     """Within 0.05, which covers other random rows; a readout without errors has no spread."""
-    if not isinstance(expected, float):
-        return closeness()(answer, expected)
     return closeness(atol=1e-6 if expected == 1.0 else 0.05, rtol=0.0)(answer, expected)
 
 
-# score_gap_needed
-
-
-def _gap_cases(seed: int) -> list[Case]:
-    draw = torch.rand(2, generator=torch.Generator().manual_seed(seed)).tolist()
-    weight, n_keys = round(0.6 + 0.3 * draw[0], 3), 20 + int(100 * draw[1])
-    given = [(0.5, 2), (weight, n_keys), (0.99, 1024), (0.25, 4), (0.05, 8)]
-    return [Case(f"weight {w} among {n} keys", (w, n)) for w, n in given]
-
-
-def _gap_by_bisection(weight: float, n_keys: int) -> float:
-    """Raise or lower the first score until a softmax gives it that weight. No formula is used."""
-    low, high = -60.0, 60.0
-    others = torch.zeros(n_keys - 1, dtype=torch.float64)
-    for _ in range(80):
-        middle = (low + high) / 2
-        scores = torch.cat([torch.tensor([middle], dtype=torch.float64), others])
-        if scores.softmax(dim=0)[0] < weight:
-            low = middle
-        else:
-            high = middle
-    return round(middle, 9) + 0.0  # not minus zero
-
-
-def _gap_from_logit(weight: float, n_keys: int) -> float:
-    return torch.logit(torch.tensor(weight, dtype=torch.float64)).item() + math.log(n_keys - 1)
-
-
-def _gap_from_one_other(weight: float, n_keys: int) -> float:
-    """Each other key gets an equal part of what is left; the gap is the log of the ratio."""
-    return math.log(weight) - math.log((1 - weight) / (n_keys - 1))
-
-
-EXERCISES = (
-    Exercise(
-        name="score_gap_needed",
-        difficulty=2,
-        minutes=10,
-        why="It says how large the scores of a head must be before it can be called sharp.",
-        cases=_gap_cases,
-        oracle=_gap_by_bisection,
-        mistakes=(
-            Mistake("two keys, whatever n_keys is",
-                    lambda weight, n_keys: math.log(weight / (1 - weight)),
-                    "Does it become harder to stand out when there are more keys? Does your "
-                    "answer change with n_keys?"),
-            Mistake("the key competes with itself",
-                    lambda weight, n_keys: math.log(weight * n_keys / (1 - weight)),
-                    "How many of the n_keys scores are the others? Try 2 keys and half the "
-                    "weight."),
-            Mistake("the other keys' weight is left out",
-                    lambda weight, n_keys: math.log(weight * (n_keys - 1)),
-                    "In e^g / (e^g + n − 1) the unknown stands twice. Did you collect both?"),
-            Mistake("the sign is turned around",
-                    lambda weight, n_keys: -math.log(weight * (n_keys - 1) / (1 - weight)),
-                    "Must a key that gets most of the weight lie above or below the others?"),
-            Mistake("the logarithm has another base",
-                    lambda weight, n_keys: math.log2(weight * (n_keys - 1) / (1 - weight)),
-                    "Of which number does a softmax take powers?"),
-            Mistake("the gap is not a logarithm",
-                    lambda weight, n_keys: weight * (n_keys - 1) / (1 - weight),
-                    "You have e^g. The gap is g."),
-        ),
-        also_right=(_gap_from_logit, _gap_from_one_other),
+PREVIOUS_TOKEN_READOUT = Exercise(
+    name="previous_token_readout",
+    difficulty=4,
+    minutes=30,
+    why="A pattern says where a head looks. This says what later layers can learn from it.",
+    cases=_readout_cases,
+    oracle=_readout_loop,
+    compare=_compare_readouts,
+    mistakes=(
+        Mistake("the current token is read",
+                _read_as(lambda model, W_OV, i: (model.W_E + model.W_pos[i]) @ W_OV, back=0),
+                "A perfect previous-token head gets almost nothing from you. Whose token should "
+                "be found in what is written at position i?"),
+        Mistake("the candidates did not go through the OV circuit",
+                _read_as(lambda model, W_OV, i: model.W_E + model.W_pos[i - 1]),
+                "You compare the output with vectors that this head does not write, such as "
+                "embeddings. What does it do to a residual stream before it writes?"),
+        Mistake("the attention is averaged, the output is not used",
+                lambda *given: _weights_one_back(*given).mean().item(),
+                "You returned the previous-token score. Which matrices say what a head writes, "
+                "and do they occur in your answer?"),
+        Mistake("where the head looks is counted",
+                lambda *given: (_weights_one_back(*given) > 0.5).float().mean().item(),
+                "A weight below one half can still leave a readable trace. Compare outputs, not "
+                "weights: what is nearest to what was written?"),
+        Mistake("the head is assumed to look one back", lambda model, layer, head: 1.0,
+                "A head that attends evenly gets 1 from you. Which pattern did you use: the one "
+                "the head has, or the one it should have?"),
+        Mistake("position 0 is counted", _read_as(_what_it_would_write, start=0),
+                "A perfect head gets less than 1 from you. Which token comes before position 0, "
+                "and what does Python return for index −1?"),
+        Mistake("a percentage", lambda *given: 100 * _read_as(_what_it_would_write)(*given),
+                "Is a share of all readings larger than 1?"),
     ),
-    Exercise(
-        name="positional_pattern",
-        difficulty=2,
-        minutes=10,
-        why="It separates what the positions ask for from what the tokens ask for.",
-        cases=_pattern_cases,
-        oracle=_pattern_loop,
-        compare=closeness(atol=1e-4),
-        mistakes=(
-            Mistake("the future is not masked", _variant(mask=False),
-                    "How much may query 0 give to key 5? Look at the first row of your answer."),
-            Mistake("the mask comes after the softmax", _masked_too_late,
-                    "Add up a row of your answer. Where did the rest of its weight go?"),
-            Mistake("the scores are not scaled", _variant(scale=lambda model: 1.0),
-                    "Your pattern is too sharp. What do the scores go through before the softmax?"),
-            Mistake("the scale is that of the residual stream",
-                    _variant(scale=lambda model: math.sqrt(model.cfg.d_model)),
-                    "How many numbers are multiplied and summed in one dot product of a query and "
-                    "a key? The scale depends on that width."),
-            Mistake("queries and keys are exchanged", _variant(swapped=True),
-                    "Which of W_Q and W_K does the position that looks go through, and is that "
-                    "position a row or a column of the pattern?"),
-            Mistake("the softmax runs over the queries", _variant(over=0),
-                    "Which should sum to 1: the weights one query hands out, or the weights one "
-                    "key receives?"),
-            Mistake("a token is still in the input", _variant(token=True),
-                    "Your residual stream holds an average token too. What is left of a position "
-                    "when all tokens are taken away?"),
-            Mistake("the head is always head 0", _variant(first_head=True),
-                    "Two heads of one layer gave you the same pattern. Which index picks the "
-                    "head?"),
-        ),
-        also_right=(_pattern_from_qk_circuit, _pattern_from_forward_pass),
-    ),
-    Exercise(
-        name="find_previous_token_heads",
-        difficulty=3,
-        minutes=20,
-        why="A claim about a head starts with a list that other people can reproduce.",
-        cases=_find_cases,
-        oracle=_find_loop,
-        compare=_compare_heads,
-        mistakes=(
-            Mistake("the main diagonal is scored",
-                    _scored_by(lambda pattern: _one_back(pattern, 0)[:, 1:].mean()),
-                    "You found a head that looks at its own position. On which diagonal is the "
-                    "key one less than the query?"),
-            Mistake("two back is scored", _scored_by(lambda pattern: _one_back(pattern, -2).mean()),
-                    "Which key does query 5 have in the entries you average?"),
-            Mistake("only layer 0 is searched", _only_layer_0,
-                    "That these heads come early is a finding. What would you never see if the "
-                    "search assumed it?"),
-            Mistake("head and layer are exchanged", _head_before_layer,
-                    "In L1H0, which number comes first? The tuple follows the same order."),
-            Mistake("the lowest score comes first", _lowest_first,
-                    "Which head should a reader of the list meet first?"),
-            Mistake("the threshold is always 0.4", _own_threshold,
-                    "What does your function return for threshold=0, and how many heads are "
-                    "there?"),
-            Mistake("one query decides", _scored_by(lambda pattern: _one_back(pattern).amax()),
-                    "Does one query that looks one back make a previous-token head? What stands "
-                    "in the definition: the mean or the largest?"),
-            Mistake("the share of queries that look there most",
-                    _scored_by(_largest_weight_is_one_back),
-                    "A query with 0.3 on its largest key counts as a full hit for you. What would "
-                    "a mean of weights make of it?"),
-            Mistake("query 0 is counted",
-                    _scored_by(lambda p: _one_back(p).sum() / (p.shape[0] * p.shape[1])),
-                    "A perfect head gets less than 1 from you. How many queries have a previous "
-                    "token?"),
-            Mistake("the rows are short", _scored_by(_mean_one_back, length=8),
-                    "Your score belongs to the first positions only. How long may a row be in "
-                    "this model, and does the head do the same everywhere?"),
-        ),
-        also_right=(_find_from_weights, _find_with_hooks),
-    ),
-    Exercise(
-        name="previous_token_readout",
-        difficulty=4,
-        minutes=30,
-        why="A pattern says where a head looks. This says what later layers can learn from it.",
-        cases=_readout_cases,
-        oracle=_readout_loop,
-        compare=_compare_readouts,
-        mistakes=(
-            Mistake("the current token is read", _read_as(
-                        lambda model, W_OV, i: (model.W_E + model.W_pos[i]) @ W_OV, back=0),
-                    "A perfect previous-token head gets almost nothing from you. Whose token "
-                    "should be found in what is written at position i?"),
-            Mistake("the candidates did not go through the OV circuit", _read_as(
-                        lambda model, W_OV, i: model.W_E + model.W_pos[i - 1]),
-                    "You compare the output with vectors that this head does not write, such as "
-                    "embeddings. What does it do to a residual stream before it writes?"),
-            Mistake("the attention is averaged, the output is not used", _previous_token_score,
-                    "You returned the previous-token score. Which matrices say what a head "
-                    "writes, and do they occur in your answer?"),
-            Mistake("where the head looks is counted", _looks_there,
-                    "A weight below one half can still leave a readable trace. Compare outputs, "
-                    "not weights: what is nearest to what was written?"),
-            Mistake("the head is assumed to look one back", lambda model, layer, head: 1.0,
-                    "A head that attends evenly gets 1 from you. Which pattern did you use: the "
-                    "one the head has, or the one it should have?"),
-            Mistake("position 0 is counted", _read_as(
-                        lambda model, W_OV, i: (model.W_E + model.W_pos[i - 1]) @ W_OV, start=0),
-                    "A perfect head gets less than 1 from you. Which token comes before position "
-                    "0, and what does Python return for index −1?"),
-            Mistake("a percentage", _percent, "Is a share of all readings larger than 1?"),
-        ),
-        also_right=(_readout_from_hooks, _readout_row_by_row),
-    ),
+    also_right=(_readout_from_hooks, _readout_row_by_row),
 )  # fmt: skip
+
+EXERCISES = (SCORE_GAP_NEEDED, POSITIONAL_PATTERN, FIND_PREVIOUS_TOKEN_HEADS,
+             PREVIOUS_TOKEN_READOUT)  # fmt: skip
