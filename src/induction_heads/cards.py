@@ -176,6 +176,11 @@ def heads_in_words(found: dict[str, list[list[int]]]) -> str:
     )
 
 
+def loss_at(points: Sequence[Sequence[float]], step: int) -> float:
+    """The stored training loss nearest to a step."""
+    return min(points, key=lambda point: abs(point[0] - step))[1]
+
+
 def save_folder(run: TrainingRun, recipe: Recipe, record: dict[str, Any], folder: Path) -> None:
     """Write weights, snapshots, record, card and (for text) tokenizer to `folder`."""
     save_model(run.model, folder)
@@ -190,7 +195,7 @@ def card(recipe: Recipe, record: dict[str, Any]) -> str:
     """The model card: data and license, recipe, seed, command, curve, known heads, limits."""
     config, settings = recipe.config, recipe.settings
     rows = [
-        f"| {row['step']} | {max(map(max, row['previous_token'])):.2f} "
+        f"| {row['step']} | {loss_at(record['curve'], row['step']):.2f} | {max(map(max, row['previous_token'])):.2f} "
         f"| {max(map(max, row['induction'])):.2f} | {row['second_copy_loss']:.2f} |"
         for row in record["snapshots"]
     ]
@@ -231,11 +236,11 @@ def card(recipe: Recipe, record: dict[str, Any]) -> str:
             f"Held-out loss {record['held_out_loss']:.3f} nats. "
             f"{over_seeds}",
             "",
-            "**Curve.** Highest score of any head, and the loss in nats on the second copy of a "
-            "random block, at each snapshot:",
+            "**Curve.** At each snapshot: the training loss in nats, the highest score of any head, "
+            "and the loss on the second copy of a random block:",
             "",
-            "| step | previous-token | induction | second-copy loss |",
-            "|---|---|---|---|",
+            "| step | training loss | previous-token | induction | second-copy loss |",
+            "|---|---|---|---|---|",
             *rows,
             "",
             f"**Limits.** {recipe.limits}",

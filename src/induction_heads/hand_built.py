@@ -76,7 +76,7 @@ def hand_built(
     uniformly and write nothing. `seed` draws the places of the heads and the rotation.
     """
     heads = hand_built_heads(kind, n_heads=n_heads, seed=seed)
-    if not 1 <= offset < n_ctx:
+    if kind == "fixed_offset" and not 1 <= offset < n_ctx:
         raise ValueError(f"offset={offset} does not fit in a context of {n_ctx}.")
     d_model, d_head = 3 * d_vocab + n_ctx, d_vocab + n_ctx + 1
     model = AttentionOnly(
