@@ -195,7 +195,8 @@ def card(recipe: Recipe, record: dict[str, Any]) -> str:
     """The model card: data and license, recipe, seed, command, curve, known heads, limits."""
     config, settings = recipe.config, recipe.settings
     rows = [
-        f"| {row['step']} | {loss_at(record['curve'], row['step']):.2f} | {max(map(max, row['previous_token'])):.2f} "
+        f"| {row['step']} | {loss_at(record['curve'], row['step']):.2f} "
+        f"| {max(map(max, row['previous_token'])):.2f} "
         f"| {max(map(max, row['induction'])):.2f} | {row['second_copy_loss']:.2f} |"
         for row in record["snapshots"]
     ]
@@ -236,8 +237,8 @@ def card(recipe: Recipe, record: dict[str, Any]) -> str:
             f"Held-out loss {record['held_out_loss']:.3f} nats. "
             f"{over_seeds}",
             "",
-            "**Curve.** At each snapshot: the training loss in nats, the highest score of any head, "
-            "and the loss on the second copy of a random block:",
+            "**Curve.** At each snapshot: the training loss in nats, the highest score of any "
+            "head, and the loss on the second copy of a random block:",
             "",
             "| step | training loss | previous-token | induction | second-copy loss |",
             "|---|---|---|---|---|",
