@@ -24,6 +24,14 @@ def _layer_weights(model: Any, layer: int) -> dict[str, Tensor]:
     return {name: getattr(model.blocks[layer].attn, name).detach() for name in names}
 
 
+def head_weights(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """W_Q, W_K, W_V [layer head d_model d_head] and W_O [layer head d_head d_model] of a model."""
+    config = model.config if isinstance(model, AttentionOnly) else model.cfg
+    layers = [_layer_weights(model, layer) for layer in range(config.n_layers)]
+    stacked = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
+    return stacked["W_Q"], stacked["W_K"], stacked["W_V"], stacked["W_O"]
+
+
 def _norm(model: Any, layer: int | None) -> torch.nn.Module:
     """The layer norm before a layer, or the final one for None; an identity where there is none."""
     if isinstance(model, AttentionOnly):
@@ -48,14 +56,14 @@ def copying_scores(model: Any) -> Float[Tensor, "layer head"]:
     the same nonzero ones.
     """
     config = model.config if isinstance(model, AttentionOnly) else model.cfg
-    W_E, W_U = model.W_E.detach().float(), model.W_U.detach().float()
+    unembed_embed = model.W_U.detach().float() @ model.W_E.detach().float()  # The costly part, once.
+    after = _folded_gain(_norm(model, None), config.d_model)
     rows = []
     for layer in range(config.n_layers):
         weights = _layer_weights(model, layer)
         before = _folded_gain(_norm(model, layer), config.d_model)
-        after = _folded_gain(_norm(model, None), config.d_model)
-        unembed_embed = after @ W_U @ W_E @ before
-        eigenvalues = torch.linalg.eigvals(weights["W_O"] @ unembed_embed @ weights["W_V"])
+        core = after @ unembed_embed @ before
+        eigenvalues = torch.linalg.eigvals(weights["W_O"] @ core @ weights["W_V"])
         total = eigenvalues.abs().sum(dim=-1)
         rows.append(eigenvalues.real.sum(dim=-1) / total.clamp_min(1e-9))
     return torch.stack(rows)

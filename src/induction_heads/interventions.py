@@ -1,0 +1,216 @@
+"""A forward pass with one thing changed, and what that costs in loss.
+
+This is the only module that changes a forward pass. The plain way is a hook on a TransformerLens
+model; `ablation_scores` gives the same numbers for every head at once, in less time.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from induction_heads.attention_only import AttentionLayer, AttentionOnly
+
+METHODS = ("zero", "mean", "resample")
+"""What can stand in for a head: nothing, its mean over the batch, or another row's value."""
+
+Mixed = Float[Tensor, "batch pos head d_head"]
+"""`hook_z` of a layer: what each head mixed by its pattern, before W_O."""
+
+
+def zero_ablation_hook(z: Mixed, hook: Any, head: int) -> Mixed:
+    """Silence one head. For `blocks.{layer}.attn.hook_z`, as `partial(zero_ablation_hook, head=3)`.
+
+    Returns a changed copy; the input is left as it is.
+    """
+    return _replaced(z, head, torch.zeros_like(z[:, :, head]))
+
+
+def mean_ablation_hook(z: Mixed, hook: Any, head: int) -> Mixed:
+    """Replace a head's value at each position by its mean over the rows of the batch.
+
+    What the head says about all rows stays; what it says about one row is lost.
+    """
+    return _replaced(z, head, z[:, :, head].mean(dim=0, keepdim=True))
+
+
+def resample_ablation_hook(z: Mixed, hook: Any, head: int) -> Mixed:
+    """Give every row the head's value from the row before it in the batch."""
+    return _replaced(z, head, z[:, :, head].roll(1, dims=0))
+
+
+def _replaced(z: Mixed, head: int, value: Tensor) -> Mixed:
+    changed = z.clone()
+    changed[:, :, head] = value
+    return changed
+
+
+ABLATION_HOOKS = {
+    "zero": zero_ablation_hook, "mean": mean_ablation_hook, "resample": resample_ablation_hook,
+}  # fmt: skip
+"""Method → its hook, for `run_with_hooks`."""
+
+
+def stripe_knockout(
+    pattern: Float[Tensor, "*batch query key"], period: int
+) -> Float[Tensor, "*batch query key"]:
+    """The pattern without the induction stripe of the last copy, each row scaled to sum to 1 again.
+
+    A row whose whole weight lay on the stripe is spread evenly over the other keys it can see.
+    Raises ValueError if two copies of `period` do not fit.
+    """
+    n_pos = pattern.shape[-1]
+    if not 2 <= period <= n_pos // 2:
+        raise ValueError(f"period={period} does not fit twice in {n_pos} positions.")
+    queries = torch.arange(n_pos - period, n_pos)
+    kept = pattern.clone()
+    kept[..., queries, queries - period + 1] = 0
+    elsewhere = torch.ones(n_pos, n_pos).tril()
+    elsewhere[queries, queries - period + 1] = 0
+    left = kept.sum(dim=-1, keepdim=True)
+    evenly = elsewhere / elsewhere.sum(dim=-1, keepdim=True)
+    return torch.where(left > 1e-6, kept / left.clamp_min(1e-6), evenly)
+
+
+def ablation_scores(
+    model: Any,
+    tokens: Int[Tensor, "batch pos"],
+    *,
+    method: str = "zero",
+    last: int | None = None,
+) -> Float[Tensor, "layer head"]:
+    """How much the mean loss rises, in nats, when one head is ablated: for every head in turn.
+
+    The loss is that of the last `last` tokens of each row, or of all but the first token. `model` is
+    an `AttentionOnly` or a native `TransformerBridge` (`boot_native`, `load_model` of this course).
+    One clean pass is kept. Each layer is then restarted from it with all its heads ablated side by
+    side in the batch, so nothing before the ablated layer is computed again.
+    Raises ValueError for an unknown method or a `last` that does not fit.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: choose one of {', '.join(METHODS)}.")
+    last = tokens.shape[1] - 1 if last is None else last
+    if not 1 <= last < tokens.shape[1]:
+        raise ValueError(f"last={last} of {tokens.shape[1]} tokens: use 1 to one less than all.")
+    parts = _OwnParts(model) if isinstance(model, AttentionOnly) else _NativeParts(model)
+    with torch.inference_mode():
+        residual = parts.embed(tokens)
+        before, mixed = [], []
+        for layer in range(parts.n_layers):
+            before.append(residual)
+            z = parts.mix(layer, residual)
+            mixed.append(z)
+            residual = parts.finish(layer, residual + parts.write(layer, z))
+        clean = _loss(parts, residual, tokens, last)
+        rows = []
+        for layer in range(parts.n_layers):
+            changed = before[layer] + parts.write(layer, mixed[layer])
+            delta = _stand_in(mixed[layer], method) - mixed[layer]
+            per_head = torch.einsum("bphd,hdm->hbpm", delta, parts.W_O(layer))
+            residual = (changed + per_head).flatten(0, 1)
+            residual = parts.finish(layer, residual)
+            for later in range(layer + 1, parts.n_layers):
+                z = parts.mix(later, residual)
+                residual = parts.finish(later, residual + parts.write(later, z))
+            by_head = residual.unflatten(0, (-1, len(tokens)))
+            rows.append(torch.stack([_loss(parts, one, tokens, last) for one in by_head]))
+        return (torch.stack(rows) - clean).clone()
+
+
+def _stand_in(z: Float[Tensor, "batch pos head d_head"], method: str) -> Tensor:
+    if method == "zero":
+        return torch.zeros_like(z)
+    return z.mean(dim=0, keepdim=True) if method == "mean" else z.roll(1, dims=0)
+
+
+def _loss(parts: Any, residual: Tensor, tokens: Tensor, last: int) -> Tensor:
+    """Mean loss of the last tokens: only their logits are computed."""
+    logits = parts.unembed(residual[:, -last - 1 : -1])
+    return F.cross_entropy(logits.flatten(0, 1), tokens[:, -last:].flatten())
+
+
+class _OwnParts:
+    """The steps of an `AttentionOnly` forward pass."""
+
+    def __init__(self, model: AttentionOnly):
+        self.model, self.n_layers = model, len(model.layers)
+
+    def layer(self, index: int) -> AttentionLayer:
+        layer = self.model.layers[index]
+        assert isinstance(layer, AttentionLayer)
+        return layer
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return self.model.embed(tokens)
+
+    def mix(self, index: int, residual: Tensor) -> Tensor:
+        layer = self.layer(index)
+        x = layer.norm(residual)
+        values = torch.einsum("bpm,hmd->bhpd", x, layer.W_V)
+        return (layer.pattern(x) @ values).transpose(1, 2)
+
+    def W_O(self, index: int) -> Tensor:
+        return self.layer(index).W_O
+
+    def write(self, index: int, z: Tensor) -> Tensor:
+        return z.flatten(2) @ self.W_O(index).flatten(0, 1)
+
+    def finish(self, index: int, residual: Tensor) -> Tensor:
+        return residual
+
+    def unembed(self, residual: Tensor) -> Tensor:
+        return self.model.norm(residual) @ self.model.W_U
+
+
+class _NativeParts:
+    """The steps of a native bridge's forward pass, on its plain PyTorch modules."""
+
+    def __init__(self, bridge: Any):
+        self.bridge, self.n_layers = bridge, bridge.cfg.n_layers
+        if not hasattr(bridge.original_model, "tok_embed"):
+            raise ValueError(
+                "ablation_scores restarts native TransformerLens models and AttentionOnly ones. "
+                "For another model loop over run_with_hooks with ABLATION_HOOKS."
+            )
+        self.model = bridge.original_model
+        self.blocks = [_plain(block) for block in self.model.layers]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        residual = _plain(self.model.tok_embed)(tokens)
+        if getattr(self.model, "pos", None) is None:
+            raise ValueError("Models with rotary positions are not covered: loop over hooks.")
+        return residual + _plain(self.model.pos)(torch.arange(tokens.shape[1]))
+
+    def mix(self, index: int, residual: Tensor) -> Tensor:
+        attention = _plain(self.blocks[index].attn)
+        x = _plain(self.blocks[index].ln1)(residual)
+        shape = (*x.shape[:2], attention.n_heads, attention.d_head)
+        q, k, v = (_plain(getattr(attention, name))(x).view(shape).transpose(1, 2) for name in "qkv")
+        n_pos = x.shape[1]
+        scores = q @ k.mT / attention.scale
+        hidden = attention.causal_mask[:n_pos, :n_pos]
+        return (scores.masked_fill_(hidden, -torch.inf).softmax(dim=-1) @ v).transpose(1, 2)
+
+    def W_O(self, index: int) -> Tensor:
+        return self.bridge.blocks[index].attn.W_O
+
+    def write(self, index: int, z: Tensor) -> Tensor:
+        return _plain(_plain(self.blocks[index].attn).o)(z.flatten(2))
+
+    def finish(self, index: int, residual: Tensor) -> Tensor:
+        if self.bridge.cfg.attn_only:
+            return residual
+        block = self.blocks[index]
+        x = _plain(block.ln2)(residual)
+        mlp = _plain(block.mlp)
+        return residual + _plain(mlp.fc_out)(mlp.act(_plain(mlp.fc_in)(x)))
+
+    def unembed(self, residual: Tensor) -> Tensor:
+        return _plain(self.model.head)(_plain(self.model.ln_out)(residual))
+
+
+def _plain(module: Any) -> Any:
+    """The PyTorch module under a bridge component."""
+    return module.original_component if hasattr(module, "original_component") else module
