@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,12 @@ def test_exercise_names_are_unique():
 
 @each_chapter
 def test_chapter_has_all_its_files(stem: str):
-    files = [f"book/{stem}.ipynb", f"exercises/{stem}.py", f"solutions/{stem}.py"]
+    files = [
+        f"book/{stem}.ipynb",
+        f"exercises/{stem}.py",
+        f"solutions/{stem}.py",
+        f"src/induction_heads/checks/answers/{stem}.py",
+    ]
     assert [file for file in files if not (ROOT / file).is_file()] == []
 
 
@@ -187,8 +193,10 @@ def test_right_answer_passes_on_other_inputs_too(stem: str, exercise: Exercise):
 @each_chapter
 def test_oracles_use_neither_the_package_function_nor_the_solution(stem: str):
     names = {exercise.name for exercise in chapter_exercises(stem)}
-    source = importlib.import_module(f"induction_heads.checks.{stem}").__file__
-    for node in ast.walk(ast.parse(Path(source).read_text(encoding="utf-8"))):
+    checks = ROOT / "src" / "induction_heads" / "checks"
+    files = [checks / f"{stem}.py", checks / "answers" / f"{stem}.py"]
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    for node in chain.from_iterable(map(ast.walk, trees)):
         if isinstance(node, ast.ImportFrom):
             assert not names & {alias.name for alias in node.names}, ast.unparse(node)
             assert "solutions" not in (node.module or ""), ast.unparse(node)

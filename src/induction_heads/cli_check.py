@@ -37,7 +37,7 @@ def check(target: str | None, folder: Path, as_json: bool) -> None:
             f"There is no folder {str(folder)!r}. Run this where the course's `exercises` folder "
             "is, or name the folder with --submission."
         )
-    from induction_heads.grading.session import WorkerFailed
+    from induction_heads.grading.running import WorkerFailed
 
     try:
         chapters = _checked(selections, folder, quiet=as_json)

@@ -21,6 +21,12 @@ def test_no_target_selects_every_chapter():
     assert [selection.stem for selection in select(None)] == list(registry.chapter_stems())
 
 
+def test_modules_of_known_answers_are_no_chapters():
+    chapters = [registry.chapter_exercises(stem) for stem in registry.chapter_stems()]
+    assert all(chapters)
+    assert len(set(registry.chapter_stems())) == len(chapters)
+
+
 def test_misspelled_exercise_suggests_the_closest():
     with pytest.raises(UnknownTarget, match=r"'induction_scor'\. Did you mean induction_score"):
         select("induction_scor")

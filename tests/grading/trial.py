@@ -9,7 +9,7 @@ from induction_heads.checks.exercise import Case, Exercise, Mistake, ModelInput
 from induction_heads.checks.registry import Selection
 from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.results import Result
-from induction_heads.grading.session import Limits
+from induction_heads.grading.running import Limits
 
 STEM = "ch99_trial"
 

@@ -1,5 +1,6 @@
-"""The checks of every chapter: inputs, oracles, known mistakes and their hints.
+"""The checks of every chapter: inputs, oracles and comparisons.
 
-Nothing is imported here. `registry` finds the chapters; the process that runs a submission never
+`answers` holds the known mistakes with their hints, and other correct implementations. Nothing is
+imported here. `registry` finds the chapters; the process that runs a submission never
 imports this package.
 """

@@ -3,7 +3,7 @@
 import pytest
 
 from induction_heads.checks import plugin
-from induction_heads.checks.plugin import sessions as sessions
+from induction_heads.checks.plugin import submissions as submissions
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

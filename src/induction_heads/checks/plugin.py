@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.running import RunningSubmission
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,14 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="module")
-def sessions(request: pytest.FixtureRequest) -> "Iterator[dict[str, Session]]":
+def submissions(request: pytest.FixtureRequest) -> "Iterator[dict[str, RunningSubmission]]":
     """One worker process per chapter, started when first used."""
     from induction_heads.checks.registry import chapter_stems
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.running import RunningSubmission
     from induction_heads.grading.submission import read_submission
 
     folder = Path(request.config.getoption("--submission", default=None) or "exercises")
-    found = {stem: Session(read_submission(folder, stem)) for stem in chapter_stems()}
+    found = {stem: RunningSubmission(read_submission(folder, stem)) for stem in chapter_stems()}
     yield found
-    for session in found.values():
-        session.close()
+    for submission in found.values():
+        submission.close()

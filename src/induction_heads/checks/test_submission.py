@@ -7,7 +7,7 @@ import pytest
 from induction_heads.checks.exercise import Exercise
 from induction_heads.checks.registry import select
 from induction_heads.grading.judge import Sheet, judge
-from induction_heads.grading.session import Session
+from induction_heads.grading.running import RunningSubmission
 
 PAIRS = [
     pytest.param(selection.stem, exercise, id=f"{selection.stem}-{exercise.name}")
@@ -17,8 +17,10 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("stem", "exercise"), PAIRS)
-def test_submission_passes(stem: str, exercise: Exercise, sessions: dict[str, Session]) -> None:
+def test_submission_passes(
+    stem: str, exercise: Exercise, submissions: dict[str, RunningSubmission]
+) -> None:
     """The exercise has the status "passed"."""
-    result = judge(Sheet(exercise), partial(sessions[stem].call, exercise.name))
+    result = judge(Sheet(exercise), partial(submissions[stem].call, exercise.name))
     if not result.passed:
         pytest.fail(f"{result.status}: {result.message}", pytrace=False)

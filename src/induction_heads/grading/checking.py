@@ -8,7 +8,7 @@ from induction_heads.checks.registry import Selection
 from induction_heads.grading.judge import Sheet, judge
 from induction_heads.grading.process import Wrap
 from induction_heads.grading.results import ChapterResult, Result
-from induction_heads.grading.session import Limits, Session
+from induction_heads.grading.running import Limits, RunningSubmission
 from induction_heads.grading.submission import read_submission
 
 Progress = Callable[[str, Result | None], None]
@@ -26,10 +26,10 @@ def check_chapter(
 ) -> ChapterResult:
     """Check the selected exercises of one chapter's file in `folder`, in a process of its own."""
     results = []
-    with Session(read_submission(folder, selection.stem), limits, wrap) as session:
+    with RunningSubmission(read_submission(folder, selection.stem), limits, wrap) as running:
         for exercise in selection.exercises:
             progress(exercise.name, None)
-            result = judge(Sheet(exercise, seed), partial(session.call, exercise.name))
+            result = judge(Sheet(exercise, seed), partial(running.call, exercise.name))
             progress(exercise.name, result)
             results.append(result)
     return ChapterResult(selection.stem, tuple(results))

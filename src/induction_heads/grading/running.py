@@ -29,7 +29,7 @@ class WorkerFailed(RuntimeError):
     """The worker did not start: a fault of the installation, not of the submission."""
 
 
-class Session:
+class RunningSubmission:
     """Calls functions of one submission. Use it in a `with` block."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Session:
             else Outcome("unloadable", message=submission.problem)
         )
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> "RunningSubmission":
         return self
 
     def __exit__(self, *_: object) -> None:

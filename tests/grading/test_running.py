@@ -9,7 +9,7 @@ from trial import DOUBLED, RIGHT_DOUBLED, ROW_SUMS, STEM, WIDTH, Bench
 
 from induction_heads.checks.exercise import Exercise
 from induction_heads.grading.process import Died, WorkerProcess
-from induction_heads.grading.session import Limits, Session, WorkerFailed
+from induction_heads.grading.running import Limits, RunningSubmission, WorkerFailed
 from induction_heads.grading.submission import Submission, read_submission
 
 HEAD = "import os, sys, time, torch\ndef row_sums(matrix):\n    "
@@ -131,8 +131,8 @@ def test_file_that_cannot_be_used(source: str, status: str, sentence: str, bench
 
 def test_missing_file_is_an_error_of_every_exercise(tmp_path: Path):
     submission = read_submission(tmp_path, STEM)
-    with Session(submission) as session:
-        outcome = session.call("row_sums", (), {}, 1.0)
+    with RunningSubmission(submission) as running:
+        outcome = running.call("row_sums", (), {}, 1.0)
     assert outcome.message == f"There is no file ch99_trial.py in {tmp_path}."
 
 
@@ -157,17 +157,19 @@ def test_model_changed_in_place_is_told(bench: Bench):
 
 
 SPY = """
+import importlib
 import sys
 def row_sums(matrix):
     loaded = [name for name in sys.modules if "checks" in name or "solutions" in name]
     if any(name.startswith(("induction_heads.checks", "solutions")) for name in loaded):
         return "the checks are loaded"
-    try:
-        import induction_heads.checks.registry
-    except ImportError:
-        pass
-    else:
-        return "the checks can be imported"
+    for name in ("registry", "answers", "answers.ch04_induction_heads"):
+        try:
+            importlib.import_module(f"induction_heads.checks.{name}")
+        except ImportError:
+            pass
+        else:
+            return f"induction_heads.checks.{name} can be imported"
     import gc
     if any(type(item).__name__ in ("Exercise", "Sheet") for item in gc.get_objects()):
         return "an exercise is in memory"
@@ -218,18 +220,18 @@ def test_wrapped_command_runs_in_place_of_the_plain_one():
         wrapped.append(folder)
         return ["env", *command]
 
-    with Session(Submission(STEM, RIGHT_DOUBLED), wrap=wrap) as session:
-        outcome = session.call("doubled", (3,), {}, 5.0)
+    with RunningSubmission(Submission(STEM, RIGHT_DOUBLED), wrap=wrap) as running:
+        outcome = running.call("doubled", (3,), {}, 5.0)
     assert (outcome.status, outcome.value) == ("returned", 6)
     assert not wrapped[0].exists()
 
 
 def test_worker_that_cannot_start_is_not_blamed_on_the_submission():
     with (
-        Session(Submission(STEM), wrap=lambda command, folder: ["false"]) as session,
+        RunningSubmission(Submission(STEM), wrap=lambda command, folder: ["false"]) as running,
         pytest.raises(WorkerFailed, match="did not start"),
     ):
-        session.call("doubled", (3,), {}, 5.0)
+        running.call("doubled", (3,), {}, 5.0)
 
 
 def test_closed_worker_leaves_no_process_and_no_folder():

@@ -1,0 +1,275 @@
+"""Known mistakes of chapter 1 with their hints, and other correct implementations."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool
+from torch import Tensor, nn
+
+from induction_heads.checks.exercise import Mistake
+
+# causal_mask
+
+
+def _ones(n_pos: int) -> Bool[Tensor, "query key"]:
+    return torch.ones(n_pos, n_pos, dtype=torch.bool)
+
+
+def _mask_by_comparison(n_pos: int) -> Bool[Tensor, "query key"]:
+    position = torch.arange(n_pos)
+    return position[:, None] >= position
+
+
+def _mask_by_counting(n_pos: int) -> Bool[Tensor, "query key"]:
+    # Row by row, the identity adds up to 1 in every column that has been passed.
+    return torch.eye(n_pos).cumsum(dim=0).bool()
+
+
+MASK_MISTAKES = (
+    Mistake("the mask is transposed", lambda n_pos: _ones(n_pos).triu(),
+            "Row 0 of your mask belongs to query 0. Which keys did it have time to see?"),
+    Mistake("True marks the hidden keys", lambda n_pos: _ones(n_pos).triu(1),
+            "Read one entry aloud. What does True say here, and what does the docstring want?"),
+    Mistake("a query may not look at itself", lambda n_pos: _ones(n_pos).tril(-1),
+            "What is left for query 0 to look at?"),
+    Mistake("a query sees one key too many", lambda n_pos: _ones(n_pos).tril(1),
+            "The entry at (0, 1) is True. Is key 1 in the past of query 0?"),
+    Mistake("every query sees everything", _ones,
+            "What could query 0 read off key 1, in a model that has to predict token 1 there?"),
+    Mistake("the mask holds 0 and 1 instead of False and True",
+            lambda n_pos: torch.ones(n_pos, n_pos).tril(),
+            "The places are right. What dtype does the signature name?"),
+    Mistake("the mask holds 0 and −∞",
+            lambda n_pos: torch.full((n_pos, n_pos), -math.inf).triu(1),
+            "Such a matrix is made from a mask. What does the mask itself say about a pair?"),
+)  # fmt: skip
+
+MASK_ALSO_RIGHT = (_mask_by_comparison, _mask_by_counting)
+
+
+# attention_pattern
+
+
+def _variant(
+    scale: Callable[[Tensor], float] = lambda queries: queries.shape[-1] ** 0.5,
+    visible: Callable[[int], Tensor] = _mask_by_comparison,
+    hidden: float = -math.inf,
+    axis: int = -1,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """`attention_pattern` with one thing done differently."""
+
+    def pattern(queries: Tensor, keys: Tensor) -> Tensor:
+        scores = queries @ keys.mT / scale(queries)
+        return scores.masked_fill(~visible(queries.shape[-2]), hidden).softmax(dim=axis)
+
+    return pattern
+
+
+_right_pattern = _variant()
+_unscaled = _variant(scale=lambda queries: 1.0)
+_unmasked = _variant(visible=_ones)
+
+
+def _pattern_by_division(queries: Tensor, keys: Tensor) -> Tensor:
+    scores = torch.einsum("...id,...jd->...ij", queries, keys) * queries.shape[-1] ** -0.5
+    seen = torch.exp(scores) * _mask_by_counting(queries.shape[-2])
+    return seen / seen.sum(dim=-1, keepdim=True)
+
+
+def _pattern_by_torch(queries: Tensor, keys: Tensor) -> Tensor:
+    # With the identity as values, what PyTorch's attention returns is the pattern itself.
+    n_pos = queries.shape[-2]
+    identity = torch.eye(n_pos).expand(*queries.shape[:-1], n_pos)
+    return F.scaled_dot_product_attention(queries, keys, identity, is_causal=True)
+
+
+PATTERN_MISTAKES = (
+    Mistake("the scores are not divided by sqrt(d_head)", _unscaled,
+            "How does q·k grow with d_head, and which part of the definition answers that?"),
+    Mistake("the scores are divided by d_head instead of its square root",
+            _variant(scale=lambda queries: queries.shape[-1]),
+            "A sum of d_head products of variance 1: what is its standard deviation?"),
+    Mistake("the scale is taken from the number of positions",
+            _variant(scale=lambda queries: queries.shape[-2] ** 0.5),
+            "Which axis does one dot product q·k sum over? The scale depends on its length."),
+    Mistake("the softmax runs over the queries", _variant(axis=-2),
+            "Sum your rows, then your columns. Which has to give 1, and which axis is that?"),
+    Mistake("no key is hidden", _unmasked,
+            "What weight should query 0 give to keys 1, 2 and 3?"),
+    Mistake("the future is removed after the softmax",
+            lambda queries, keys: _unmasked(queries, keys).tril(),
+            "Sum your rows. What did the removed weights leave behind in the denominator?"),
+    Mistake("hidden scores are set to 0", _variant(hidden=0.0),
+            "The softmax takes e to the power of each score. What is e to the power of 0?"),
+    Mistake("queries and keys have changed places",
+            lambda queries, keys: _right_pattern(keys, queries),
+            "Take the entry at (1, 0). Whose query and whose key went into it?"),
+    Mistake("the mask is transposed",
+            _variant(visible=lambda n_pos: _mask_by_comparison(n_pos).T),
+            "The last query of your pattern sees one key only. How many should it see?"),
+    Mistake("a query may not look at itself",
+            _variant(visible=lambda n_pos: _ones(n_pos).tril(-1)),
+            "Row 0 is NaN: it has no key to share its weight among. Which one should it have?"),
+)  # fmt: skip
+
+PATTERN_ALSO_RIGHT = (_pattern_by_division, _pattern_by_torch)
+
+
+# attention_head
+
+
+def _head_with(pattern: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """`attention_head` with another way to compute the pattern."""
+
+    def head(residual: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor) -> Tensor:
+        return pattern(residual @ W_Q, residual @ W_K) @ (residual @ W_V) @ W_O
+
+    return head
+
+
+_right_head = _head_with(_right_pattern)
+
+
+def _head_by_einsum(residual: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor) -> Tensor:
+    scores = torch.einsum("...im,mh,nh,...jn->...ij", residual, W_Q, W_K, residual)
+    weights = torch.exp(scores / W_Q.shape[1] ** 0.5).tril()
+    return weights / weights.sum(dim=-1, keepdim=True) @ (residual @ (W_V @ W_O))
+
+
+def _head_by_torch(residual: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: Tensor) -> Tensor:
+    q, k, v = (residual @ weight for weight in (W_Q, W_K, W_V))
+    return F.linear(F.scaled_dot_product_attention(q, k, v, is_causal=True), W_O.T)
+
+
+HEAD_MISTAKES = (
+    Mistake("the residual stream is added to the head's output",
+            lambda residual, *weights: residual + _right_head(residual, *weights),
+            "Who adds up the terms when a layer has several heads? See what should come back."),
+    Mistake("W_O is left out",
+            lambda residual, W_Q, W_K, W_V, W_O:
+                _right_pattern(residual @ W_Q, residual @ W_K) @ (residual @ W_V),
+            "How many numbers has a position of the residual stream, and one of your answer?"),
+    Mistake("keys are moved instead of values",
+            lambda residual, W_Q, W_K, W_V, W_O: _right_head(residual, W_Q, W_K, W_K, W_O),
+            "Does your answer change when W_V changes? What does a position's key decide?"),
+    Mistake("the pattern is not used",
+            lambda residual, W_Q, W_K, W_V, W_O: residual @ W_V @ W_O,
+            "Change the first token: does your output at the last position notice?"),
+    Mistake("the pattern is transposed where it meets the values",
+            _head_with(lambda queries, keys: _right_pattern(queries, keys).mT),
+            "The last position may look everywhere. In your answer, how many values reach it?"),
+    Mistake("W_Q and W_K have changed places",
+            lambda residual, W_Q, W_K, W_V, W_O: _right_head(residual, W_K, W_Q, W_V, W_O),
+            "Which of the two matrices makes the vector of the position that looks?"),
+    Mistake("the scale is sqrt(d_model)",
+            lambda residual, *weights: _head_with(
+                _variant(scale=lambda _: residual.shape[-1] ** 0.5))(residual, *weights),
+            "The dot product is between a query and a key. How many numbers does each have?"),
+    Mistake("the scores are not scaled", _head_with(_unscaled),
+            "Compare with your pattern from the exercise before: which step is missing?"),
+    Mistake("no key is hidden", _head_with(_unmasked),
+            "Change the last token only. Which positions of your output move, and which may?"),
+)  # fmt: skip
+
+HEAD_ALSO_RIGHT = (_head_by_einsum, _head_by_torch)
+
+
+# attention_from_circuits
+
+
+def _circuits_with(
+    scale: Callable[[int, int], float] = lambda d_head, d_model: d_head**0.5,
+    visible: Callable[[int], Tensor] = _mask_by_comparison,
+) -> Callable[..., Tensor]:
+    """`attention_from_circuits` with one thing done differently."""
+
+    def head(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
+        pattern = _variant(lambda _: scale(d_head, residual.shape[-1]), visible)
+        return pattern(residual @ W_QK, residual) @ residual @ W_OV
+
+    return head
+
+
+_right_circuits = _circuits_with()
+
+
+def _circuits_by_factors(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
+    # Any two factors of W_QK will do as W_Q and W_K: here those from its singular values.
+    left, sizes, right = torch.linalg.svd(W_QK)
+    scores = (residual @ left * sizes) @ (residual @ right.T).mT
+    weights = torch.exp(scores / math.sqrt(d_head)).tril()
+    return weights @ (residual @ W_OV) / weights.sum(dim=-1, keepdim=True)
+
+
+def _circuits_by_torch(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
+    return F.scaled_dot_product_attention(
+        residual @ W_QK, residual, residual @ W_OV, is_causal=True, scale=d_head**-0.5
+    )
+
+
+CIRCUITS_MISTAKES = (
+    Mistake("the scale is sqrt(d_model)",
+            _circuits_with(scale=lambda d_head, d_model: d_model**0.5),
+            "Did the head's scores change when its matrices were multiplied out?"),
+    Mistake("the scores are not scaled", _circuits_with(scale=lambda d_head, d_model: 1.0),
+            "One argument is not used in your answer. What does the definition need it for?"),
+    Mistake("W_QK is transposed",
+            lambda residual, W_QK, *rest: _right_circuits(residual, W_QK.T, *rest),
+            "On which side of W_QK does the position stand that looks?"),
+    Mistake("W_OV is transposed",
+            lambda residual, W_QK, W_OV, d_head:
+                _right_circuits(residual, W_QK, W_OV.T, d_head),
+            "Are vectors rows or columns here? A paper that multiplies from the left differs."),
+    Mistake("no key is hidden", _circuits_with(visible=_ones),
+            "Change the last token only. Which positions of your output move, and which may?"),
+    Mistake("the pattern is not used",
+            lambda residual, W_QK, W_OV, d_head: residual @ W_OV,
+            "W_OV says what comes from a key. Who chooses the key in your answer?"),
+    Mistake("the residual stream is added to the head's output",
+            lambda residual, *rest: residual + _right_circuits(residual, *rest),
+            "`attention_head` gives the head's own term. What should this function equal?"),
+)  # fmt: skip
+
+CIRCUITS_ALSO_RIGHT = (_circuits_by_factors, _circuits_by_torch)
+
+
+# count_attention_parameters
+
+
+def _count_by_matrices(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
+    head = [(d_model, d_head), (d_model, d_head), (d_model, d_head), (d_head, d_model)]
+    return sum(math.prod(shape) for _ in range(n_layers) for _ in range(n_heads) for shape in head)
+
+
+def _count_by_layers(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
+    # All heads of a layer side by side: one map in for Q, K and V together, and one map out.
+    width = n_heads * d_head
+    read = nn.Linear(d_model, 3 * width, bias=False, device="meta")
+    write = nn.Linear(width, d_model, bias=False, device="meta")
+    return n_layers * (read.weight.numel() + write.weight.numel())
+
+
+COUNT_MISTAKES = (
+    Mistake("W_O is left out", lambda n, h, m, d: 3 * n * h * m * d,
+            "Queries, keys and values are counted. How does a head get back to d_model?"),
+    Mistake("one head a layer is counted", lambda n, h, m, d: 4 * n * m * d,
+            "Do the heads of a layer share their matrices?"),
+    Mistake("one layer is counted", lambda n, h, m, d: 4 * h * m * d,
+            "Which of the four arguments does your answer not use?"),
+    Mistake("n_heads × d_head is taken to be d_model", lambda n, h, m, d: 4 * n * m**2,
+            "That holds for many published models. Does the definition of a head demand it?"),
+    Mistake("the matrices are counted as d_model × d_model",
+            lambda n, h, m, d: 4 * n * h * m**2, "How many numbers does one query have?"),
+    Mistake("the circuits are counted instead of the weights",
+            lambda n, h, m, d: 2 * n * h * m**2,
+            "W_QK and W_OV are products. Which matrices does the model store and train?"),
+    Mistake("biases are counted",
+            lambda n, h, m, d: n * (h * (4 * m * d + 3 * d) + m),
+            "Which of the numbers you counted are not in W_Q, W_K, W_V or W_O?"),
+    Mistake("the count is a float", lambda n, h, m, d: float(4 * n * h * m * d),
+            "The value is right. Which operation on the way gives a float?"),
+)  # fmt: skip
+
+COUNT_ALSO_RIGHT = (_count_by_matrices, _count_by_layers)
