@@ -9,10 +9,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import head_scores
+from benchmarks import circuit_products, head_scores
 from benchmarks.ratios import Ratio
 
-SUITES = {"head_scores": head_scores.ratios}
+SUITES = {"head_scores": head_scores.ratios, "circuit_products": circuit_products.ratios}
 
 
 def table(ratios: list[Ratio]) -> Table:

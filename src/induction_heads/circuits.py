@@ -1,17 +1,23 @@
-"""What the weights of a head do, without running the model: pure functions of the weights.
+"""What a head looks at and what it writes: its two circuits, read off the weights.
 
-Layer norm is taken into account where a model has one: its gain is folded into the next weights.
+Where a model has layer norm, `copying_scores`, `positional_pattern` and `previous_token_readout`
+fold its gain into the next weights. The circuits and the logits below take the weights as they are.
+`logit_copying_score` and `logit_attribution` run the model once; the rest does not.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.attention import attention_pattern
 from induction_heads.attention_only import AttentionLayer, AttentionOnly
 from induction_heads.tokens import bos_token, distinct_tokens, with_bos
+
+if TYPE_CHECKING:  # Importing it takes seconds, and most of this module works without.
+    import transformer_lens
 
 
 def _layer_weights(model: Any, layer: int) -> dict[str, Tensor]:
@@ -56,7 +62,9 @@ def copying_scores(model: Any) -> Float[Tensor, "layer head"]:
     the same nonzero ones.
     """
     config = model.config if isinstance(model, AttentionOnly) else model.cfg
-    unembed_embed = model.W_U.detach().float() @ model.W_E.detach().float()  # The costly part, once.
+    unembed_embed = (
+        model.W_U.detach().float() @ model.W_E.detach().float()
+    )  # The costly part, once.
     after = _folded_gain(_norm(model, None), config.d_model)
     rows = []
     for layer in range(config.n_layers):
@@ -67,6 +75,109 @@ def copying_scores(model: Any) -> Float[Tensor, "layer head"]:
         total = eigenvalues.abs().sum(dim=-1)
         rows.append(eigenvalues.real.sum(dim=-1) / total.clamp_min(1e-9))
     return torch.stack(rows)
+
+
+def qk_circuit(model: Any, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
+    """How strongly a head's query at one token matches its key at another: [d_vocab, d_vocab].
+
+    W_E W_Q W_Kᵀ W_Eᵀ, query token × key token (Elhage et al. 2021), as a product of
+    [d_vocab d_head] and [d_head d_vocab]. Neither the scale 1/√d_head nor positions, earlier layers
+    or layer norm are in it. Raises IndexError for a head that the model does not have.
+    """
+    from transformer_lens import FactoredMatrix
+
+    weights = _layer_weights(model, _checked(model, layer, head))
+    W_E = model.W_E.detach()
+    return FactoredMatrix(W_E @ weights["W_Q"][head], (W_E @ weights["W_K"][head]).mT)
+
+
+def ov_circuit(model: Any, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
+    """What attending to a token does to the logit of each token: [d_vocab, d_vocab].
+
+    W_E W_V W_O W_U, attended token × predicted token (Elhage et al. 2021), as a product of
+    [d_vocab d_head] and [d_head d_vocab]. Layer norm is left out. Raises IndexError for a head that
+    the model does not have.
+    """
+    from transformer_lens import FactoredMatrix
+
+    weights = _layer_weights(model, _checked(model, layer, head))
+    write = weights["W_O"][head] @ model.W_U.detach()
+    return FactoredMatrix(model.W_E.detach() @ weights["W_V"][head], write)
+
+
+def eigenvalue_copying_score(circuit: "transformer_lens.FactoredMatrix") -> float:
+    """Σλ / Σ|λ| over the eigenvalues of a circuit, from −1 to 1 (Elhage et al. 2021).
+
+    Complex eigenvalues come in conjugate pairs, so the sum is real. 0 for a circuit of zeros.
+    `copying_scores` gives all heads of a model at once, with layer norm folded in.
+    """
+    eigenvalues = circuit.eigenvalues
+    return (eigenvalues.real.sum() / eigenvalues.abs().sum().clamp_min(1e-9)).item()
+
+
+def logit_copying_score(
+    model: Any, layer: int, head: int, tokens: Int[Tensor, "batch pos"]
+) -> float:
+    """How much of what a head raises is the token it attends to, from −1 to 1.
+
+    After Olsson et al. (2022), on random tokens. For each position j: the logits that the head
+    writes where it attends to j alone, v_j W_O W_U, minus their mean over the vocabulary, negative
+    ones set to 0. With a(j) on the token at j, and the sum over all tokens of the row, a(j) itself
+    among them, the share a(j) / (a(j) + sum) lies between 0 and 0.5, and is 0 where the sum is 0.
+    Returns 4 · (mean share) − 1. The final layer norm is left out. Raises IndexError for a head
+    that the model does not have.
+    """
+    _checked(model, layer, head)
+    name = f"blocks.{layer}.attn.hook_v"
+    values = _activations(model, tokens, [name])[name][:, :, head]
+    logits = values @ _layer_weights(model, layer)["W_O"][head] @ model.W_U.detach()
+    raised = (logits - logits.mean(dim=-1, keepdim=True)).relu()
+    n_pos = tokens.shape[1]
+    among_sample = raised.gather(2, tokens[:, None, :].expand(-1, n_pos, -1))  # [batch pos sample]
+    own = among_sample.diagonal(dim1=1, dim2=2)
+    share = own / (own + among_sample.sum(dim=-1)).clamp_min(1e-9)
+    return 4 * share.mean().item() - 1
+
+
+def logit_attribution(
+    model: Any, tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "component batch pos-1"]:
+    """What each component adds to the logit of the token that comes next, straight through W_U.
+
+    Components: token embedding, position embedding, then L0H0, L0H1, … in order. Entry i along the
+    last axis is about the token at i + 1, predicted from position i. For attention-only models
+    without layer norm the components sum to that logit; the final layer norm, MLPs and biases are
+    left out.
+    """
+    n_layers = (model.config if isinstance(model, AttentionOnly) else model.cfg).n_layers
+    mixed_at = [f"blocks.{layer}.attn.hook_z" for layer in range(n_layers)]
+    mixed = _activations(model, tokens, mixed_at)
+    directions = model.W_U.detach().T[tokens[:, 1:]]  # [batch pos-1 d_model]
+    rows = [model.W_E.detach()[tokens[:, :-1]], model.W_pos.detach()[: tokens.shape[1] - 1]]
+    contributions = [(row * directions).sum(dim=-1) for row in rows]
+    for layer, name in enumerate(mixed_at):
+        reads = torch.einsum("hdm,bpm->bphd", _layer_weights(model, layer)["W_O"], directions)
+        contributions += (mixed[name][:, :-1] * reads).sum(dim=-1).unbind(dim=2)
+    return torch.stack(contributions)
+
+
+def induction_circuit_parameters(config: Mapping[str, int]) -> int:
+    """How many weights a previous-token head and an induction head have together.
+
+    Two heads, each with W_Q, W_K, W_V and W_O of d_model × d_head. Embeddings and biases are not
+    counted. Raises KeyError without "d_model" or "d_head".
+    """
+    return 2 * 4 * config["d_model"] * config["d_head"]
+
+
+def _activations(model: Any, tokens: Tensor, names: list[str]) -> Mapping[str, Tensor]:
+    """The named activations of one forward pass."""
+    if isinstance(model, AttentionOnly):
+        from induction_heads.models import to_transformer_lens
+
+        model = to_transformer_lens(model)
+    with torch.no_grad():
+        return model.run_with_cache(tokens, names_filter=lambda name: name in names)[1]
 
 
 def positional_pattern(model: Any, layer: int, head: int) -> Float[Tensor, "query key"]:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from induction_heads.grading.wire import FactoredData
+
 Compare = Callable[[Any, Any], str | None]
 """`compare(answer, expected)`: None when the answer is right, else a sentence or two."""
 
@@ -41,6 +43,19 @@ def close_heads(atol: float = 1e-4) -> Compare:
         return _malformed_heads(answer) or _heads_difference(answer, expected, atol)
 
     return compare
+
+
+def close_product(atol: float = 1e-5, rtol: float = 1e-5) -> Compare:
+    """Equality of matrices, each a tensor or a FactoredMatrix: what counts is the product."""
+
+    def compare(answer: Any, expected: Any) -> str | None:
+        return closeness(atol, rtol)(_dense(answer), _dense(expected))
+
+    return compare
+
+
+def _dense(value: Any) -> Any:
+    return value.dense() if isinstance(value, FactoredData) else value
 
 
 def _number(value: Any) -> Any:
@@ -205,6 +220,8 @@ def summary(value: Any, n_values: int = 8) -> str:
     """A value in a few words: dtype, shape and first values of a tensor, the start of a list."""
     if isinstance(value, Tensor):
         return _tensor_summary(value, n_values)
+    if isinstance(value, FactoredData):
+        return f"a FactoredMatrix of factors {list(value.A.shape)} and {list(value.B.shape)}"
     if isinstance(value, (bool, *NUMBER)) or value is None:
         return _shortened(_show(value), 160)
     if isinstance(value, (list, tuple)) and len(value) <= 64:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.grading.wire import ModelData, Unsendable, named, plain
+from induction_heads.grading.wire import FactoredData, ModelData, Unsendable, named, plain
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,13 @@ def model_data(model: Any, tokenizer: str | None = None) -> ModelData:
 
 
 def live(value: Any) -> Any:
-    """A fresh copy of the arguments, with each `ModelData` built into a `TransformerBridge`."""
+    """A fresh copy of the arguments, with data built into a `TransformerBridge` or its like."""
     if isinstance(value, ModelData):
         return _built(value)
+    if isinstance(value, FactoredData):
+        from transformer_lens import FactoredMatrix
+
+        return FactoredMatrix(value.A.clone(), value.B.clone())
     if isinstance(value, (list, tuple)):
         return type(value)(live(item) for item in value)
     if isinstance(value, dict):
@@ -151,6 +155,8 @@ def _unchanged(before: Any, after: Any) -> bool:
         return before.keys() == after.keys() and all(
             _unchanged(item, after[key]) for key, item in before.items()
         )
+    if isinstance(before, FactoredData):
+        return _unchanged(before.A, after.A) and _unchanged(before.B, after.B)
     return isinstance(before, ModelData) or before is after or before == after or _is_nan(before)
 
 

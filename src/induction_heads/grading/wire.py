@@ -1,6 +1,7 @@
 """The data that judge and worker exchange: JSON for structure, safetensors for tensors, no pickle.
 
-A message is one value: None, bool, int, float, str, tensor, list, tuple, dict, or a `ModelData`.
+A message is one value: None, bool, int, float, str, tensor, list, tuple, dict, `ModelData`, or
+`FactoredData`.
 On the wire it is a header, a JSON tree and a block of safetensors bytes.
 """
 
@@ -45,6 +46,18 @@ class ModelData:
     tokenizer: str | None = None
 
 
+@dataclass(frozen=True)
+class FactoredData:
+    """A TransformerLens `FactoredMatrix` as data: the factors A and B of the matrix A B."""
+
+    A: Tensor
+    B: Tensor
+
+    def dense(self) -> Tensor:
+        """The matrix itself. Raises RuntimeError if the factors cannot be multiplied."""
+        return self.A @ self.B
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """A copy of `value` made of plain data: tensors detached and on the CPU, numpy converted.
 
@@ -74,6 +87,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return dict(items)
     if isinstance(value, ModelData):
         return value
+    if isinstance(value, FactoredData) or _is_factored(value):
+        return FactoredData(plain(value.A, depth + 1), plain(value.B, depth + 1))
     raise Unsendable(named(value))
 
 
@@ -81,6 +96,12 @@ def named(value: Any) -> str:
     """A value by its type: "a list", "an int"."""
     kind = type(value).__name__
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
+
+
+def _is_factored(value: Any) -> bool:
+    """A FactoredMatrix, known by its name: importing TransformerLens takes seconds."""
+    kind = type(value)
+    return kind.__name__ == "FactoredMatrix" and kind.__module__.startswith("transformer_lens.")
 
 
 def _is_key(key: Any) -> bool:
@@ -153,6 +174,8 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, ModelData):
         fields = {"config": value.config, "weights": value.weights, "tokenizer": value.tokenizer}
         return ["model", _encode(plain(fields), tensors)]
+    if isinstance(value, FactoredData):
+        return ["factored", [_encode(value.A, tensors), _encode(value.B, tensors)]]
     return value
 
 
@@ -175,6 +198,8 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
         return float(content)
     if kind == "model":
         return ModelData(**_decode(content, tensors))
+    if kind == "factored":
+        return FactoredData(*(_decode(factor, tensors) for factor in content))
     raise Malformed(f"an unknown kind {kind!r}")
 
 

@@ -1,0 +1,209 @@
+"""Checks of chapter 5: the two circuits of a head, copying two ways, and direct attribution."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from induction_heads.checks.answers import ch05_qk_and_ov_circuits as known
+from induction_heads.checks.compare import close_product, closeness
+from induction_heads.checks.exercise import Case, Exercise, ModelInput
+from induction_heads.grading.wire import FactoredData
+
+_TOY, _MARKOV = ModelInput(name="toy-2l"), ModelInput(name="markov-2l")
+_PYTHON = ModelInput(name="python-2l")
+
+
+def _hand_built(kind: str, seed: int, n_heads: int = 3) -> ModelInput:
+    options = {"seed": seed, "n_heads": n_heads, "d_vocab": 20, "n_ctx": 24, "sharpness": 5.0}
+    return ModelInput(kind=kind, options=options)
+
+
+# qk_circuit and ov_circuit
+
+
+def _circuit_cases(seed: int) -> list[Case]:
+    return [
+        Case("toy-2l, L0H1", (_TOY, 0, 1)),
+        Case("toy-2l, L1H0", (_TOY, 1, 0)),
+        Case("markov-2l, L1H0", (_MARKOV, 1, 0)),
+        Case("a model of three heads, L0H1", (_hand_built("induction", seed), 0, 1)),
+    ]
+
+
+def _scores_by_token_pair(model: Any, layer: int, head: int) -> Tensor:
+    embeddings = model.W_E.detach().double()
+    queries = [row @ model.W_Q[layer, head].detach().double() for row in embeddings]
+    keys = [row @ model.W_K[layer, head].detach().double() for row in embeddings]
+    return torch.tensor([[float(query @ key) for key in keys] for query in queries])
+
+
+def _logits_by_token(model: Any, layer: int, head: int) -> Tensor:
+    rows = []
+    for embedding in model.W_E.detach().double():
+        value = embedding @ model.W_V[layer, head].detach().double()
+        written = value @ model.W_O[layer, head].detach().double()
+        rows.append([float(written @ column) for column in model.W_U.detach().double().T])
+    return torch.tensor(rows)
+
+
+# eigenvalue_copying_score
+
+
+def _product_cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]])
+    diagonal = torch.diag(torch.tensor([2.0, 1.0, -0.5]))
+    basis = normal(7, 3)
+    return [
+        Case("rank 4 of 9 × 9", (FactoredData(normal(9, 4), normal(4, 9)),)),
+        Case("rank 5 of 12 × 12", (FactoredData(normal(12, 5), normal(5, 12)),)),
+        Case("a rotation", (FactoredData(turn, torch.eye(2)),)),
+        Case("eigenvalues 2, 1 and −0.5",
+             (FactoredData(basis @ diagonal, torch.linalg.pinv(basis)),)),
+        Case("zeros", (FactoredData(torch.zeros(6, 2), torch.zeros(2, 6)),)),
+    ]  # fmt: skip
+
+
+def _by_the_whole_matrix(circuit: Any) -> float:
+    values = torch.linalg.eigvals(circuit.A.double() @ circuit.B.double()).tolist()
+    moduli = sum(abs(value) for value in values)
+    return sum(value.real for value in values) / moduli if moduli else 0.0
+
+
+# logit_copying_score
+
+
+def _rows(d_vocab: int, batch: int, n_pos: int, seed: int) -> Tensor:
+    """Rows of distinct ids, without id 0."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, d_vocab - 1, generator=generator).argsort(dim=1)[:, :n_pos] + 1
+
+
+def _sample_cases(seed: int) -> list[Case]:
+    copier, lowering = _hand_built("induction", seed, 2), _hand_built("anti_induction", seed, 2)
+    silent = _hand_built("no_copying", seed, 2)
+    cases = [
+        Case("toy-2l, L1H0", (_TOY, 1, 0, _rows(64, 2, 7, seed))),
+        Case("toy-2l, L0H1", (_TOY, 0, 1, _rows(64, 3, 12, seed + 1))),
+        Case("python-2l, L1H3", (_PYTHON, 1, 3, _rows(1024, 1, 9, seed + 2))),
+    ]
+    others = {"a head that copies": copier, "a head that lowers": lowering, "a silent one": silent}
+    return cases + [
+        Case(f"{label}, L1H{head}", (model, 1, head, _rows(20, 1, 6, seed + 3)))
+        for label, model in others.items()
+        for head in (0, 1)
+    ]
+
+
+def _share_by_loops(model: Any, layer: int, head: int, tokens: Tensor) -> float:
+    _, cache = model.run_with_cache(tokens)
+    read = cache[f"blocks.{layer}.ln1.hook_out"].detach()
+    W_V, W_O = model.W_V[layer, head].detach(), model.W_O[layer, head].detach()
+    shares = []
+    for row, ids in enumerate(tokens.tolist()):
+        for pos, token in enumerate(ids):
+            logits = (((read[row, pos] @ W_V) @ W_O) @ model.W_U.detach()).double()
+            raised = [max(0.0, value) for value in (logits - logits.mean()).tolist()]
+            total = sum(raised[other] for other in ids)
+            shares.append(raised[token] / (raised[token] + total) if total else 0.0)
+    return 4 * sum(shares) / len(shares) - 1
+
+
+# logit_attribution
+
+
+def _attribution_cases(seed: int) -> list[Case]:
+    return [
+        Case("toy-2l", (_TOY, _rows(64, 2, 6, seed).repeat(1, 2))),
+        Case("three heads a layer",
+             (_hand_built("induction", seed), _rows(20, 1, 4, seed + 1).repeat(1, 2))),
+        Case("python-2l", (_PYTHON, _rows(1024, 3, 5, seed + 2))),
+    ]  # fmt: skip
+
+
+def _parts_by_loops(model: Any, tokens: Tensor) -> Tensor:
+    _, cache = model.run_with_cache(tokens)
+    W_E, W_pos, W_U = (w.detach().double() for w in (model.W_E, model.W_pos, model.W_U))
+    heads = [(i, h) for i in range(model.cfg.n_layers) for h in range(model.cfg.n_heads)]
+    parts = torch.zeros(2 + len(heads), tokens.shape[0], tokens.shape[1] - 1)
+    for row, ids in enumerate(tokens.tolist()):
+        for pos, following in enumerate(ids[1:]):
+            written = [W_E[ids[pos]], W_pos[pos]]
+            for layer, head in heads:
+                weights = cache[f"blocks.{layer}.attn.hook_pattern"][row, head, pos].double()
+                read = weights @ cache[f"blocks.{layer}.ln1.hook_out"][row].double()
+                value = read @ model.W_V[layer, head].detach().double()
+                written.append(value @ model.W_O[layer, head].detach().double())
+            for component, vector in enumerate(written):
+                parts[component, row, pos] = vector @ W_U[:, following]
+    return parts
+
+
+# induction_circuit_parameters
+
+
+def _config(n_layers: int, n_heads: int, d_model: int, d_head: int, d_vocab: int, n_ctx: int):
+    return {"n_layers": n_layers, "n_heads": n_heads, "d_model": d_model, "d_head": d_head,
+            "d_vocab": d_vocab, "n_ctx": n_ctx}  # fmt: skip
+
+
+def _config_cases(seed: int) -> list[Case]:
+    return [
+        Case("toy-2l", (_config(2, 2, 64, 32, 64, 32),)),
+        Case("GPT-2 small", (_config(12, 12, 768, 64, 50257, 1024),)),
+        Case("heads that do not fill d_model", (_config(3, 5, 30 + seed, 7, 11, 13),)),
+    ]
+
+
+def _count_weights(config: dict[str, int]) -> int:
+    count = 0
+    for _head in ("previous-token", "induction"):
+        for _matrix in ("W_Q", "W_K", "W_V", "W_O"):
+            for _row in range(config["d_model"]):
+                count += config["d_head"]
+    return count
+
+
+EXERCISES = (
+    Exercise(
+        name="qk_circuit", difficulty=1, minutes=8,
+        why="It says which token a head looks for, whatever the sequence is.",
+        cases=_circuit_cases, oracle=_scores_by_token_pair, compare=close_product(1e-3, 1e-4),
+        mistakes=known.QK_MISTAKES, also_right=known.QK_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="ov_circuit", difficulty=1, minutes=6,
+        why="A pattern says where a head looks; this says what it does there.",
+        cases=_circuit_cases, oracle=_logits_by_token, compare=close_product(1e-3, 1e-4),
+        mistakes=known.OV_MISTAKES, also_right=known.OV_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="eigenvalue_copying_score", difficulty=2, minutes=10,
+        why='One number for "each token raises itself".',
+        cases=_product_cases, oracle=_by_the_whole_matrix, compare=closeness(1e-4, 1e-4),
+        mistakes=known.EIGENVALUE_MISTAKES, also_right=known.EIGENVALUE_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="logit_copying_score", difficulty=3, minutes=20,
+        why="The second definition of copying, and it disagrees with the first.",
+        cases=_sample_cases, oracle=_share_by_loops, compare=closeness(1e-3, 1e-3),
+        mistakes=known.LOGIT_MISTAKES, also_right=known.LOGIT_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="logit_attribution", difficulty=3, minutes=20,
+        why="The logit is a sum, so every part of the model can be paid its share.",
+        cases=_attribution_cases, oracle=_parts_by_loops, compare=closeness(1e-3, 1e-3),
+        mistakes=known.ATTRIBUTION_MISTAKES, also_right=known.ATTRIBUTION_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="induction_circuit_parameters", difficulty=1, minutes=5,
+        why="A circuit is small beside its model.",
+        cases=_config_cases, oracle=_count_weights,
+        mistakes=known.PARAMETER_MISTAKES, also_right=known.PARAMETER_ALSO_RIGHT,
+    ),
+)  # fmt: skip
