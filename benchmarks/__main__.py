@@ -9,10 +9,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import circuit_products, head_scores
+from benchmarks import ablation, circuit_products, head_scores
 from benchmarks.ratios import Ratio
 
-SUITES = {"head_scores": head_scores.ratios, "circuit_products": circuit_products.ratios}
+SUITES = {
+    "ablation": ablation.ratios,
+    "head_scores": head_scores.ratios,
+    "circuit_products": circuit_products.ratios,
+}
 
 
 def table(ratios: list[Ratio]) -> Table:

@@ -21,7 +21,16 @@ from induction_heads.grading.results import Result
 ROOT = Path(__file__).parent.parent
 STEMS = chapter_stems()
 EXERCISES = [(stem, exercise) for stem in STEMS for exercise in chapter_exercises(stem)]
-PACKAGE = ("attention", "tokens", "scores", "activations", "analysis", "circuits", "losses")
+PACKAGE = (
+    "attention",
+    "tokens",
+    "scores",
+    "activations",
+    "analysis",
+    "circuits",
+    "losses",
+    "interventions",
+)
 FIRST_CHAPTERS = {
     "ch01_attention",
     "ch02_attention_patterns",

@@ -2,8 +2,11 @@
 
 This is the only module that changes a forward pass. The plain way is a hook on a TransformerLens
 model; `ablation_scores` gives the same numbers for every head at once, in less time.
+Second-copy loss here is the mean loss from the second token of the second copy on: nothing in the
+context says that the first one is about to come.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +15,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.attention_only import AttentionLayer, AttentionOnly
+from induction_heads.losses import per_token_loss
+from induction_heads.scores import induction_score
+from induction_heads.tokens import make_repeated_tokens
 
 METHODS = ("zero", "mean", "resample")
 """What can stand in for a head: nothing, its mean over the batch, or another row's value."""
@@ -74,6 +80,150 @@ def stripe_knockout(
     return torch.where(left > 1e-6, kept / left.clamp_min(1e-6), evenly)
 
 
+def pattern_preserving_ablation(
+    model: Any, tokens: Int[Tensor, "batch pos"], layer: int, head: int
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """Logits with the head silenced and every later pattern kept as it was in the clean pass.
+
+    Later heads look where they looked before; only what they find there has changed. What remains
+    of the damage did not go through a later pattern (Olsson et al. 2022).
+    Raises ValueError if the model has no such head.
+    """
+    bridge = _bridge(model)
+    _must_exist(bridge, layer, head)
+    later = [_hook(index, "pattern") for index in range(layer + 1, bridge.cfg.n_layers)]
+    with torch.inference_mode():
+        _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in later)
+        clean = {name: cache[name].clone() for name in later}
+        hooks: list[tuple[str, Any]] = [(_hook(layer, "z"), partial(zero_ablation_hook, head=head))]
+        hooks += [(name, lambda pattern, hook: clean[hook.name]) for name in later]
+        logits = bridge.run_with_hooks(tokens, fwd_hooks=hooks)
+    return logits.clone()
+
+
+def logits_without_path(
+    model: Any,
+    tokens: Int[Tensor, "batch pos"],
+    sender: tuple[int, int],
+    receiver: tuple[int, int],
+    side: str,
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """Logits when the receiver's query, key or value is computed without the sender's output.
+
+    `side` is "Q", "K" or "V". What the sender wrote is subtracted from the residual stream in front
+    of the receiver's layer norm, for that one input of that one head. The other heads, the other
+    two inputs, and detours through heads in between keep it. Raises ValueError for another side, a
+    head that does not exist, or a sender that is not in an earlier layer.
+    """
+    bridge = _bridge(model)
+    if side not in ("Q", "K", "V"):
+        raise ValueError(f"side={side!r}: choose Q, K or V.")
+    for layer, head in (sender, receiver):
+        _must_exist(bridge, layer, head)
+    if sender[0] >= receiver[0]:
+        raise ValueError(f"{sender=} must be in an earlier layer than {receiver=}.")
+    (layer, head), (to_layer, to_head) = sender, receiver
+    names = [_hook(layer, "z"), f"blocks.{to_layer}.hook_resid_pre"]
+    with torch.inference_mode():
+        _, cache = bridge.run_with_cache(tokens, names_filter=lambda name: name in names)
+        written = cache[names[0]][:, :, head] @ bridge.blocks[layer].attn.W_O[head]
+        block = bridge.blocks[to_layer]
+        x = _plain(block.ln1)(cache[names[1]] - written)
+        without = x @ getattr(block.attn, f"W_{side}")[to_head]
+        bias = getattr(block.attn, f"b_{side}", None)
+        if bias is not None:
+            without = without + bias[to_head]
+
+        def replace(value: Tensor, hook: Any) -> Tensor:
+            return _replaced(value, to_head, without)
+
+        hooks = [(_hook(to_layer, side.lower()), replace)]
+        return bridge.run_with_hooks(tokens, fwd_hooks=hooks).clone()
+
+
+def path_ablation(
+    model: Any, sender: tuple[int, int], receiver: tuple[int, int], side: str, *, period: int = 12
+) -> float:
+    """How much the second-copy loss rises, in nats, without the path from sender to receiver.
+
+    Measured on `make_repeated_tokens(model, period, batch=32)`. The path is cut as in
+    `logits_without_path`, which says what raises.
+    """
+    bridge = _bridge(model)
+    tokens = make_repeated_tokens(bridge, period, batch=32)
+    changed = logits_without_path(bridge, tokens, sender, receiver, side)
+    with torch.inference_mode():
+        clean = bridge(tokens)
+    return second_copy_loss(changed, tokens, period) - second_copy_loss(clean, tokens, period)
+
+
+def verify_induction_behavior(model: Any, layer: int, head: int) -> dict[str, float | bool]:
+    """Whether a head looks like an induction head, and the model needs it where tokens repeat.
+
+    At periods 8, 12 and 16, on 32 rows: `induction_attention` is the lowest induction score,
+    `loss_increase` the lowest rise of the second-copy loss in nats when the head is silenced.
+    `control_loss_increase` is the highest rise at the same positions on tokens that do not repeat:
+    the second block is another one. The control is the same head on other tokens because a model
+    may have no other head to compare with: in `toy-2l` all of layer 1 are induction heads.
+    `is_induction` demands attention of at least 0.4, a rise of at least 0.1 nats, and a rise of
+    more than twice the control's. Raises ValueError where a period does not fit.
+    """
+    bridge = _bridge(model)
+    _must_exist(bridge, layer, head)
+    attention, rises, controls = [], [], []
+    for period in (8, 12, 16):
+        tokens = make_repeated_tokens(bridge, period, batch=32)
+        control = tokens.clone()
+        control[:, -period:] = make_repeated_tokens(bridge, period, batch=32, seed=1)[:, -period:]
+        name = _hook(layer, "pattern")
+        with torch.inference_mode():
+            _, cache = bridge.run_with_cache(tokens, names_filter=name)
+        attention.append(induction_score(cache[name][:, head], period).mean().item())
+        rises.append(_rise(bridge, tokens, layer, head, period))
+        controls.append(_rise(bridge, control, layer, head, period))
+    looks, rise, elsewhere = min(attention), min(rises), max(controls)
+    return {
+        "induction_attention": looks,
+        "loss_increase": rise,
+        "control_loss_increase": elsewhere,
+        "is_induction": looks >= 0.4 and rise >= 0.1 and rise > 2 * elsewhere,
+    }
+
+
+def second_copy_loss(
+    logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"], period: int
+) -> float:
+    """Mean loss in nats of the last `period` − 1 tokens: the second copy from its second token."""
+    return per_token_loss(logits, tokens)[:, 1 - period :].mean().item()
+
+
+def _rise(bridge: Any, tokens: Tensor, layer: int, head: int, period: int) -> float:
+    """The rise of the loss of the last `period` − 1 tokens when one head is silenced."""
+    hooks = [(_hook(layer, "z"), partial(zero_ablation_hook, head=head))]
+    with torch.inference_mode():
+        clean, changed = bridge(tokens), bridge.run_with_hooks(tokens, fwd_hooks=hooks)
+    return second_copy_loss(changed, tokens, period) - second_copy_loss(clean, tokens, period)
+
+
+def _hook(layer: int, name: str) -> str:
+    return f"blocks.{layer}.attn.hook_{name}"
+
+
+def _bridge(model: Any) -> Any:
+    """The model as a TransformerBridge, on which hooks can be set."""
+    if not isinstance(model, AttentionOnly):
+        return model
+    from induction_heads.models import to_transformer_lens  # Takes seconds to import.
+
+    return to_transformer_lens(model)
+
+
+def _must_exist(bridge: Any, layer: int, head: int) -> None:
+    n_layers, n_heads = bridge.cfg.n_layers, bridge.cfg.n_heads
+    if not (0 <= layer < n_layers and 0 <= head < n_heads):
+        raise ValueError(f"There is no L{layer}H{head} in {n_layers} layers of {n_heads} heads.")
+
+
 def ablation_scores(
     model: Any,
     tokens: Int[Tensor, "batch pos"],
@@ -83,9 +233,9 @@ def ablation_scores(
 ) -> Float[Tensor, "layer head"]:
     """How much the mean loss rises, in nats, when one head is ablated: for every head in turn.
 
-    The loss is that of the last `last` tokens of each row, or of all but the first token. `model` is
-    an `AttentionOnly` or a native `TransformerBridge` (`boot_native`, `load_model` of this course).
-    One clean pass is kept. Each layer is then restarted from it with all its heads ablated side by
+    The loss is that of the last `last` tokens of each row, or of all but the first token. `model`
+    is an `AttentionOnly` or a native `TransformerBridge` (`boot_native`, `load_model` of this
+    course). One clean pass is kept. Each layer is then restarted from it with all its heads ablated side by
     side in the batch, so nothing before the ablated layer is computed again.
     Raises ValueError for an unknown method or a `last` that does not fit.
     """
@@ -187,7 +337,9 @@ class _NativeParts:
         attention = _plain(self.blocks[index].attn)
         x = _plain(self.blocks[index].ln1)(residual)
         shape = (*x.shape[:2], attention.n_heads, attention.d_head)
-        q, k, v = (_plain(getattr(attention, name))(x).view(shape).transpose(1, 2) for name in "qkv")
+        q, k, v = (
+            _plain(getattr(attention, name))(x).view(shape).transpose(1, 2) for name in "qkv"
+        )
         n_pos = x.shape[1]
         scores = q @ k.mT / attention.scale
         hidden = attention.causal_mask[:n_pos, :n_pos]

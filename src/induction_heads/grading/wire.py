@@ -1,7 +1,7 @@
 """The data that judge and worker exchange: JSON for structure, safetensors for tensors, no pickle.
 
-A message is one value: None, bool, int, float, str, tensor, list, tuple, dict, `ModelData`, or
-`FactoredData`.
+A message is one value: None, bool, int, float, str, tensor, list, tuple, dict, `ModelData`,
+`FactoredData`, or `HookData`.
 On the wire it is a header, a JSON tree and a block of safetensors bytes.
 """
 
@@ -58,6 +58,17 @@ class FactoredData:
         return self.A @ self.B
 
 
+@dataclass(frozen=True)
+class HookData:
+    """What a hook function of TransformerLens may ask of its hook point: its name and layer."""
+
+    name: str
+
+    def layer(self) -> int:
+        """The number after `blocks.`. Raises ValueError where the name holds none."""
+        return int(self.name.split(".")[1])
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """A copy of `value` made of plain data: tensors detached and on the CPU, numpy converted.
 
@@ -85,7 +96,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         if any(not _is_key(key) for key, _ in items):
             raise Unsendable("a dict with tensors as keys")
         return dict(items)
-    if isinstance(value, ModelData):
+    if isinstance(value, (ModelData, HookData)):
         return value
     if isinstance(value, FactoredData) or _is_factored(value):
         return FactoredData(plain(value.A, depth + 1), plain(value.B, depth + 1))
@@ -174,6 +185,8 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, ModelData):
         fields = {"config": value.config, "weights": value.weights, "tokenizer": value.tokenizer}
         return ["model", _encode(plain(fields), tensors)]
+    if isinstance(value, HookData):
+        return ["hook", value.name]
     if isinstance(value, FactoredData):
         return ["factored", [_encode(value.A, tensors), _encode(value.B, tensors)]]
     return value
@@ -198,6 +211,8 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
         return float(content)
     if kind == "model":
         return ModelData(**_decode(content, tensors))
+    if kind == "hook":
+        return HookData(str(content))
     if kind == "factored":
         return FactoredData(*(_decode(factor, tensors) for factor in content))
     raise Malformed(f"an unknown kind {kind!r}")
