@@ -1,4 +1,4 @@
-"""Copying scores of every head of a model in the shape of GPT-2 small, beside one head at a time."""
+"""Copying scores of all heads in the shape of GPT-2 small, beside one head at a time."""
 
 import torch
 from torch import Tensor

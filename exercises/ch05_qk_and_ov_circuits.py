@@ -1,4 +1,4 @@
-"""Exercises of chapter 5, QK and OV circuits: where a head looks, what it writes, who is paid.
+"""Exercises of chapter 5, QK and OV circuits: what a head looks for, what it writes.
 
 Replace each `raise NotImplementedError` by your code. Check all of them with
 `induction-heads check ch05`, or one with `induction-heads check ov_circuit`.
@@ -83,12 +83,12 @@ def logit_attribution(
 ) -> Float[Tensor, "component batch pos-1"]:
     """What each component adds to the logit of the token that comes next.
 
-    ★★★ hard · 20 minutes. Why: the logit is a sum, so every part of the model can be paid its share.
+    ★★★ hard · 20 minutes. Why: the logit is a sum, so each part's share can be read off.
 
-    Components in this order: token embedding, position embedding, L0H0, L0H1, …, L1H0, … . Entry i
-    of the last axis is about the token at i + 1, predicted at position i; the last position predicts
-    nothing that we have. A component's part is what it wrote at i, times W_U, at that token. The
-    final layer norm is left out; on models without one the components sum to the logit.
+    Components in this order: token embedding, position embedding, L0H0, L0H1, …, L1H0, L1H1, …
+    Entry i of the last axis is about the token at i + 1, predicted at position i; what the last
+    position predicts is not known. A component's part is what it wrote at i, times W_U, at that
+    token. The final layer norm is left out; on models without one the components sum to the logit.
 
     Start here: a head wrote z W_O, and z is `cache[f"blocks.{layer}.attn.hook_z"]`,
     [batch pos head d_head].

@@ -170,14 +170,15 @@ def induction_circuit_parameters(config: Mapping[str, int]) -> int:
     return 2 * 4 * config["d_model"] * config["d_head"]
 
 
-def _activations(model: Any, tokens: Tensor, names: list[str]) -> Mapping[str, Tensor]:
+def _activations(model: Any, tokens: Tensor, names: list[str]) -> dict[str, Tensor]:
     """The named activations of one forward pass."""
     if isinstance(model, AttentionOnly):
         from induction_heads.models import to_transformer_lens
 
         model = to_transformer_lens(model)
     with torch.no_grad():
-        return model.run_with_cache(tokens, names_filter=lambda name: name in names)[1]
+        _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
+    return {name: cache[name] for name in names}
 
 
 def positional_pattern(model: Any, layer: int, head: int) -> Float[Tensor, "query key"]:

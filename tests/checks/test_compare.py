@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from induction_heads.checks.compare import close_heads, closeness, summary
+from induction_heads.checks.compare import close_heads, close_product, closeness, summary
+from induction_heads.grading.wire import FactoredData
 
 NAN, INF = math.nan, math.inf
 T = torch.tensor
@@ -110,3 +111,18 @@ def test_summary_is_short():
     assert summary(torch.arange(3.0)) == "a float32 tensor of shape [3] (0, 1, 2)"
     assert len(summary("x" * 5000)) < 200
     assert len(summary({i: torch.ones(3) for i in range(99)})) < 200
+
+
+def test_factors_count_by_their_product():
+    A, B = T([[1.0], [2.0]]), T([[3.0, 4.0]])
+    same, compare = FactoredData(10 * A, B / 10), close_product()
+    assert compare(same, A @ B) is None
+    assert compare(A @ B, same) is None
+    assert compare(same, FactoredData(A, B)) is None
+    assert "3 came back, 6 was expected" in (compare(FactoredData(A, B), 2 * A @ B) or "")
+    assert "shape" in (compare(FactoredData(A, B), T([1.0])) or "")
+
+
+def test_a_factored_matrix_is_shown_by_its_shapes():
+    shown = summary(FactoredData(torch.zeros(5, 2), torch.zeros(2, 7)))
+    assert shown == "a FactoredMatrix of factors [5, 2] and [2, 7]"

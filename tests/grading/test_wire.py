@@ -5,8 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.grading import wire
-from induction_heads.grading.wire import Closed, Malformed, ModelData, Unsendable, pack, plain
+from induction_heads.grading import calling, wire
+from induction_heads.grading.wire import (
+    Closed,
+    FactoredData,
+    Malformed,
+    ModelData,
+    Unsendable,
+    pack,
+    plain,
+)
 
 DTYPES = [
     torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
@@ -67,6 +75,40 @@ def test_model_survives():
     assert torch.equal(back.weights["W"], torch.ones(2))
 
 
+def test_factored_matrix_is_sent_as_its_two_factors():
+    from transformer_lens import FactoredMatrix
+
+    A, B = torch.randn(5, 2, requires_grad=True), torch.randn(2, 7)
+    back = there_and_back([FactoredMatrix(A, B)])[0]
+    assert isinstance(back, FactoredData)
+    assert torch.equal(back.A, A.detach())
+    assert torch.equal(back.B, B)
+    torch.testing.assert_close(back.dense(), A.detach() @ B)
+
+
+def test_factored_matrix_arrives_as_one_and_a_change_of_it_is_seen():
+    from transformer_lens import FactoredMatrix
+
+    sent = FactoredData(torch.ones(3, 2), torch.ones(2, 3))
+
+    def norm(circuit):
+        assert isinstance(circuit, FactoredMatrix)
+        return circuit.norm()
+
+    assert calling.call(norm, (sent,), {}).value == pytest.approx(6)
+    assert calling.call(norm, (sent,), {}).changed is None
+    assert calling.call(lambda circuit: circuit.A.zero_(), (sent,), {}).changed == "circuit"
+    assert torch.equal(sent.A, torch.ones(3, 2))
+
+
+def test_object_that_only_has_factors_is_refused():
+    class FactoredMatrix:
+        A = B = torch.eye(2)
+
+    with pytest.raises(Unsendable, match="a FactoredMatrix"):
+        plain(FactoredMatrix())
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -110,6 +152,7 @@ def header(n_tree: int, n_block: int = 0) -> bytes:
         header(20000) + b"[" * 20000,
         header(2) + b"\xff\xff",
         header(26) + b'["dict", [[["list", []], 1]]]'[:26],
+        header(17) + b'["factored", [1]]',
         header(27) + b'["model", ["dict", [[1,2]]]]'[:27],
     ],
 )

@@ -196,7 +196,7 @@ EXERCISES = (
     ),
     Exercise(
         name="logit_attribution", difficulty=3, minutes=20,
-        why="The logit is a sum, so every part of the model can be paid its share.",
+        why="The logit is a sum, so each part's share can be read off.",
         cases=_attribution_cases, oracle=_parts_by_loops, compare=closeness(1e-3, 1e-3),
         mistakes=known.ATTRIBUTION_MISTAKES, also_right=known.ATTRIBUTION_ALSO_RIGHT,
     ),

@@ -143,7 +143,7 @@ def _raised(logits: Tensor) -> Tensor:
 
 
 def _shares(raised: Tensor, tokens: Tensor, total: Tensor | None = None) -> Tensor:
-    """a / (a + S), with S over the row's tokens unless `total` is given."""
+    """The share a / (a + S), with S over the row's tokens unless `total` is given."""
     on_row = torch.stack([row[:, ids] for row, ids in zip(raised, tokens, strict=True)])
     own = on_row.diagonal(dim1=1, dim2=2)
     total = on_row.sum(dim=2) if total is None else total
@@ -173,7 +173,7 @@ def _whole_vocabulary(model, layer, head, tokens):
 
 
 def _plain_share(model, layer, head, tokens):
-    """a / S, from 0 to 1, rescaled to −1 … 1."""
+    """The share a / S, from 0 to 1, rescaled to −1 … 1."""
     share = _shares(_raised(_head_logits(model, layer, head, tokens)), tokens)
     return 2 * float((share / (1 - share)).mean()) - 1
 
