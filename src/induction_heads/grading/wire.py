@@ -98,8 +98,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return dict(items)
     if isinstance(value, (ModelData, HookData)):
         return value
-    if isinstance(value, FactoredData) or _is_factored(value):
-        return FactoredData(plain(value.A, depth + 1), plain(value.B, depth + 1))
+    if factors := _factors(value):
+        return FactoredData(*(plain(factor, depth + 1) for factor in factors))
     raise Unsendable(named(value))
 
 
@@ -109,10 +109,12 @@ def named(value: Any) -> str:
     return f"{'an' if kind[:1].lower() in 'aeiou' else 'a'} {kind}"
 
 
-def _is_factored(value: Any) -> bool:
-    """A FactoredMatrix, known by its name: importing TransformerLens takes seconds."""
+def _factors(value: Any) -> tuple[Any, Any] | None:
+    """The factors of a FactoredMatrix, known by name: importing TransformerLens takes seconds."""
     kind = type(value)
-    return kind.__name__ == "FactoredMatrix" and kind.__module__.startswith("transformer_lens.")
+    if kind.__name__ == "FactoredMatrix" and kind.__module__.startswith("transformer_lens."):
+        return value.A, value.B
+    return (value.A, value.B) if isinstance(value, FactoredData) else None
 
 
 def _is_key(key: Any) -> bool:
