@@ -101,6 +101,14 @@ def test_missing_folder_exits_with_two():
     assert "There is no folder 'nowhere'" in done.stderr
 
 
+def test_file_given_as_the_folder_exits_with_two(tmp_path: Path):
+    file = tmp_path / "ch01_attention.py"
+    file.touch()
+    done = run("check", "--submission", str(file))
+    assert done.returncode == 2
+    assert "is a file. Name the folder that it is in." in " ".join(done.stderr.split())
+
+
 def test_help_lists_the_subcommands_without_importing_torch():
     code = (
         "import sys; from induction_heads import cli\n"

@@ -32,6 +32,8 @@ def check(target: str | None, folder: Path, as_json: bool) -> None:
     Exit code 0: everything passed. 1: something did not. 2: the command was not understood.
     """
     selections = _selected(target)
+    if folder.is_file():
+        raise click.UsageError(f"{str(folder)!r} is a file. Name the folder that it is in.")
     if not folder.is_dir():
         raise click.UsageError(
             f"There is no folder {str(folder)!r}. Run this where the course's `exercises` folder "

@@ -6,6 +6,7 @@ import torch
 from trial import DOUBLED, ROW_SUMS, WIDTH
 
 from induction_heads import check
+from induction_heads.attention import causal_mask
 from induction_heads.checks import registry
 from induction_heads.checks.exercise import Case, Exercise, Mistake
 from induction_heads.grading.judge import Sheet, judge_function
@@ -50,6 +51,17 @@ def test_mistake_that_changes_its_input_is_named():
 
     known = replace(ROW_SUMS, mistakes=(Mistake("a column is erased", zeroing, "Whose is it?"),))
     assert judge_function(known, zeroing).mistake == "a column is erased"
+
+
+def test_none_is_answered_by_asking_for_a_return():
+    assert "None came back" in (said := judge_function(ROW_SUMS, lambda matrix: None).message)
+    assert "Is a `return` missing?" in said
+
+
+def test_report_on_the_package_function_says_whose_it_is():
+    report = check(causal_mask)
+    assert report.passed
+    assert "This is the package's own `causal_mask`." in report.message
 
 
 def test_keyword_arguments_reach_the_function():
@@ -100,7 +112,7 @@ def test_described_answers_are_compared_by_their_facts():
     assert judge_function(SHUFFLED, SHUFFLED.also_right[0]).passed
     result = judge_function(SHUFFLED, lambda length, seed: torch.arange(length))
     assert result.mistake == "the seed is ignored"
-    assert "at 'the same as in the first case': True came back, False was" in result.message
+    assert "'the same as in the first case' is True, False was" in result.message
 
 
 def test_answer_that_cannot_be_described_fails():
