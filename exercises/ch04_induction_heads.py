@@ -28,8 +28,8 @@ def make_repeated_tokens(
 
     A block is `period` random token ids, all different, drawn from the whole vocabulary without the
     BOS token. Each row of the batch has a block of its own. The same seed gives the same tokens,
-    another seed gives others, and PyTorch's global seed stays as it was: use a
-    `torch.Generator().manual_seed(seed)`.
+    another seed gives others. Draw from a `torch.Generator().manual_seed(seed)` of your own, which
+    leaves PyTorch's global seed alone.
 
     With `model.cfg.bos_token` None, period 3 and batch 2, an answer may be
     [[7, 2, 5, 7, 2, 5], [1, 7, 4, 1, 7, 4]].
