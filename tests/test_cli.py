@@ -58,6 +58,15 @@ def test_failure_exits_with_one_and_shows_mistake_and_hint(check):
     assert "Hint: Twice as much?" in result.output
 
 
+def test_one_chapter_that_did_not_pass_is_enough_to_exit_with_one(check, tmp_path, monkeypatch):
+    selections = [Selection("ch98_trial", (DOUBLED,)), Selection("ch99_missing", (DOUBLED,))]
+    for order in (selections, selections[::-1]):
+        monkeypatch.setattr(registry, "select", lambda target, order=order: order)
+        result = check("right")
+        assert result.exit_code == 1
+        assert "1 of 2 passed, 1 error." in result.output
+
+
 def test_unstarted_exercise_exits_with_one(check):
     result = check("stub")
     assert result.exit_code == 1

@@ -200,3 +200,48 @@ def test_stub_of_transformer_lens_is_an_error_not_an_unstarted_exercise():
         model.set_use_attn_result(True)
 
     assert judge_function(WIDTH, elsewhere).status == "error"
+
+
+def test_seed_draws_the_inputs():
+    seen = []
+
+    def row_sums(matrix):
+        seen.append(matrix)
+        return matrix.sum(1)
+
+    for seed in (0, 1):
+        assert judge_function(ROW_SUMS, row_sums, seed).passed
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_check_passes_its_seed_on(monkeypatch):
+    with_chapter(monkeypatch, ROW_SUMS)
+    seen = []
+
+    def row_sums(matrix):
+        seen.append(matrix)
+        return matrix.sum(1)
+
+    assert check(row_sums, seed=0).passed
+    assert check(row_sums, seed=1).passed
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_answers_that_end_early_are_no_known_mistake():
+    def wrong_then_raising(matrix):
+        if len(matrix) == 3:
+            raise RuntimeError
+        return matrix.sum(0)
+
+    result = judge_function(ROW_SUMS, wrong_then_raising)
+    assert (result.status, result.mistake) == ("failed", None)
+    assert "2 × 2: at index [0]" in result.message
+
+
+def test_what_went_wrong_first_is_told():
+    def wrong_then_changing(matrix):
+        return matrix.sum(0) if len(matrix) == 2 else matrix.zero_().sum(1)
+
+    result = judge_function(ROW_SUMS, wrong_then_changing)
+    assert "2 × 2: at index [0]" in result.message
+    assert "changed in place" not in result.message
