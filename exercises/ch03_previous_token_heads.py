@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these function
 def score_gap_needed(weight: float, n_keys: int) -> float:
     """How far one score must lie above all the others to receive `weight` of the attention.
 
-    ★★ medium · 10 minutes, with pen and paper. Why: it says how large the scores of a head must be
+    ★★ · 10 minutes, with pen and paper. Why: it says how large the scores of a head must be
     before the head can be called sharp.
 
     One of `n_keys` scores is g, the others are all 0. Derive g from the softmax, then write one
@@ -45,7 +45,7 @@ def positional_pattern(
 ) -> Float[Tensor, "query key"]:
     """The pattern a head would have if the residual stream held the position embeddings alone.
 
-    ★★ medium · 10 minutes. Why: it separates what the positions ask for from what the tokens ask
+    ★★ · 10 minutes. Why: it separates what the positions ask for from what the tokens ask
     for.
 
     The answer is [n_ctx, n_ctx]: all positions that the model has, causal mask and scaling as in
@@ -61,7 +61,7 @@ def find_previous_token_heads(
 ) -> list[tuple[int, int, float]]:
     """All heads whose previous-token score is at least `threshold`.
 
-    ★★★ hard · 20 minutes. Why: a claim about a head starts with a list that others can reproduce.
+    ★★★ · 20 minutes. Why: a claim about a head starts with a list that others can reproduce.
 
     Returns `(layer, head, score)` for each, ints and a float, highest score first; `[]` if there is
     none. The score is the previous-token score, averaged over rows of distinct random tokens that
@@ -77,7 +77,7 @@ def find_previous_token_heads(
 def previous_token_readout(model: "TransformerBridge", layer: int, head: int) -> float:
     """How often what a head of layer 0 writes at position i identifies the token at i − 1.
 
-    ★★★★ very hard · 30 minutes. Why: a pattern says where a head looks. This says what a later
+    ★★★★ · 30 minutes. Why: a pattern says where a head looks. This says what a later
     layer can learn from it.
 
     Take 8 or more rows of distinct random tokens, `min(n_ctx, d_vocab)` long. For each row and

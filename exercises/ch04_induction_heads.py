@@ -24,12 +24,12 @@ def make_repeated_tokens(
 ) -> Int[Tensor, "batch pos"]:
     """`[BOS] + block + block` for this model, or `block + block` if it has no BOS token.
 
-    ★★ medium · 12 minutes. Why: every measurement of this chapter stands on these tokens.
+    ★★ · 12 minutes. Why: every measurement of this chapter stands on these tokens.
 
     A block is `period` random token ids, all different, drawn from the whole vocabulary without the
     BOS token. Each row of the batch has a block of its own. The same seed gives the same tokens,
-    another seed gives others, and PyTorch's global seed stays as it was: use a
-    `torch.Generator().manual_seed(seed)`.
+    another seed gives others. Draw from a `torch.Generator().manual_seed(seed)` of your own, which
+    leaves PyTorch's global seed alone.
 
     With `model.cfg.bos_token` None, period 3 and batch 2, an answer may be
     [[7, 2, 5, 7, 2, 5], [1, 7, 4, 1, 7, 4]].
@@ -44,7 +44,7 @@ def induction_score(
 ) -> Float[Tensor, "*batch"]:
     """Mean attention from each token of the last copy to the token after its earlier copy.
 
-    ★★ medium · 10 minutes. Why: it turns the stripe into a number.
+    ★★ · 10 minutes. Why: it turns the stripe into a number.
 
     The mean runs over the last `period` queries. The key of each is query − period + 1. Whether
     there is a BOS token, and how many copies came before, makes no difference. Axes in front of
@@ -58,7 +58,7 @@ def induction_score(
 def uniform_induction_score(period: int) -> float:
     """The induction score of a head that attends evenly, on `block + block` without a BOS token.
 
-    ★★ medium · 8 minutes, with pen and paper. Why: a score means something only beside that of a
+    ★★ · 8 minutes, with pen and paper. Why: a score means something only beside that of a
     head that does nothing.
 
     Evenly: query i gives the same weight to each of the keys 0 … i. Derive the mean over the last
@@ -72,7 +72,7 @@ def uniform_induction_score(period: int) -> float:
 def stray_stripe_entries(period: int, has_bos: bool) -> list[tuple[int, int]]:
     """The (query, key) pairs on the diagonal query − key = period − 1 that are not induction.
 
-    ★★ medium · 8 minutes. Why: the wrong stripe is in code that people copy.
+    ★★ · 8 minutes. Why: the wrong stripe is in code that people copy.
 
     The sequence is `block + block`, or `[BOS] + block + block` with `has_bos`; `period` is at least
     2. A pair is induction if the key follows an earlier copy of the query's token. List the pairs
@@ -88,7 +88,7 @@ def find_induction_heads(
 ) -> list[tuple[int, int, float]]:
     """The heads that pass for induction heads at every period, as (layer, head, score).
 
-    ★★★ hard · 20 minutes. Why: a detector is worth what it refuses.
+    ★★★ · 20 minutes. Why: a detector is worth what it refuses.
 
     Use the periods 8, 12 and 16, which fit in all models that this is tried on; you may add others
     between them. At each period average `induction_score` over a batch of 8 rows or more. The score
@@ -105,7 +105,7 @@ def per_token_loss(
 ) -> Float[Tensor, "batch pos-1"]:
     """The loss of every token after the first, in nats: entry i is the loss of token i + 1.
 
-    ★★ medium · 10 minutes. Why: the pattern says where a head looks; the loss says what the model
+    ★★ · 10 minutes. Why: the pattern says where a head looks; the loss says what the model
     gains.
 
     The loss of a token is minus the natural logarithm of the probability that the model gave to it,

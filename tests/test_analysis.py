@@ -1,6 +1,7 @@
 """The analysis finds the true heads of trained and hand-built models and refuses every decoy."""
 
 import json
+import statistics
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from induction_heads.analysis import (
     find_induction_heads,
     find_previous_token_heads,
     make_probes,
+    probe_scores,
 )
 from induction_heads.models import (
     KINDS,
@@ -134,3 +136,51 @@ def test_a_name_needs_the_score_the_control_and_the_copying():
     assert kinds_of(0.8, 0.3, 0.9) == ()
     assert kinds_of(0.8, 0.05, -0.9) == ("anti_induction",)
     assert kinds_of(0.8, 0.05, 0.0) == ("induction_pattern_only",)
+
+
+def test_a_report_holds_mean_lowest_deviation_and_control_over_the_probes():
+    model = load_attention_only("toy-2l")
+    report, probes = analyze(model), make_probes(model)
+    measured = [probe_scores(model, probe) for probe in probes]
+    for head in report.heads:
+        for kind in PATTERN_KINDS:
+            values = [scores[kind][head.layer, head.head].item() for scores in measured]
+            control = [scores[f"control_{kind}"][head.layer, head.head] for scores in measured]
+            assert head.score[kind] == pytest.approx(statistics.mean(values), abs=1e-5)
+            assert head.lowest[kind] == pytest.approx(min(values), abs=1e-6)
+            assert head.spread[kind] == pytest.approx(statistics.stdev(values), abs=1e-5)
+            assert head.control[kind] == pytest.approx(torch.stack(control).mean().item(), abs=1e-5)
+
+
+def test_the_control_of_a_head_that_looks_at_one_place_is_an_even_head():
+    model = hand_built("induction", n_heads=3)
+    probe = make_probes(model)[0]
+    scores = probe_scores(model, probe)
+    # The heads that were not built attend evenly.
+    _, built = hand_built_heads("induction", n_heads=3)["induction"]
+    idle = (1, 1 - built if built < 2 else 0)
+    for kind in ("previous_token", "first_token", "current_token"):
+        assert scores[f"control_{kind}"][idle] == pytest.approx(scores[kind][idle].item(), abs=1e-5)
+
+
+def test_every_seed_draws_tokens_of_its_own():
+    probes = make_probes(hand_built("induction"), seeds=2)
+    first, second = probes[:5], probes[5:]
+    for mine, other in zip(first, second, strict=True):
+        assert (mine.period, mine.gap) == (other.period, other.gap)
+        assert not torch.equal(mine.repeated, other.repeated)
+        assert not torch.equal(mine.control, other.control)
+
+
+def test_the_bos_token_stands_in_front_of_every_probe_and_nowhere_else():
+    for probe in make_probes(hand_built("induction", bos_token=3)):
+        for tokens in (probe.repeated, probe.control):
+            assert (tokens[:, 0] == 3).all()
+            assert not (tokens[:, 1:] == 3).any()
+
+
+def test_a_name_needs_the_lowest_probe_to_reach_the_threshold():
+    report = analyze(load_attention_only("toy-2l"), threshold=0.95)
+    assert all(head.lowest[kind] >= 0.95 for head in report.heads for kind in head.kinds)
+    assert report.threshold == 0.95
+    assert report.found("induction") == []

@@ -1,5 +1,7 @@
 """The model we train: sizes, sums and what it refuses."""
 
+import math
+
 import pytest
 import torch
 
@@ -73,3 +75,20 @@ def test_too_many_tokens_are_refused():
 def test_sizes_that_make_no_model_are_refused(change: dict, says: str):
     with pytest.raises(ValueError, match=says):
         AttentionOnlyConfig(**(SIZES | change))
+
+
+def test_sinusoids_alternate_sin_and_cos_from_one_radian_a_position_to_slow():
+    d_model = 128
+    table, position = sinusoids(40, d_model, scale=0.5), torch.arange(40)
+    torch.testing.assert_close(table[:, 0], 0.5 * position.sin())
+    torch.testing.assert_close(table[:, 1], 0.5 * position.cos())
+    slowest = math.exp(-3.5 * (d_model - 2) / d_model)
+    assert slowest == pytest.approx(0.03, abs=0.003)
+    torch.testing.assert_close(table[:, -2], 0.5 * (slowest * position).sin())
+
+
+def test_weights_are_drawn_with_the_standard_deviation_asked_for():
+    model = small_model(d_model=60, d_vocab=70, normalization="LN")
+    assert model.W_E.std().item() == pytest.approx(0.5, rel=0.05)
+    assert model.layers[0].W_Q.std().item() == pytest.approx(0.5, rel=0.05)
+    assert torch.equal(model.norm.weight, torch.ones(60))

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from induction_heads.activations import attention_patterns
+from induction_heads.attention import attention_pattern
+from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
 from induction_heads.circuits import (
     copying_scores,
     eigenvalue_copying_score,
@@ -22,7 +24,7 @@ from induction_heads.models import (
     load_model,
     to_transformer_lens,
 )
-from induction_heads.tokens import distinct_tokens, make_repeated_tokens
+from induction_heads.tokens import distinct_tokens, make_repeated_tokens, with_bos
 
 
 @pytest.mark.parametrize("name", ["toy-2l", "markov-2l"])
@@ -201,3 +203,57 @@ def test_two_heads_of_a_model_have_as_many_weights_as_counted():
 def test_circuits_of_a_head_that_is_not_there_are_refused(function):
     with pytest.raises(IndexError, match="L1H2 is not in this model"):
         function(hand_built("induction"), 1, 2)
+
+
+def gained(seed: int = 0) -> AttentionOnly:
+    """A random model with layer norms that scale every coordinate differently."""
+    config = AttentionOnlyConfig(2, 2, 12, 4, 9, 10, normalization="LN", bos_token=4)
+    model = initialize(AttentionOnly(config), std=0.5, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in model.named_parameters():
+        if "norm.weight" in name:
+            weight.data.uniform_(0.2, 3.0, generator=generator)
+    return model.requires_grad_(False)
+
+
+def test_copying_scores_fold_in_the_gain_of_both_layer_norms():
+    model = gained()
+    center = torch.eye(12) - 1 / 12
+    for layer, weights in enumerate(model.layers):
+        for head in range(2):
+            read = model.W_E @ center @ weights.norm.weight.diag()
+            written = center @ model.norm.weight.diag() @ model.W_U
+            full = read @ weights.W_V[head] @ weights.W_O[head] @ written
+            eigenvalues = torch.linalg.eigvals(full.double())
+            expected = (eigenvalues.real.sum() / eigenvalues.abs().sum()).item()
+            assert copying_scores(model)[layer, head].item() == pytest.approx(expected, abs=2e-3)
+
+
+def test_positions_pass_the_layer_norm_before_they_are_compared():
+    model = gained()
+    layer = model.layers[1]
+    positions = layer.norm(model.W_pos)
+    expected = attention_pattern(positions @ layer.W_Q[1], positions @ layer.W_K[1])
+    torch.testing.assert_close(positional_pattern(model, 1, 1), expected)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_readout_equals_a_loop_over_rows_positions_and_tokens(seed: int):
+    model = gained(3)
+    layer, head = model.layers[0], 1
+    length = 8  # d_vocab 9 without the BOS token.
+    tokens = with_bos(distinct_tokens(9, length, 2, seed, (4,)), 4)
+    residual = layer.norm(model.W_E[tokens] + model.W_pos[: length + 1])
+    pattern = attention_patterns(model, tokens)[0, :, head]
+    right = []
+    for row in range(2):
+        for i in range(1, length + 1):
+            written = pattern[row, i] @ residual[row] @ layer.W_V[head] @ layer.W_O[head]
+            distances = [
+                (layer.norm(model.W_E[token] + model.W_pos[i - 1]) @ layer.W_V[head]
+                 @ layer.W_O[head] - written).norm()
+                for token in range(9)
+            ]  # fmt: skip
+            right.append(distances.index(min(distances)) == tokens[row, i - 1])
+    expected = sum(map(int, right)) / len(right)
+    assert previous_token_readout(model, 0, head, batch=2, seed=seed) == pytest.approx(expected)

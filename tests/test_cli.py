@@ -58,6 +58,15 @@ def test_failure_exits_with_one_and_shows_mistake_and_hint(check):
     assert "Hint: Twice as much?" in result.output
 
 
+def test_one_chapter_that_did_not_pass_is_enough_to_exit_with_one(check, tmp_path, monkeypatch):
+    selections = [Selection("ch98_trial", (DOUBLED,)), Selection("ch99_missing", (DOUBLED,))]
+    for order in (selections, selections[::-1]):
+        monkeypatch.setattr(registry, "select", lambda target, order=order: order)
+        result = check("right")
+        assert result.exit_code == 1
+        assert "1 of 2 passed, 1 error." in result.output
+
+
 def test_unstarted_exercise_exits_with_one(check):
     result = check("stub")
     assert result.exit_code == 1
@@ -99,6 +108,14 @@ def test_missing_folder_exits_with_two():
     done = run("check", "--submission", "nowhere")
     assert done.returncode == 2
     assert "There is no folder 'nowhere'" in done.stderr
+
+
+def test_file_given_as_the_folder_exits_with_two(tmp_path: Path):
+    file = tmp_path / "ch01_attention.py"
+    file.touch()
+    done = run("check", "--submission", str(file))
+    assert done.returncode == 2
+    assert "is a file. Name the folder that it is in." in " ".join(done.stderr.split())
 
 
 def test_help_lists_the_subcommands_without_importing_torch():

@@ -57,3 +57,10 @@ def test_wrong_calls_get_one_clear_answer(arguments: list[str], says: str):
     assert result.exit_code == 2
     assert says in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_threshold_and_seeds_reach_the_analysis():
+    report = json.loads(run("toy-2l", "--json", "--threshold", "0.95", "--seeds", "2").stdout)
+    assert report["threshold"] == 0.95
+    assert {probe["seed"] for probe in report["probes"]} == {0, 1}
+    assert not any("induction" in head["kinds"] for head in report["heads"])

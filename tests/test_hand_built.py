@@ -84,3 +84,10 @@ def test_an_unknown_kind_says_which_there_are():
 def test_an_offset_outside_the_context_is_refused():
     with pytest.raises(ValueError, match="offset=64 does not fit in a context of 64"):
         hand_built("fixed_offset", offset=64)
+
+
+def test_sharpness_is_the_score_of_a_match():
+    pattern = pattern_of("bos_sink", "bos_sink", sharpness=2.0)
+    e = torch.tensor(2.0).exp()
+    expected = e / (e + torch.arange(TOKENS.shape[1]))
+    torch.testing.assert_close(pattern[0, :, 0], expected, atol=1e-4, rtol=1e-4)

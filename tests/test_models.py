@@ -7,6 +7,7 @@ import torch
 
 from induction_heads import models
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.cards import shipped_record, snapshot_rows
 from induction_heads.models import (
     UnknownModel,
     hand_built,
@@ -17,6 +18,8 @@ from induction_heads.models import (
     to_transformer_lens,
     zoo_names,
 )
+from induction_heads.recipes import RECIPES
+from induction_heads.training import TrainingRun
 
 
 def model_of(seed: int, **changes) -> AttentionOnly:
@@ -131,3 +134,24 @@ def test_real_prompts_can_be_typed_into_the_text_model():
     assert (tokens[0, 1:] != 0).all()
     assert model.tokenizer.decode(tokens[0, 1:]) == "def area(width, height):"
     assert model.to_str_tokens("def area")[0] == "<bos>"
+
+
+def test_loaded_models_ask_for_no_gradient():
+    for model in (load_attention_only("toy-2l"), load_model("toy-2l")):
+        assert not any(weight.requires_grad for weight in model.parameters())
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_snapshots_score_what_the_record_says_of_their_step(name: str):
+    recipe, record = RECIPES[name], shipped_record(name)
+    snapshots = {step: model.state_dict() for step, model in load_snapshots(name).items()}
+    rows = snapshot_rows(TrainingRun(load_attention_only(name), snapshots=snapshots), recipe)
+    for mine, stored in zip(rows, record["snapshots"], strict=True):
+        assert mine["step"] == stored["step"]
+        assert mine["second_copy_loss"] == pytest.approx(stored["second_copy_loss"], abs=0.02)
+        for kind in ("previous_token", "induction"):
+            torch.testing.assert_close(
+                torch.tensor(mine[kind]), torch.tensor(stored[kind]), atol=0.01, rtol=0
+            )
+    # The steps differ by far more than the tolerance.
+    assert rows[0]["second_copy_loss"] > rows[-1]["second_copy_loss"] + 0.1

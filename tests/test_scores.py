@@ -175,3 +175,9 @@ def test_stray_entries_are_the_diagonal_without_the_induction_targets(period: in
         if tokens[0, k - 1] == tokens[0, q] and k - 1 < q
     }
     assert sorted(diagonal - targets) == stray_stripe_entries(period, has_bos)
+
+
+def test_one_row_without_a_repeat_is_enough_to_refuse_a_batch():
+    tokens = torch.tensor([[1, 2, 1, 3], [1, 2, 3, 4]])
+    with pytest.raises(ValueError, match="no key is marked"):
+        prefix_matching_score(random_pattern(2, 4), tokens)

@@ -1,5 +1,6 @@
 """Token sequences have the statistics they promise, and leave the global seed alone."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -132,3 +133,10 @@ def test_a_foreign_model_is_asked_for_its_tokenizers_bos():
     assert bos_token(SimpleNamespace(cfg=config, tokenizer=tokenizer)) == 11
     config.tokenizer_prepends_bos = False
     assert bos_token(SimpleNamespace(cfg=config, tokenizer=tokenizer)) is None
+
+
+def test_entropy_weighs_each_token_by_how_often_it_comes():
+    # Five steps in six are spent on token 0: 0.1 leaves it as often as 0.5 leaves token 1.
+    table = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
+    rows = [-(0.9 * math.log(0.9) + 0.1 * math.log(0.1)), math.log(2)]
+    assert bigram_entropy(table) == pytest.approx(5 / 6 * rows[0] + 1 / 6 * rows[1], abs=1e-5)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.training import Settings, snapshot_steps, train
+from induction_heads.losses import per_token_loss
+from induction_heads.training import Settings, next_token_loss, snapshot_steps, train
 
 CONFIG = AttentionOnlyConfig(n_layers=1, n_heads=1, d_model=8, d_head=4, d_vocab=5, n_ctx=6)
 
@@ -74,3 +75,39 @@ def test_snapshot_steps_start_at_zero_end_at_the_end_and_are_denser_early():
     assert (steps[0], steps[-1], len(steps)) == (0, 400, 24)
     gaps = [later - earlier for earlier, later in pairwise(steps)]
     assert gaps[0] < gaps[-1]
+
+
+def test_the_training_loss_is_the_mean_loss_of_the_next_token():
+    model = initialize(AttentionOnly(CONFIG), std=1.0, seed=0)
+    tokens = torch.randint(5, (3, 6), generator=torch.Generator().manual_seed(0))
+    expected = per_token_loss(model(tokens), tokens).mean()
+    torch.testing.assert_close(next_token_loss(model, tokens), expected)
+
+
+def moved(**changes) -> float:
+    """How far one step of training moves the token embedding."""
+    result = run(**({"steps": 1, "warmup": 0, "decay": 0.0, "weight_decay": 0.0} | changes))
+    start = initialize(AttentionOnly(CONFIG), std=0.3, seed=0)
+    return (result.model.W_E - start.W_E).abs().max().item()
+
+
+def test_a_step_is_as_long_as_learning_rate_and_warmup_say():
+    # The first step of Adam moves each weight by the learning rate.
+    assert moved(learning_rate=0.01) == pytest.approx(0.01, rel=1e-3)
+    assert moved(learning_rate=0.01, warmup=4) == pytest.approx(0.0025, rel=1e-3)
+
+
+def test_a_gradient_is_clipped_to_the_length_asked_for():
+    # Far below Adam's epsilon of 1e-8 a clipped gradient hardly moves anything.
+    assert moved(learning_rate=0.01, clip=1e-12) < 1e-5
+
+
+def test_weight_decay_shrinks_the_weights():
+    shrunk = run(steps=1, warmup=0, decay=0.0, clip=1e-12, learning_rate=0.1, weight_decay=0.5)
+    start = initialize(AttentionOnly(CONFIG), std=0.3, seed=0)
+    torch.testing.assert_close(shrunk.model.W_E, 0.95 * start.W_E, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"betas": (0.5, 0.5)}, {"bfloat16": True}])
+def test_settings_change_the_run(change: dict):
+    assert run(**change).losses != run().losses

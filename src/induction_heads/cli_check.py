@@ -32,6 +32,8 @@ def check(target: str | None, folder: Path, as_json: bool) -> None:
     Exit code 0: everything passed. 1: something did not. 2: the command was not understood.
     """
     selections = _selected(target)
+    if folder.is_file():
+        raise click.UsageError(f"{str(folder)!r} is a file. Name the folder that it is in.")
     if not folder.is_dir():
         raise click.UsageError(
             f"There is no folder {str(folder)!r}. Run this where the course's `exercises` folder "
@@ -63,15 +65,18 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
 
     from induction_heads.grading.checking import check_chapter
 
-    console, chapters = Console(highlight=False), []
+    console, chapters, last = Console(highlight=False), [], ""
     waiting = Console(stderr=True)
     with waiting.status("Starting") as status:
 
         def show(name: str, result: "Result | None") -> None:
+            nonlocal last
             if result is None:
                 status.update(f"Checking {name}")
             elif not quiet:
-                _print_result(console, result)
+                # A file that cannot be loaded says so once, not once for each exercise in it.
+                _print_result(console, result, again=result.message == last != "")
+                last = result.message
 
         for selection in selections:
             if not quiet:
@@ -85,10 +90,10 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
     return chapters
 
 
-def _print_result(console: "Console", result: "Result") -> None:
+def _print_result(console: "Console", result: "Result", *, again: bool) -> None:
     from induction_heads.grading.report import STYLES, result_lines
 
     head, *lines = result_lines(result)
     console.print(f"  {head}", style=STYLES[result.status], markup=False)
-    for line in lines:
+    for line in ["    as above"] if again else lines:
         console.print(f"  {line}", markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import torch
 from trial import DOUBLED, ROW_SUMS, WIDTH
 
 from induction_heads import check
+from induction_heads.attention import causal_mask
 from induction_heads.checks import registry
 from induction_heads.checks.exercise import Case, Exercise, Mistake
 from induction_heads.grading.judge import Sheet, judge_function
@@ -50,6 +51,17 @@ def test_mistake_that_changes_its_input_is_named():
 
     known = replace(ROW_SUMS, mistakes=(Mistake("a column is erased", zeroing, "Whose is it?"),))
     assert judge_function(known, zeroing).mistake == "a column is erased"
+
+
+def test_none_is_answered_by_asking_for_a_return():
+    assert "None came back" in (said := judge_function(ROW_SUMS, lambda matrix: None).message)
+    assert "Is a `return` missing?" in said
+
+
+def test_report_on_the_package_function_says_whose_it_is():
+    report = check(causal_mask)
+    assert report.passed
+    assert "This is the package's own `causal_mask`." in report.message
 
 
 def test_keyword_arguments_reach_the_function():
@@ -100,7 +112,7 @@ def test_described_answers_are_compared_by_their_facts():
     assert judge_function(SHUFFLED, SHUFFLED.also_right[0]).passed
     result = judge_function(SHUFFLED, lambda length, seed: torch.arange(length))
     assert result.mistake == "the seed is ignored"
-    assert "at 'the same as in the first case': True came back, False was" in result.message
+    assert "'the same as in the first case' is True, False was" in result.message
 
 
 def test_answer_that_cannot_be_described_fails():
@@ -188,3 +200,48 @@ def test_stub_of_transformer_lens_is_an_error_not_an_unstarted_exercise():
         model.set_use_attn_result(True)
 
     assert judge_function(WIDTH, elsewhere).status == "error"
+
+
+def test_seed_draws_the_inputs():
+    seen = []
+
+    def row_sums(matrix):
+        seen.append(matrix)
+        return matrix.sum(1)
+
+    for seed in (0, 1):
+        assert judge_function(ROW_SUMS, row_sums, seed).passed
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_check_passes_its_seed_on(monkeypatch):
+    with_chapter(monkeypatch, ROW_SUMS)
+    seen = []
+
+    def row_sums(matrix):
+        seen.append(matrix)
+        return matrix.sum(1)
+
+    assert check(row_sums, seed=0).passed
+    assert check(row_sums, seed=1).passed
+    assert not torch.equal(seen[0], seen[2])
+
+
+def test_answers_that_end_early_are_no_known_mistake():
+    def wrong_then_raising(matrix):
+        if len(matrix) == 3:
+            raise RuntimeError
+        return matrix.sum(0)
+
+    result = judge_function(ROW_SUMS, wrong_then_raising)
+    assert (result.status, result.mistake) == ("failed", None)
+    assert "2 × 2: at index [0]" in result.message
+
+
+def test_what_went_wrong_first_is_told():
+    def wrong_then_changing(matrix):
+        return matrix.sum(0) if len(matrix) == 2 else matrix.zero_().sum(1)
+
+    result = judge_function(ROW_SUMS, wrong_then_changing)
+    assert "2 × 2: at index [0]" in result.message
+    assert "changed in place" not in result.message

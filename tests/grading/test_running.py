@@ -18,6 +18,7 @@ QUICK = Limits(most=0.5, load=3)
 MISBEHAVIOR = {
     "endless loop": ("while True: pass", "timeout", "did not finish within 0.5 s"),
     "endless sleep": ("time.sleep(100)", "timeout", "did not finish within 0.5 s"),
+    "an interrupt": ("raise KeyboardInterrupt", "error", "raised KeyboardInterrupt"),
     "sys.exit": ("sys.exit(3)", "error", "called sys.exit(3) (line 3, in row_sums)"),
     "os._exit": ("os._exit(7)", "error", "ended the whole process with exit code 7"),
     "abort": ("os.abort()", "error", "brought the whole process down (SIGABRT)"),

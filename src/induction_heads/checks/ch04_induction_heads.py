@@ -223,7 +223,7 @@ def _heads_by_loops(model: Any, threshold: float = 0.4) -> list[tuple[int, int, 
 def _same_heads(answer: Any, expected: Any) -> str | None:
     """The same heads with close scores, in the same order where scores tell them apart."""
     try:
-        mine = ranked(list(answer))
+        mine = ranked(list(answer)) if isinstance(answer, (list, tuple)) else answer
     except (TypeError, IndexError):
         mine = answer  # Malformed: close_heads says how.
     if said := close_heads(SCORE_TOLERANCE)(mine, ranked(expected)):

@@ -133,12 +133,15 @@ def _sequence_difference(
     answer: Any, expected: Any, at: str, atol: float, rtol: float
 ) -> str | None:
     if len(answer) != len(expected):
+        items = "1 item" if len(answer) == 1 else f"{len(answer)} items"
+        were = "was" if len(expected) == 1 else "were"
         return (
-            f"{at}{len(answer)} items came back, {len(expected)} were expected: "
+            f"{at}{items} came back, {len(expected)} {were} expected: "
             f"{summary(answer)} instead of {summary(expected)}."
         )
+    inside = f"{at.removesuffix(': ')}, part " if at.startswith("at item") else f"{at}at item "
     for index, (mine, right) in enumerate(zip(answer, expected, strict=True)):
-        if said := _difference(mine, right, f"{at}at item {index}: ", atol, rtol):
+        if said := _difference(mine, right, f"{inside}{index}: ", atol, rtol):
             return said
     return None
 
@@ -149,6 +152,8 @@ def _dict_difference(answer: Any, expected: Any, at: str, atol: float, rtol: flo
     if extra := [key for key in answer if key not in expected]:
         return f"{at}the key {extra[0]!r} came back, only {list(expected)[:8]!r} were expected."
     for key, right in expected.items():
+        if isinstance(answer[key], bool) and isinstance(right, bool) and answer[key] != right:
+            return f"{at}{key!r} is {answer[key]}, {right} was expected."
         if said := _difference(answer[key], right, f"{at}at {key!r}: ", atol, rtol):
             return said
     return None

@@ -145,13 +145,18 @@ def _first_difference(sheet: Sheet, answers: list[Any]) -> tuple[int, str] | Non
         described = sheet.described(answers)
     except Exception as error:
         index = _first_indescribable(sheet, answers)
-        return index, f"{summary(answers[index])} came back, which is no answer ({error})."
+        said = f"{summary(answers[index])} came back, which is no answer ({error})."
+        return index, said + _about_none(answers[index])
     for index, (mine, right) in enumerate(zip(described, sheet.expected, strict=False)):
         if said := _difference(sheet, mine, right):
             if sheet.exercise.describe is not None:
                 said += f" The answer was {summary(answers[index])}."
-            return index, said
+            return index, said + _about_none(answers[index])
     return None
+
+
+def _about_none(answer: Any) -> str:
+    return " Is a `return` missing?" if answer is None else ""
 
 
 def _difference(sheet: Sheet, mine: Any, right: Any) -> str | None:

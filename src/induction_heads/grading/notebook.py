@@ -1,6 +1,7 @@
 """`check(my_function)`: the check of an exercise, called in place."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from induction_heads.checks.registry import UnknownTarget, find_exercise
@@ -13,7 +14,8 @@ def check(function: Callable[..., Any], *, seed: int = 0) -> Report:
     """Try `function` on the inputs of the exercise of the same name, and say what came of it.
 
     The function runs here, on copies of the inputs, without a time limit. A report is returned in
-    any case: exceptions and `sys.exit` in the function become the status "error".
+    any case: exceptions and `sys.exit` in the function become the status "error". For a function
+    of the package itself the report says so: a page imports it under the name of the exercise.
     """
     name = getattr(function, "__name__", None)
     if not callable(function) or name is None:
@@ -23,4 +25,8 @@ def check(function: Callable[..., Any], *, seed: int = 0) -> Report:
         _, exercise = find_exercise(name)
     except UnknownTarget as error:
         return Report(Result(name, "error", str(error)))
-    return Report(judge_function(exercise, function, seed))
+    result = judge_function(exercise, function, seed)
+    if str(function.__module__).startswith("induction_heads."):
+        said = f"This is the package's own `{name}`. Run the cell with yours again, then the check."
+        result = replace(result, message="\n".join(filter(None, [said, result.message])))
+    return Report(result)

@@ -65,7 +65,7 @@ class Report:
 
     @property
     def message(self) -> str:
-        """What came back, what was expected, on which input. Empty if passed."""
+        """What came back, what was expected, on which input. Empty if your function passed."""
         return self.result.message
 
     @property

@@ -129,7 +129,10 @@ class Worker:
         function = getattr(self.module, request["name"], None)
         if function is None:
             return Outcome("missing", message=f"is not defined in {self.module.__name__}.py.")
-        return calling.call(function, request["args"], request["kwargs"], self._started)
+        try:
+            return calling.call(function, request["args"], request["kwargs"], self._started)
+        except KeyboardInterrupt:  # Nobody is at a keyboard here: the submission raised it.
+            return Outcome("raised", message="raised KeyboardInterrupt.")
 
     def _started(self) -> None:
         os.write(2, STARTED)

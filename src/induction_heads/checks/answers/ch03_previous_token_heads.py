@@ -300,10 +300,10 @@ READOUT_MISTAKES = (
             _read_as(lambda model, W_OV, i: (model.W_E + model.W_pos[i]) @ W_OV, back=0),
             "A perfect previous-token head gets almost nothing from you. Whose token should "
             "be found in what is written at position i?"),
-    Mistake("the candidates did not go through the OV circuit",
+    Mistake("almost no reading is right, whatever the head does",
             _read_as(lambda model, W_OV, i: model.W_E + model.W_pos[i - 1]),
-            "You compare the output with vectors that this head does not write, such as "
-            "embeddings. What does it do to a residual stream before it writes?"),
+            "Are your candidates vectors that this head can write, or embeddings? What does it "
+            "do to a residual stream before it writes?"),
     Mistake("the attention is averaged, the output is not used",
             lambda *given: _weights_one_back(*given).mean().item(),
             "You returned the previous-token score. Which matrices say what a head writes, "

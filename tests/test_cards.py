@@ -1,0 +1,88 @@
+"""Records of training runs: measured as they say, and compared within the stated spread."""
+
+from dataclasses import replace
+
+import pytest
+
+from induction_heads import cards
+from induction_heads.losses import per_token_loss
+from induction_heads.models import load_attention_only, zoo_names
+from induction_heads.recipes import RECIPES
+from induction_heads.tokens import make_repeated_tokens
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_stored_records_match_themselves_and_state_a_spread(name: str):
+    record = cards.shipped_record(name)
+    assert cards.differences(record, record) == []
+    assert len(record["spread"]["seeds"]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"held_out_loss": 3.9}, "The held-out loss is 3.900 nats"),
+        (
+            {"found": {"previous_token": [], "induction": []}},
+            "Heads: previous-token none; induction none. Shipped:",
+        ),
+        (
+            {"found": {"previous_token": [[1, 0]], "induction": []}, "seed": 5},
+            "No shipped seed has these kinds",
+        ),
+    ],
+)
+def test_a_run_that_differs_is_told_how(change: dict, says: str):
+    shipped = cards.shipped_record("toy-2l")
+    assert says in " ".join(cards.differences(shipped | change, shipped))
+
+
+def test_another_seed_may_have_its_heads_elsewhere_in_the_layer():
+    shipped = cards.shipped_record("toy-2l")
+    (layer, head), *_ = shipped["found"]["previous_token"]
+    moved = {**shipped["found"], "previous_token": [[layer, 1 - head]]}
+    assert cards.differences(shipped | {"found": moved, "seed": 7}, shipped) == []
+
+
+def test_the_stored_curve_averages_all_steps():
+    points = cards.curve([float(step) for step in range(400)])
+    assert len(points) == 200
+    assert points[0] == [2, 0.5]
+    assert points[-1] == [400, 398.5]
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_loss_may_differ_by_three_standard_deviations_either_way(sign: int):
+    shipped = cards.shipped_record("toy-2l")
+    mean, deviation = shipped["spread"]["mean"], shipped["spread"]["standard_deviation"]
+    inside = shipped | {"held_out_loss": mean + sign * 2.9 * deviation}
+    outside = shipped | {"held_out_loss": mean + sign * 3.1 * deviation}
+    assert cards.differences(inside, shipped) == []
+    assert "held-out loss" in " ".join(cards.differences(outside, shipped))
+
+
+def test_the_held_out_loss_is_taken_on_held_out_batches():
+    recipe = RECIPES["toy-1l"]
+    never = replace(recipe, sample=lambda generator: pytest.fail("a training batch was drawn"))
+    assert cards.held_out_loss(load_attention_only("toy-1l"), never, batches=2) > 0
+
+
+def test_the_second_copy_begins_where_its_tokens_can_be_known():
+    recipe, model = RECIPES["toy-2l"], load_attention_only("toy-2l")
+    run = cards.TrainingRun(model, snapshots={0: model.state_dict()})
+    tokens = make_repeated_tokens(model, 16, batch=32, seed=1)
+    # The first token of the second copy, at 16, cannot be predicted from what came before it.
+    losses = per_token_loss(model(tokens), tokens)[:, 16:]
+    (row,) = cards.snapshot_rows(run, recipe)
+    assert row["second_copy_loss"] == pytest.approx(losses.mean().item(), abs=1e-4)
+
+
+def test_the_spread_is_the_sample_standard_deviation():
+    record = cards.shipped_record("toy-2l")
+    records = [record | {"held_out_loss": loss} for loss in (1.0, 2.0, 4.0)]
+    assert cards.spread_over_seeds(records)["standard_deviation"] == pytest.approx(1.5275)
+
+
+def test_a_card_shows_the_training_loss_nearest_to_each_snapshot():
+    assert cards.loss_at([[2, 0.5], [4, 0.25], [6, 0.125]], 5) == 0.25
+    assert cards.loss_at([[2, 0.5], [4, 0.25], [6, 0.125]], 9) == 0.125
