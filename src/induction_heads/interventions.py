@@ -235,8 +235,8 @@ def ablation_scores(
 
     The loss is that of the last `last` tokens of each row, or of all but the first token. `model`
     is an `AttentionOnly` or a native `TransformerBridge` (`boot_native`, `load_model` of this
-    course). One clean pass is kept. Each layer is then restarted from it with all its heads ablated side by
-    side in the batch, so nothing before the ablated layer is computed again.
+    course). One clean pass is kept. Each layer is then restarted from it with all its heads ablated
+    side by side in the batch, so nothing before the ablated layer is computed again.
     Raises ValueError for an unknown method or a `last` that does not fit.
     """
     if method not in METHODS:

@@ -194,10 +194,9 @@ def _same_verdict(answer: Any, expected: dict) -> str | None:
     """The same verdict; the numbers as close as different random tokens leave them."""
     if not isinstance(answer, dict) or set(answer) != set(expected):
         return closeness()(answer, expected)
-    rough = {"induction_attention": 0.06}
     for name, right in expected.items():
-        loss = 0.3 + 0.1 * abs(right)
-        tolerance = 1e-5 if name == "is_induction" else rough.get(name, loss)
+        rough = 0.06 if name == "induction_attention" else 0.3 + 0.1 * abs(right)
+        tolerance = 1e-5 if name == "is_induction" else rough
         if said := closeness(tolerance, 0.0)(answer[name], right):
             return f"at {name!r}: {said}"
     return None

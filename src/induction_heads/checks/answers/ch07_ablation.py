@@ -37,17 +37,22 @@ def forward(
     for layer in range(model.cfg.n_layers):
         norm = model.blocks[layer].ln1
         for head in range(model.cfg.n_heads):
-            place, x = (layer, head), dict.fromkeys("QKV", norm(residual))
+            place, plain = (layer, head), norm(residual)
+            x: dict[str, Any] = {"Q": plain, "K": plain, "V": plain}
             if cut and cut[1](place):
-                x |= dict.fromkeys(cut[2], norm(residual - wrote[cut[0]]))
+                less = norm(residual - wrote[cut[0]])
+                x |= dict.fromkeys(cut[2], less)
             weights = (model.W_Q, model.W_K, model.W_V)
             q, k, v = (x[s] @ w[layer, head] for s, w in zip("QKV", weights, strict=True))
             scores = (q @ k.mT / math.sqrt(model.cfg.d_head)).masked_fill(~keep, -math.inf)
-            pattern = scores.softmax(dim=-1)
-            seen[place] = pattern if patterns is None else patterns.get(place, pattern)
-            out = seen[place] @ v @ model.W_O[layer, head]
-            out = out if written is None else written.get(place, out)
-            wrote[place] = torch.zeros_like(out) if silent(layer, head) else out
+            seen[place] = scores.softmax(dim=-1)
+            if patterns is not None and place in patterns:
+                seen[place] = patterns[place]
+            wrote[place] = seen[place] @ v @ model.W_O[layer, head]
+            if written is not None and place in written:
+                wrote[place] = written[place]
+            if silent(layer, head):
+                wrote[place] = torch.zeros_like(wrote[place])
         residual = residual + torch.stack([wrote[layer, h] for h in range(model.cfg.n_heads)]).sum(
             0
         )

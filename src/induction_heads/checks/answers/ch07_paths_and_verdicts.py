@@ -140,7 +140,7 @@ def _verdict_by_hooks(model, layer, head):
         rises = [(losses(model.run_with_hooks(rows, fwd_hooks=hooks), rows)
                   - losses(model(rows), rows))[:, 1 - period :].mean().item()
                  for rows in (tokens, control)]  # fmt: skip
-        found.append((looks, *rises))
+        found.append((looks, rises[0], rises[1]))
     looks, rises, controls = zip(*found, strict=True)
     values = {"induction_attention": min(looks), "loss_increase": min(rises),
               "control_loss_increase": max(controls)}  # fmt: skip
