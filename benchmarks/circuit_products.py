@@ -12,7 +12,8 @@ from induction_heads.circuits import copying_scores
 def one_head_at_a_time(model) -> Tensor:
     """The same scores from the eigenvalues of each head's own W_E W_V W_O W_U.
 
-    Layer norm is left out: its gain is one in a model that was never trained.
+    Layer norm is left out here. Ours centers what it scales as well, so the two agree exactly only
+    on models without it.
     """
     config = model.cfg
     scores = torch.zeros(config.n_layers, config.n_heads)

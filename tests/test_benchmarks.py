@@ -9,10 +9,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.circuit_products import one_head_at_a_time
 from benchmarks.head_scores import SCORERS, naive_triple_loop, word_tokenizer
 from benchmarks.ratios import Ratio, compare, times_in_turn
 from induction_heads.activations import head_scores
-from induction_heads.models import hand_built, load_attention_only
+from induction_heads.circuits import copying_scores
+from induction_heads.models import hand_built, load_attention_only, load_model
 from induction_heads.tokens import repeated_tokens
 
 
@@ -25,6 +27,13 @@ def test_the_fast_way_equals_the_triple_loop(model: str):
     for name in SCORERS:
         torch.testing.assert_close(fast[name], plain[name], atol=1e-5, rtol=1e-5)
     assert fast["induction"].max() > 0.5  # The effect is far above the tolerance.
+
+
+def test_copying_scores_of_all_heads_equal_those_of_one_head_at_a_time():
+    model = load_model("toy-2l")
+    scores = copying_scores(model)
+    torch.testing.assert_close(scores, one_head_at_a_time(model).detach(), atol=1e-4, rtol=1e-3)
+    assert scores.max() - scores.min() > 1  # The effect is far above the tolerance.
 
 
 def test_a_ratio_is_taken_round_by_round():
