@@ -30,6 +30,7 @@ PACKAGE = (
     "circuits",
     "losses",
     "interventions",
+    "composition",
 )
 FIRST_CHAPTERS = {
     "ch01_attention",

@@ -4,13 +4,21 @@ Vectors are rows here, as in TransformerLens: a head turns x into x W_OV, and a 
 with W_QK from the query or the key side, or with its own W_OV.
 """
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from induction_heads.attention_only import AttentionOnly
 from induction_heads.circuits import head_weights
+from induction_heads.hand_built import hand_built
+
+if TYPE_CHECKING:  # Importing it takes seconds, and most of this module works without.
+    import transformer_lens
+
+Head = tuple[int, int]
 
 SIDES = ("Q", "K", "V")
 """The inputs of the later head through which it can read the earlier one."""
@@ -70,7 +78,9 @@ def composition_scores(model: Any) -> dict[str, Float[Tensor, "layer head layer 
         "V": W_V @ triangle(W_O.mT).mT,
     }
     scores = {side: torch.zeros(n_layers, n_heads, n_layers, n_heads) for side in SIDES}
-    stacked = torch.stack([reads[side] for side in SIDES], dim=1)  # [layer side head d_model d_head]
+    stacked = torch.stack(
+        [reads[side] for side in SIDES], dim=1
+    )  # [layer side head d_model d_head]
     for later in range(1, n_layers):
         columns = stacked[later].permute(2, 0, 1, 3).reshape(d_model, -1)
         for earlier in range(later):
@@ -83,3 +93,104 @@ def composition_scores(model: Any) -> dict[str, Float[Tensor, "layer head layer 
         norms = write_norms * reads[side].norm(dim=(-2, -1))
         scores[side] /= norms.clamp_min(torch.finfo(norms.dtype).tiny)
     return scores
+
+
+def decompose_attention_scores(
+    model: Any, tokens: Int[Tensor, "batch pos"], layer: int, head: int
+) -> Float[Tensor, "batch query_component key_component query key"]:
+    """A head's attention scores as a sum over pairs: who wrote the query, who wrote the key.
+
+    Components: token embedding, position embedding, then every head of the earlier layers, L0H0
+    first. Scaled by 1/√d_head, before mask and softmax; the sum over both component axes is the
+    score of every query with every key. Raises ValueError for a model with layer norm, whose
+    residual stream is not read as a plain sum, and IndexError for a head it does not have.
+    """
+    W_Q, W_K, _, _ = head_weights(model)
+    _check_head(W_Q, (layer, head))
+    parts = _written(model, tokens, layer)
+    queries, keys = parts @ W_Q[layer, head], parts @ W_K[layer, head]
+    scores = torch.einsum("cbqd,ebkd->bceqk", queries, keys)
+    return scores / math.sqrt(W_Q.shape[-1])
+
+
+def k_composed_qk_circuit(
+    model: Any, previous_head: Head, induction_head: Head
+) -> "transformer_lens.FactoredMatrix":
+    """How well a token as query matches a token that an earlier head moved to the key.
+
+    W_E W_Q W_Kᵀ (W_E W_V W_O)ᵀ, with W_V W_O of `previous_head` and W_Q W_Kᵀ of `induction_head`
+    (Elhage et al. 2021): query token × moved token, unscaled, [d_vocab, d_vocab]. Raises ValueError
+    unless the first head is in an earlier layer than the second.
+    """
+    from transformer_lens import FactoredMatrix
+
+    W_Q, W_K, W_V, W_O = head_weights(model)
+    _check_order(W_Q, previous_head, induction_head)
+    W_E = model.W_E.detach()
+    moved = W_E @ W_V[previous_head] @ W_O[previous_head]
+    return FactoredMatrix(W_E @ W_Q[induction_head], (moved @ W_K[induction_head]).mT)
+
+
+def virtual_head(model: Any, first: Head, second: Head) -> "transformer_lens.FactoredMatrix":
+    """What two heads write in a row: W_V W_O of `first` times W_V W_O of `second`.
+
+    A virtual attention head (Elhage et al. 2021), d_model × d_model, as a product of thin factors.
+    Raises ValueError unless `first` is in an earlier layer.
+    """
+    from transformer_lens import FactoredMatrix
+
+    W_Q, _, W_V, W_O = head_weights(model)
+    _check_order(W_Q, first, second)
+    return FactoredMatrix(W_V[first], W_O[first] @ W_V[second] @ W_O[second])
+
+
+def build_induction_circuit(d_vocab: int, n_ctx: int) -> AttentionOnly:
+    """A two-layer model, written by hand, that continues every repeated block of distinct tokens.
+
+    `hand_built("induction")` of these sizes: a previous-token head feeds the keys of an induction
+    head.
+    """
+    return hand_built("induction", d_vocab=d_vocab, n_ctx=n_ctx)
+
+
+def _written(
+    model: Any, tokens: Tensor, layer: int
+) -> Float[Tensor, "component batch pos d_model"]:
+    """What each component before `layer` wrote to the residual stream."""
+    if isinstance(model, AttentionOnly):
+        from induction_heads.models import to_transformer_lens
+
+        model = to_transformer_lens(model)
+    if model.cfg.normalization_type is not None:
+        raise ValueError(
+            f"The model has layer norm ({model.cfg.normalization_type}), so its scores are no sum "
+            "over components. Use a model without it, such as toy-2l."
+        )
+    names = [f"blocks.{earlier}.attn.hook_z" for earlier in range(layer)]
+    with torch.no_grad():
+        _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
+    parts = [model.W_E.detach()[tokens]]
+    parts.append(model.W_pos.detach()[: tokens.shape[1]].expand_as(parts[0]))
+    W_O = head_weights(model)[3]
+    for earlier, name in enumerate(names):
+        parts += torch.einsum("bphd,hdm->hbpm", cache[name], W_O[earlier]).unbind()
+    return torch.stack(parts)
+
+
+def _check_head(weights: Tensor, head: Head) -> None:
+    n_layers, n_heads = weights.shape[:2]
+    if not (0 <= head[0] < n_layers and 0 <= head[1] < n_heads):
+        raise IndexError(
+            f"L{head[0]}H{head[1]} is not in this model: it has {n_layers} layers of {n_heads} "
+            "heads, counted from 0."
+        )
+
+
+def _check_order(weights: Tensor, first: Head, second: Head) -> None:
+    for head in (first, second):
+        _check_head(weights, head)
+    if first[0] >= second[0]:
+        raise ValueError(
+            f"L{first[0]}H{first[1]} is not in an earlier layer than L{second[0]}H{second[1]}, so "
+            "the second cannot read the first. Give the earlier head first."
+        )

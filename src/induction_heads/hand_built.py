@@ -22,6 +22,7 @@ KINDS = {
     "bos_sink": "a layer-1 head that always looks at the first position",
     "anti_induction": "the induction pattern, with an OV circuit that lowers what it attends to",
     "no_copying": "the induction pattern, with an OV circuit that writes nothing",
+    "q_composition": "induction through the query: layer 0 writes where the earlier copy stood",
 }
 """What each kind of hand-built model is."""
 
@@ -35,15 +36,15 @@ class _Blocks:
 
     token: Float[Tensor, "d_model d_vocab"]
     position: Float[Tensor, "d_model n_ctx"]
-    previous: Float[Tensor, "d_model d_vocab"]
+    previous: Float[Tensor, "d_model slot"]
     prediction: Float[Tensor, "d_model d_vocab"]
 
 
 def hand_built_heads(kind: str, *, n_heads: int = 2, seed: int = 0) -> dict[str, tuple[int, int]]:
     """Where the heads of `hand_built(kind, n_heads=…, seed=…)` are: name → (layer, head).
 
-    `previous_token` is in layer 0. The layer-1 head goes by the name of its kind. Raises ValueError
-    for an unknown kind.
+    `previous_token` and `pointer` are in layer 0. The layer-1 head goes by the name of its kind.
+    Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} is not known. Choose one of: {', '.join(KINDS)}.")
@@ -52,6 +53,8 @@ def hand_built_heads(kind: str, *, n_heads: int = 2, seed: int = 0) -> dict[str,
     heads = {}
     if kind == "previous_token" or kind in _INDUCTION_PATTERN:
         heads["previous_token"] = (0, first)
+    if kind == "q_composition":
+        heads["pointer"] = (0, first)
     if kind != "previous_token":
         heads[kind] = (1, second)
     return heads
@@ -78,11 +81,12 @@ def hand_built(
     heads = hand_built_heads(kind, n_heads=n_heads, seed=seed)
     if kind == "fixed_offset" and not 1 <= offset < n_ctx:
         raise ValueError(f"offset={offset} does not fit in a context of {n_ctx}.")
-    d_model, d_head = 3 * d_vocab + n_ctx, d_vocab + n_ctx + 1
+    slot = n_ctx if kind == "q_composition" else d_vocab  # It holds a pointer, or a token.
+    d_model, d_head = 2 * d_vocab + n_ctx + slot, d_vocab + n_ctx + 1
     model = AttentionOnly(
         AttentionOnlyConfig(2, n_heads, d_model, d_head, d_vocab, n_ctx, bos_token=bos_token)
     )
-    blocks = _Blocks(*torch.eye(d_model).split([d_vocab, n_ctx, d_vocab, d_vocab], dim=1))
+    blocks = _Blocks(*torch.eye(d_model).split([d_vocab, n_ctx, slot, d_vocab], dim=1))
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
@@ -90,12 +94,19 @@ def hand_built(
         model.W_pos.copy_(blocks.position.T)
         model.W_U.copy_(10 * blocks.prediction)
         for name, (layer, head) in heads.items():
+            moved = blocks.token
             if name == "previous_token":
                 reads = [(blocks.position @ _look_back(n_ctx, 1), blocks.position)]
                 writes = blocks.previous
             elif name in _INDUCTION_PATTERN:
                 reads = [(blocks.token, blocks.previous), _never_the_first(blocks)]
                 writes = _COPY_SIGN.get(name, 1.0) * blocks.prediction
+            elif name == "pointer":
+                reads = [(blocks.token, blocks.token), (-2 * blocks.position, blocks.position)]
+                moved, writes = blocks.position, blocks.previous
+            elif name == "q_composition":
+                reads = [(blocks.previous @ _look_back(n_ctx, 1).T, blocks.position)]
+                writes = blocks.prediction
             elif name == "duplicate_token":
                 # A token also matches itself, so the current position is made unattractive.
                 reads = [(blocks.token, blocks.token), (-2 * blocks.position, blocks.position)]
@@ -111,8 +122,8 @@ def hand_built(
             query, key = (torch.cat(side, dim=1) for side in zip(*reads, strict=True))
             weights.W_Q[head, :, : query.shape[1]] = sharpness * math.sqrt(d_head) * query
             weights.W_K[head, :, : key.shape[1]] = key
-            weights.W_V[head, :, :d_vocab] = blocks.token
-            weights.W_O[head, :d_vocab] = writes.T
+            weights.W_V[head, :, : moved.shape[1]] = moved
+            weights.W_O[head, : moved.shape[1]] = writes.T
         _rotate(model, seed)
     return model
 

@@ -98,6 +98,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return dict(items)
     if isinstance(value, (ModelData, HookData)):
         return value
+    if _is_model(value):
+        return _plain_model(value, depth)
     if factors := _factors(value):
         return FactoredData(*(plain(factor, depth + 1) for factor in factors))
     raise Unsendable(named(value))
@@ -115,6 +117,19 @@ def _factors(value: Any) -> tuple[Any, Any] | None:
     if kind.__name__ == "FactoredMatrix" and kind.__module__.startswith("transformer_lens."):
         return value.A, value.B
     return (value.A, value.B) if isinstance(value, FactoredData) else None
+
+
+def _is_model(value: Any) -> bool:
+    """Whether this is an `AttentionOnly`, known by name."""
+    kind = type(value)
+    return (kind.__module__, kind.__name__) == ("induction_heads.attention_only", "AttentionOnly")
+
+
+def _plain_model(value: Any, depth: int) -> ModelData:
+    """The sizes and weights of an `AttentionOnly`. Its code stays behind."""
+    fields = {name: getattr(value.config, name) for name in value.config.__dataclass_fields__}
+    weights = {name: plain(weight, depth + 1) for name, weight in value.named_parameters()}
+    return ModelData(plain(fields, depth + 1), weights)
 
 
 def _is_key(key: Any) -> bool:
