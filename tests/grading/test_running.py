@@ -3,11 +3,14 @@
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from trial import DOUBLED, RIGHT_DOUBLED, ROW_SUMS, STEM, WIDTH, Bench
 
 from induction_heads.checks.exercise import Exercise
+from induction_heads.checks.registry import Selection
+from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.process import Died, WorkerProcess
 from induction_heads.grading.running import Limits, RunningSubmission, WorkerFailed
 from induction_heads.grading.submission import Submission, read_submission
@@ -257,3 +260,34 @@ def test_judge_process_is_left_as_it_was(bench: Bench):
     before = dict(os.environ), os.getcwd()
     bench.check(f"{HEAD}os.chdir('/'); os.environ['X'] = '1'; return matrix.sum(1)")
     assert (dict(os.environ), os.getcwd()) == before
+
+
+def test_seed_and_isolation_reach_the_worker(tmp_path: Path):
+    seen, wrapped = tmp_path / "seen", []
+
+    def wrap(command: list[str], folder: Path) -> list[str]:
+        wrapped.append(folder)
+        return command
+
+    line = f"open({str(seen)!r}, 'a').write(f'{{matrix.sum()}}\\n'); return matrix.sum(1)"
+    (tmp_path / f"{STEM}.py").write_text(HEAD + line)
+    for seed in (0, 1):
+        check_chapter(Selection(STEM, (ROW_SUMS,)), tmp_path, seed=seed, wrap=wrap)
+    sums = seen.read_text().split()
+    assert len(wrapped) == 2
+    assert len(sums) == len(set(sums)) == 4
+
+
+def test_a_long_message_of_a_worker_is_cut():
+    reply = {"event": "done", "status": "raised", "message": "x" * 10**6, "changed": "y" * 10**6}
+    worker = SimpleNamespace(output=str, has_printed=lambda: False)
+    outcome = RunningSubmission(Submission(STEM))._outcome(reply, worker, 0.0)
+    assert len(outcome.message) == 4000
+    assert len(outcome.changed or "") == 100
+
+
+def test_a_file_too_large_to_be_an_answer_is_not_read(tmp_path: Path):
+    (tmp_path / f"{STEM}.py").write_bytes(b"#" * (2**20 + 1))
+    submission = read_submission(tmp_path, STEM)
+    assert submission.problem == f"{STEM}.py is larger than 1 MB."
+    assert submission.source == ""
