@@ -1,6 +1,7 @@
 """Submissions that misbehave: one failed exercise with a sentence each, and the next still runs."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -291,3 +292,48 @@ def test_a_file_too_large_to_be_an_answer_is_not_read(tmp_path: Path):
     submission = read_submission(tmp_path, STEM)
     assert submission.problem == f"{STEM}.py is larger than 1 MB."
     assert submission.source == ""
+
+
+def test_worker_sees_a_small_environment_of_its_own(bench: Bench):
+    source = HEAD + (
+        "assert os.environ['HOME'] == os.environ['TMPDIR'] == os.getcwd()\n"
+        "    assert os.environ['PYTHONHASHSEED'] == '0' and os.environ['HF_HUB_OFFLINE'] == '1'\n"
+        "    return matrix.sum(1)"
+    )
+    (result,) = bench.check(source)
+    assert result.passed, result.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: limits of a process, Linux only")
+def test_worker_is_limited_in_memory_processor_time_files_and_file_size(bench: Bench):
+    source = HEAD + (
+        "import resource\n"
+        "    soft = lambda name: resource.getrlimit(getattr(resource, f'RLIMIT_{name}'))[0]\n"
+        "    assert 0 < soft('AS') < 2**36, soft('AS')\n"
+        "    assert 0 < soft('CPU') < 600, soft('CPU')\n"
+        "    assert (soft('FSIZE'), soft('CORE')) == (64 * 2**20, 0)\n"
+        "    assert 0 < soft('NOFILE') <= 256\n"
+        "    return matrix.sum(1)"
+    )
+    (result,) = bench.check(source)
+    assert result.passed, result.message
+
+
+def test_a_planted_parent_does_not_open_the_checks(bench: Bench):
+    source = HEAD + (
+        "import importlib, types, induction_heads\n"
+        "    fake = types.ModuleType('induction_heads.checks')\n"
+        "    fake.__path__ = [os.path.join(induction_heads.__path__[0], 'checks')]\n"
+        "    sys.modules[fake.__name__] = fake\n"
+        "    importlib.import_module('induction_heads.checks.ch01_attention')"
+    )
+    (result,) = bench.check(source)
+    assert "holds the answers, so a submission cannot import it" in result.message
+
+
+def test_the_start_of_a_long_output_is_kept():
+    source = "def doubled(number):\n    print('word ' * 20_000)\n    return 2 * number\n"
+    with RunningSubmission(Submission(STEM, source)) as running:
+        outcome = running.call("doubled", (3,), {}, 5.0)
+    assert outcome.value == 6
+    assert 1000 < len(outcome.output) <= 16 * 2**10
