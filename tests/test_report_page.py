@@ -9,6 +9,7 @@ from induction_heads.analysis import analyze
 from induction_heads.models import hand_built, hand_built_heads
 from induction_heads.report_page import (
     COLUMNS,
+    _type_figure,
     page,
     pictures,
     strongest_stripe,
@@ -78,3 +79,12 @@ def test_columns_hold_mean_deviation_lowest_control_and_copying():
     )  # fmt: skip
     (row,) = table_rows(replace(REPORT, heads=(changed,)))
     assert row[-4:] == ("0.51 ± 0.12", "0.34", "0.05", "-0.25")
+
+
+def test_a_head_of_several_kinds_is_drawn_as_the_last_one():
+    head = replace(REPORT.heads[0], kinds=("first_token", "induction"))
+    report = replace(REPORT, heads=(head, *REPORT.heads[1:]))
+    (axes,) = _type_figure(report).axes
+    bars = {bar.get_label(): [patch.get_height() for patch in bar] for bar in axes.containers}
+    assert "first-token" not in bars
+    assert bars["induction"][0] == 1
