@@ -58,6 +58,7 @@ def forget_outdated_results() -> None:
 def run(path: Path) -> tuple[Path, nbformat.NotebookNode, float, str | None]:
     """Run one notebook; return it with its outputs, the seconds taken, and the error if any."""
     notebook = nbformat.read(path, as_version=4)
+    kernel = dict(notebook.metadata.get("kernelspec", {}))
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -71,6 +72,8 @@ def run(path: Path) -> tuple[Path, nbformat.NotebookNode, float, str | None]:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
         error = str(failure)
+    # Running writes the full name of the kernel here; the cache goes by what the file says.
+    notebook.metadata["kernelspec"] = kernel
     return path, notebook, time.perf_counter() - start, error
 
 

@@ -2,11 +2,15 @@
 
 import json
 import statistics
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from induction_heads.activations import attention_patterns
 from induction_heads.analysis import (
+    LONGEST_PROBE,
     PATTERN_KINDS,
     analyze,
     detect_head_types,
@@ -29,6 +33,8 @@ from induction_heads.models import (
 NAMES = {
     "induction": "induction",
     "duplicate_token": "duplicate_token",
+    "pointer": "duplicate_token",
+    "q_composition": "induction",
     "bos_sink": "first_token",
     "anti_induction": "anti_induction",
     "no_copying": "induction_pattern_only",
@@ -136,6 +142,10 @@ def test_a_name_needs_the_score_the_control_and_the_copying():
     assert kinds_of(0.8, 0.3, 0.9) == ()
     assert kinds_of(0.8, 0.05, -0.9) == ("anti_induction",)
     assert kinds_of(0.8, 0.05, 0.0) == ("induction_pattern_only",)
+    assert kinds_of(0.8, 0.05, 0.09) == ("induction_pattern_only",)
+    assert kinds_of(0.8, 0.05, -0.2) == ("anti_induction",)
+    assert kinds_of(0.8, 0.05, 0.2) == ("induction",)
+    assert kinds_of(0.4, 0.05, 0.9) == ("induction",)
 
 
 def test_a_report_holds_mean_lowest_deviation_and_control_over_the_probes():
@@ -184,3 +194,65 @@ def test_a_name_needs_the_lowest_probe_to_reach_the_threshold():
     assert all(head.lowest[kind] >= 0.95 for head in report.heads for kind in head.kinds)
     assert report.threshold == 0.95
     assert report.found("induction") == []
+
+
+def test_a_score_equal_to_the_threshold_is_found():
+    model = load_attention_only("toy-2l")
+    *_, (layer, head, lowest) = find_induction_heads(model)
+    assert (layer, head, lowest) in find_induction_heads(model, threshold=lowest)
+    assert (layer, head) not in [h[:2] for h in find_induction_heads(model, lowest + 1e-4)]
+    scores = {"a": torch.tensor([[0.5, 0.25]])}
+    assert detect_head_types(scores, 0.5) == {(0, 0): "a"}
+
+
+def test_found_heads_come_with_their_mean_score_highest_first():
+    report = analyze(load_attention_only("toy-2l"))
+    turned = replace(report, heads=report.heads[::-1])
+    for found in (report.found("induction"), turned.found("induction")):
+        assert [score for *_, score in found] == sorted((s for *_, s in found), reverse=True)
+        assert [report.scores("induction")[h[0], h[1]].item() for h in found] == pytest.approx(
+            [score for *_, score in found]
+        )
+
+
+def test_an_anti_induction_head_is_found_with_its_induction_score():
+    report = analyze(hand_built("anti_induction"))
+    ((layer, head, score),) = report.found("anti_induction")
+    assert score == report.scores("induction")[layer, head].item() > 0.9
+
+
+def test_every_period_but_the_longest_has_two_distances():
+    probes = make_probes(hand_built("induction", d_vocab=64), seeds=1)
+    gaps = {}
+    for probe in probes:
+        gaps.setdefault(probe.period, set()).add(probe.gap)
+    longest = max(gaps)
+    assert {period: len(found) for period, found in gaps.items()} == {
+        period: 1 if period == longest else 2 for period in gaps
+    }
+
+
+def test_probes_stay_short_on_a_long_context():
+    config = SimpleNamespace(d_vocab=1000, n_ctx=900, bos_token=None)
+    probes = make_probes(SimpleNamespace(config=config), seeds=1, batch=1)
+    assert max(probe.repeated.shape[1] for probe in probes) <= LONGEST_PROBE
+    assert max(2 * probe.period for probe in probes) >= LONGEST_PROBE - 1
+
+
+def test_controls_are_the_attention_to_the_same_places_on_tokens_that_never_repeat():
+    model = load_attention_only("toy-2l")
+    probe = make_probes(model)[1]
+    patterns = attention_patterns(model, probe.control)
+    scores, tokens = probe_scores(model, probe), probe.repeated.tolist()
+    for kind, after in (("induction", 1), ("duplicate_token", 0)):
+        per_row = []
+        for row, ids in enumerate(tokens):
+            seen = [
+                patterns[:, row, :, query, key + after]
+                for query in range(len(ids))
+                for key in range(query)
+                if ids[key] == ids[query]
+            ]
+            per_row.append(torch.stack(seen).mean(dim=0))
+        expected = torch.stack(per_row).mean(dim=0)
+        torch.testing.assert_close(scores[f"control_{kind}"], expected, atol=1e-5, rtol=1e-4)

@@ -86,3 +86,15 @@ def test_the_spread_is_the_sample_standard_deviation():
 def test_a_card_shows_the_training_loss_nearest_to_each_snapshot():
     assert cards.loss_at([[2, 0.5], [4, 0.25], [6, 0.125]], 5) == 0.25
     assert cards.loss_at([[2, 0.5], [4, 0.25], [6, 0.125]], 9) == 0.125
+
+
+def test_a_run_is_measured_with_the_seed_that_its_record_names():
+    recipe = RECIPES["toy-1l"]
+    short = replace(recipe, settings=replace(recipe.settings, steps=2), snapshots=2)
+    _, first = cards.train_and_measure("toy-1l", short, seed=0, progress=False)
+    _, other = cards.train_and_measure("toy-1l", short, seed=1, progress=False)
+    assert (first["seed"], other["seed"]) == (0, 1)
+    assert first["curve"] != other["curve"]
+    assert first["command"] == "induction-heads train toy-1l"
+    assert other["command"] == "induction-heads train toy-1l --seed 1"
+    assert [row["step"] for row in first["snapshots"]] == [0, 2]

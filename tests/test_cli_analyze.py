@@ -23,7 +23,7 @@ def test_the_circuit_is_found_layer_by_layer(name: str):
     assert layers == {"previous_token": {0}, "induction": {1}}
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"induction"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"induction", "q_composition"}))
 def test_no_decoy_passes(kind: str):
     lines = run(f"hand-built:{kind}").output.splitlines()
     assert lines

@@ -168,6 +168,7 @@ def package_function(name: str) -> Callable[..., Any]:
 def test_four_mistakes_with_hints_and_two_other_right_answers(stem: str, exercise: Exercise):
     assert len({mistake.name for mistake in exercise.mistakes}) >= 4
     assert len({mistake.hint for mistake in exercise.mistakes}) == len(exercise.mistakes)
+    assert all(len(mistake.hint.split()) >= 3 for mistake in exercise.mistakes)
     assert len(set(exercise.also_right)) >= 2
 
 

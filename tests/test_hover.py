@@ -97,3 +97,9 @@ def test_outside_the_book_the_figure_carries_the_library(monkeypatch):
 def test_sizes_that_do_not_match_are_refused(pattern, names, words):
     with pytest.raises(ValueError, match=words):
         hover_patterns(pattern, labels(3), names)
+
+
+@pytest.mark.usefixtures("in_book")
+def test_the_future_is_hidden_and_the_range_is_fixed():
+    page = hover_patterns(uniform(1, 3), labels(3))._repr_html_()
+    assert '"minValue":0,"maxValue":1,"maskUpperTri":true' in page

@@ -7,7 +7,16 @@ import pytest
 
 from induction_heads.analysis import analyze
 from induction_heads.models import hand_built, hand_built_heads
-from induction_heads.report_page import COLUMNS, page, pictures, summary_sentences, table_rows
+from induction_heads.report_page import (
+    COLUMNS,
+    _type_figure,
+    page,
+    pictures,
+    strongest_stripe,
+    summary_sentences,
+    table_rows,
+)
+from induction_heads.scores import induction_score
 
 MODEL = hand_built("induction", n_heads=3)
 REPORT = analyze(MODEL, name="hand-built <b>")
@@ -52,3 +61,30 @@ def test_the_figures_are_png_and_captions_are_sentences(figures):
     for figure in figures:
         assert figure.png.startswith(b"\x89PNG")
         assert figure.caption.endswith((".", ")"))
+
+
+def test_the_stripe_shown_is_that_of_the_strongest_head():
+    place, pattern, period = strongest_stripe(MODEL, REPORT)
+    assert place == hand_built_heads("induction", n_heads=3)["induction"]
+    assert induction_score(pattern, period).item() > 0.99
+
+
+def test_columns_hold_mean_deviation_lowest_control_and_copying():
+    head = REPORT.heads[0]
+    changed = replace(
+        head,
+        score=head.score | {"induction": 0.51}, spread=head.spread | {"induction": 0.12},
+        lowest=head.lowest | {"induction": 0.34}, control=head.control | {"induction": 0.05},
+        copying=-0.25,
+    )  # fmt: skip
+    (row,) = table_rows(replace(REPORT, heads=(changed,)))
+    assert row[-4:] == ("0.51 ± 0.12", "0.34", "0.05", "-0.25")
+
+
+def test_a_head_of_several_kinds_is_drawn_as_the_last_one():
+    head = replace(REPORT.heads[0], kinds=("first_token", "induction"))
+    report = replace(REPORT, heads=(head, *REPORT.heads[1:]))
+    (axes,) = _type_figure(report).axes
+    bars = {bar.get_label(): [patch.get_height() for patch in bar] for bar in axes.containers}
+    assert "first-token" not in bars
+    assert bars["induction"][0] == 1

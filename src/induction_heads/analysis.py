@@ -32,6 +32,9 @@ from induction_heads.tokens import (
 THRESHOLD = 0.4
 """A head is called by a name when its lowest score over all probes reaches this."""
 
+COPYING = 0.1
+"""A head copies when its eigenvalue copying score lies above this."""
+
 LONGEST_PROBE = 129
 """Probes stay this short on models with a long context: the scores do not need more."""
 
@@ -106,9 +109,9 @@ class Report:
 def make_probes(model: Any, *, seeds: int = 3, batch: int = 16) -> list[Probe]:
     """Repeated random tokens at several periods and gaps, each with several seeds.
 
-    A period is always tried with two distances between the copies, so that a head with a fixed
-    offset can match at most one of them. Raises ValueError if the context or the vocabulary is too
-    small for two copies of four tokens.
+    Every period but the longest is tried with two distances between the copies, so that a head with
+    a fixed offset can match at most one of them. Raises ValueError if the context or the vocabulary
+    is too small for two copies of four tokens.
     """
     config = model.cfg if hasattr(model, "cfg") else model.config
     bos = bos_token(model)
@@ -211,16 +214,16 @@ def earned_kinds(
     """The names a head earns.
 
     A kind is earned when the lowest score reaches the threshold and the control stays below half of
-    it. An induction head must also copy (copying score above zero): with the pattern alone it is
-    called `induction_pattern_only`, or `anti_induction` if it lowers what it attends to.
+    it. An induction head must also copy (copying score above `COPYING`): with the pattern alone it
+    is called `induction_pattern_only`, or `anti_induction` with a score below `-COPYING`.
     """
     kinds = []
     for kind in PATTERN_KINDS:
         if lowest[kind] < threshold or control[kind] >= threshold / 2:
             continue
-        if kind == "induction" and copying < -0.1:
+        if kind == "induction" and copying < -COPYING:
             kinds.append("anti_induction")
-        elif kind == "induction" and copying <= 0.1:
+        elif kind == "induction" and copying <= COPYING:
             kinds.append("induction_pattern_only")
         else:
             kinds.append(kind)

@@ -10,6 +10,8 @@ from torch import Tensor
 def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
     """True where a query may look: at itself and at what came before.
 
+    Raises ValueError if there are no positions.
+
     >>> causal_mask(3).int().tolist()
     [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     """
@@ -25,7 +27,10 @@ def _softmax_of(scores: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*ba
 def attention_pattern(
     queries: Float[Tensor, "*batch query d_head"], keys: Float[Tensor, "*batch key d_head"]
 ) -> Float[Tensor, "*batch query key"]:
-    """Softmax over the keys of q·k / sqrt(d_head), future keys left out (Vaswani et al. 2017)."""
+    """Softmax over the keys of q·k / sqrt(d_head), future keys left out (Vaswani et al. 2017).
+
+    Each row sums to 1. Raises ValueError if queries and keys differ in shape.
+    """
     if queries.shape != keys.shape:
         raise ValueError(f"queries {list(queries.shape)} and keys {list(keys.shape)} must agree.")
     return _softmax_of(queries @ keys.mT / math.sqrt(queries.shape[-1]))

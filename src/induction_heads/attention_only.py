@@ -84,7 +84,7 @@ class AttentionOnly(nn.Module):
         self.W_U = nn.Parameter(torch.empty(config.d_model, config.d_vocab))
 
     def embed(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
-        """The residual stream before the first layer."""
+        """The residual stream before layer 0. Raises ValueError if there are too many tokens."""
         n_pos, n_ctx = tokens.shape[1], self.config.n_ctx
         if n_pos > n_ctx:
             raise ValueError(f"{n_pos} tokens do not fit in this model's context of {n_ctx}.")

@@ -74,9 +74,10 @@ def hand_built(
     """A two-layer model with a known head in it; `hand_built_heads` says where.
 
     `offset` is how far back the fixed-offset head looks; where there is no such position it attends
-    evenly. `sharpness` is the attention score of a
-    match before the softmax: at 30 a match takes all the attention. The remaining heads attend
-    uniformly and write nothing. `seed` draws the places of the heads and the rotation.
+    evenly. `sharpness` is the attention score of a match before the softmax: at 30 a match takes
+    all the attention. The remaining heads attend uniformly and write nothing. `seed` draws the
+    places of the heads and the rotation. Raises ValueError for an unknown kind or an offset that
+    does not fit in the context.
     """
     heads = hand_built_heads(kind, n_heads=n_heads, seed=seed)
     if kind == "fixed_offset" and not 1 <= offset < n_ctx:
@@ -94,31 +95,9 @@ def hand_built(
         model.W_pos.copy_(blocks.position.T)
         model.W_U.copy_(10 * blocks.prediction)
         for name, (layer, head) in heads.items():
-            moved = blocks.token
-            if name == "previous_token":
-                reads = [(blocks.position @ _look_back(n_ctx, 1), blocks.position)]
-                writes = blocks.previous
-            elif name in _INDUCTION_PATTERN:
-                reads = [(blocks.token, blocks.previous), _never_the_first(blocks)]
-                writes = _COPY_SIGN.get(name, 1.0) * blocks.prediction
-            elif name == "pointer":
-                reads = [(blocks.token, blocks.token), (-2 * blocks.position, blocks.position)]
-                moved, writes = blocks.position, blocks.previous
-            elif name == "q_composition":
-                reads = [(blocks.previous @ _look_back(n_ctx, 1).T, blocks.position)]
-                writes = blocks.prediction
-            elif name == "duplicate_token":
-                # A token also matches itself, so the current position is made unattractive.
-                reads = [(blocks.token, blocks.token), (-2 * blocks.position, blocks.position)]
-                writes = blocks.prediction
-            elif name == "bos_sink":
-                reads = [(blocks.position.sum(dim=1, keepdim=True), blocks.position[:, :1])]
-                writes = blocks.prediction
-            else:
-                reads = [(blocks.position @ _look_back(n_ctx, offset), blocks.position)]
-                writes = blocks.prediction
             weights = model.layers[layer]
             assert isinstance(weights, AttentionLayer)
+            reads, (moved, writes) = _reads(name, blocks, offset), _moves(name, blocks)
             query, key = (torch.cat(side, dim=1) for side in zip(*reads, strict=True))
             weights.W_Q[head, :, : query.shape[1]] = sharpness * math.sqrt(d_head) * query
             weights.W_K[head, :, : key.shape[1]] = key
@@ -126,6 +105,32 @@ def hand_built(
             weights.W_O[head, : moved.shape[1]] = writes.T
         _rotate(model, seed)
     return model
+
+
+def _reads(name: str, blocks: _Blocks, offset: int) -> list[tuple[Tensor, Tensor]]:
+    """What a head compares: pairs of what the query reads and what the key reads."""
+    n_ctx = blocks.position.shape[1]
+    if name == "previous_token":
+        return [(blocks.position @ _look_back(n_ctx, 1), blocks.position)]
+    if name in _INDUCTION_PATTERN:
+        return [(blocks.token, blocks.previous), _never_the_first(blocks)]
+    if name == "q_composition":
+        return [(blocks.previous @ _look_back(n_ctx, 1).T, blocks.position)]
+    if name in ("duplicate_token", "pointer"):
+        # A token also matches itself, so the current position is made unattractive.
+        return [(blocks.token, blocks.token), (-2 * blocks.position, blocks.position)]
+    if name == "bos_sink":
+        return [(blocks.position.sum(dim=1, keepdim=True), blocks.position[:, :1])]
+    return [(blocks.position @ _look_back(n_ctx, offset), blocks.position)]
+
+
+def _moves(name: str, blocks: _Blocks) -> tuple[Tensor, Tensor]:
+    """What a head takes from where it attends, and the block it puts that in."""
+    if name == "previous_token":
+        return blocks.token, blocks.previous
+    if name == "pointer":
+        return blocks.position, blocks.previous
+    return blocks.token, _COPY_SIGN.get(name, 1.0) * blocks.prediction
 
 
 def _look_back(n_ctx: int, distance: int) -> Float[Tensor, "query key"]:

@@ -83,13 +83,19 @@ def _config(folder: Path) -> AttentionOnlyConfig:
 
 
 def load_attention_only(name: str) -> AttentionOnly:
-    """A zoo model, or one saved by `save_model`, as the plain PyTorch module (float32, no grad)."""
+    """A zoo model, or one saved by `save_model`, as the plain PyTorch module (float32, no grad).
+
+    Raises UnknownModel with the names of the zoo.
+    """
     folder = _folder(name)
     return _with_weights(_config(folder), load_file(folder / "model.safetensors"))
 
 
 def load_snapshots(name: str) -> dict[int, AttentionOnly]:
-    """Training step → the model as it was after that many updates, in order of the steps."""
+    """Training step → the model as it was after that many updates, in order of the steps.
+
+    Raises UnknownModel if there is no such model, or none of its snapshots were stored.
+    """
     folder = _folder(name)
     path = folder / "snapshots.safetensors"
     if not path.is_file():

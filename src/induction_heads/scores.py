@@ -89,7 +89,7 @@ def uniform_first_token_score(n_pos: int) -> float:
 
     H_n is the harmonic number 1 + 1/2 + … + 1/n. Query i sees i + 1 keys and gives 1 / (i + 1) to
     each; the mean runs over queries 1 … n_pos − 1. It is also the even head's score for any other
-    single key per query.
+    single key per query. Raises ValueError for fewer than two positions.
     """
     if n_pos < 2:
         raise ValueError(f"n_pos={n_pos}: the score needs two positions or more.")
@@ -97,7 +97,10 @@ def uniform_first_token_score(n_pos: int) -> float:
 
 
 def uniform_induction_score(period: int) -> float:
-    """The induction score of a head that attends evenly on `block + block`: (H_2P − H_P) / P."""
+    """The induction score of a head that attends evenly on `block + block`: (H_2P − H_P) / P.
+
+    P is the period. Raises ValueError for a period below 1.
+    """
     if period < 1:
         raise ValueError(f"period={period}: a block has at least one token.")
     return sum(1 / (query + 1) for query in range(period, 2 * period)) / period
@@ -108,7 +111,8 @@ def stray_stripe_entries(period: int, has_bos: bool) -> list[tuple[int, int]]:
 
     On `block + block`, or `[BOS] + block + block`, the diagonal of offset 1 − period starts before
     the second copy does. Its entries there belong to queries of the first copy, which have nothing
-    to copy from. Code in circulation counts them, and its score can pass 1.
+    to copy from. Code in circulation counts them, and its score can pass 1. Raises ValueError for a
+    period below 2.
     """
     if period < 2:
         raise ValueError(f"period={period}: with one token the stripe is the main diagonal.")

@@ -51,6 +51,7 @@ def repeated_tokens(
     Tokens in a gap are drawn fresh for each gap and never occur in the block. Without a gap the
     length is `period * repeats`, plus one with a BOS token. The gap moves the second copy away from
     the first, so that a head with a fixed offset cannot pass for an induction head at every gap.
+    Raises ValueError for no copy, a negative gap, or a vocabulary that is too small.
 
     >>> repeated_tokens(d_vocab=9, period=3, batch=1).shape
     torch.Size([1, 6])
@@ -137,7 +138,8 @@ def markov_table(
     """A fixed bigram table: each token has a few Zipf-weighted successors, mixed with uniform.
 
     Row `a` is the distribution of the token after `a`. The chosen successors share weight
-    `1 - uniform` in proportion 1, 1/2, 1/3, …; the rest is spread over the whole vocabulary.
+    `1 - uniform` in proportion 1, 1/2, 1/3, …; the rest is spread over the whole vocabulary. Raises
+    ValueError for more successors than tokens, or a `uniform` outside [0, 1].
     """
     if not (1 <= successors <= d_vocab and 0 <= uniform <= 1):
         raise ValueError(f"{successors=} of {d_vocab=} and {uniform=} do not make a table.")

@@ -1,13 +1,17 @@
 """Submissions that misbehave: one failed exercise with a sentence each, and the next still runs."""
 
 import os
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from trial import DOUBLED, RIGHT_DOUBLED, ROW_SUMS, STEM, WIDTH, Bench
 
 from induction_heads.checks.exercise import Exercise
+from induction_heads.checks.registry import Selection
+from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.process import Died, WorkerProcess
 from induction_heads.grading.running import Limits, RunningSubmission, WorkerFailed
 from induction_heads.grading.submission import Submission, read_submission
@@ -257,3 +261,79 @@ def test_judge_process_is_left_as_it_was(bench: Bench):
     before = dict(os.environ), os.getcwd()
     bench.check(f"{HEAD}os.chdir('/'); os.environ['X'] = '1'; return matrix.sum(1)")
     assert (dict(os.environ), os.getcwd()) == before
+
+
+def test_seed_and_isolation_reach_the_worker(tmp_path: Path):
+    seen, wrapped = tmp_path / "seen", []
+
+    def wrap(command: list[str], folder: Path) -> list[str]:
+        wrapped.append(folder)
+        return command
+
+    line = f"open({str(seen)!r}, 'a').write(f'{{matrix.sum()}}\\n'); return matrix.sum(1)"
+    (tmp_path / f"{STEM}.py").write_text(HEAD + line)
+    for seed in (0, 1):
+        check_chapter(Selection(STEM, (ROW_SUMS,)), tmp_path, seed=seed, wrap=wrap)
+    sums = seen.read_text().split()
+    assert len(wrapped) == 2
+    assert len(sums) == len(set(sums)) == 4
+
+
+def test_a_long_message_of_a_worker_is_cut():
+    reply = {"event": "done", "status": "raised", "message": "x" * 10**6, "changed": "y" * 10**6}
+    worker = SimpleNamespace(output=str, has_printed=lambda: False)
+    outcome = RunningSubmission(Submission(STEM))._outcome(reply, worker, 0.0)
+    assert len(outcome.message) == 4000
+    assert len(outcome.changed or "") == 100
+
+
+def test_a_file_too_large_to_be_an_answer_is_not_read(tmp_path: Path):
+    (tmp_path / f"{STEM}.py").write_bytes(b"#" * (2**20 + 1))
+    submission = read_submission(tmp_path, STEM)
+    assert submission.problem == f"{STEM}.py is larger than 1 MB."
+    assert submission.source == ""
+
+
+def test_worker_sees_a_small_environment_of_its_own(bench: Bench):
+    source = HEAD + (
+        "assert os.environ['HOME'] == os.environ['TMPDIR'] == os.getcwd()\n"
+        "    assert os.environ['PYTHONHASHSEED'] == '0' and os.environ['HF_HUB_OFFLINE'] == '1'\n"
+        "    return matrix.sum(1)"
+    )
+    (result,) = bench.check(source)
+    assert result.passed, result.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT RUN: limits of a process, Linux only")
+def test_worker_is_limited_in_memory_processor_time_files_and_file_size(bench: Bench):
+    source = HEAD + (
+        "import resource\n"
+        "    soft = lambda name: resource.getrlimit(getattr(resource, f'RLIMIT_{name}'))[0]\n"
+        "    assert 0 < soft('AS') < 2**36, soft('AS')\n"
+        "    assert 0 < soft('CPU') < 600, soft('CPU')\n"
+        "    assert (soft('FSIZE'), soft('CORE')) == (64 * 2**20, 0)\n"
+        "    assert 0 < soft('NOFILE') <= 256\n"
+        "    return matrix.sum(1)"
+    )
+    (result,) = bench.check(source)
+    assert result.passed, result.message
+
+
+def test_a_planted_parent_does_not_open_the_checks(bench: Bench):
+    source = HEAD + (
+        "import importlib, types, induction_heads\n"
+        "    fake = types.ModuleType('induction_heads.checks')\n"
+        "    fake.__path__ = [os.path.join(induction_heads.__path__[0], 'checks')]\n"
+        "    sys.modules[fake.__name__] = fake\n"
+        "    importlib.import_module('induction_heads.checks.ch01_attention')"
+    )
+    (result,) = bench.check(source)
+    assert "holds the answers, so a submission cannot import it" in result.message
+
+
+def test_the_start_of_a_long_output_is_kept():
+    source = "def doubled(number):\n    print('word ' * 20_000)\n    return 2 * number\n"
+    with RunningSubmission(Submission(STEM, source)) as running:
+        outcome = running.call("doubled", (3,), {}, 5.0)
+    assert outcome.value == 6
+    assert 1000 < len(outcome.output) <= 16 * 2**10

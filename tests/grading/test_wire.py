@@ -164,3 +164,11 @@ def test_bytes_that_are_no_message_are_malformed(data: bytes):
 def test_end_of_the_stream_is_told_apart():
     with pytest.raises(Closed):
         wire.read_message(io.BytesIO(pack([1, 2])[:-1]))
+
+
+def test_conjugate_and_negative_views_are_sent_as_values():
+    number = torch.tensor([1 + 2j, 3 - 1j])
+    for view in (number.conj(), number.conj().imag):
+        assert view.is_conj() or view.is_neg()
+        back = there_and_back(view)
+        assert torch.equal(back, view.resolve_conj().resolve_neg())

@@ -1,6 +1,6 @@
-"""The check of a folder of submissions: every asked exercise, one worker per chapter."""
+"""The check of one chapter of a submission: every asked exercise, in a process of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -33,10 +33,3 @@ def check_chapter(
             progress(exercise.name, result)
             results.append(result)
     return ChapterResult(selection.stem, tuple(results))
-
-
-def check_folder(
-    selections: Iterable[Selection], folder: Path, *, progress: Progress = lambda name, result: None
-) -> list[ChapterResult]:
-    """Check the selected exercises of every chapter."""
-    return [check_chapter(selection, folder, progress=progress) for selection in selections]
