@@ -62,6 +62,7 @@ def run(path: Path) -> tuple[Path, nbformat.NotebookNode, float, str | None]:
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
+        record_timing=False,  # Times in the cells would hide the run from the cache.
         resources={"metadata": {"path": str(BOOK)}},
         # A kernel on this machine only: its remark on unencrypted connections would alarm readers.
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
@@ -72,7 +73,7 @@ def run(path: Path) -> tuple[Path, nbformat.NotebookNode, float, str | None]:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
         error = str(failure)
-    # Running writes the full name of the kernel here; the cache goes by what the file says.
+    # Running may write another name of the kernel; the cache goes by what the file says.
     notebook.metadata["kernelspec"] = kernel
     return path, notebook, time.perf_counter() - start, error
 
