@@ -200,6 +200,7 @@ def card(recipe: Recipe, record: dict[str, Any]) -> str:
         f"| {max(map(max, row['induction'])):.2f} | {row['second_copy_loss']:.2f} |"
         for row in record["snapshots"]
     ]
+    low_precision = ", bfloat16 matrix products" if settings.bfloat16 else ""
     spread = record.get("spread")
     over_seeds = (
         f"Over seeds {spread['seeds']} the held-out loss is {spread['mean']:.3f} nats with a "
@@ -226,7 +227,7 @@ def card(recipe: Recipe, record: dict[str, Any]) -> str:
             f"**Recipe.** AdamW, {settings.steps} steps, learning rate {settings.learning_rate}, "
             f"betas {settings.betas}, weight decay {settings.weight_decay}, clipped at "
             f"{settings.clip}, {settings.warmup} warm-up steps, linear decay over the last "
-            f"{settings.decay:.0%}. Seed {record['seed']}. Made with Python "
+            f"{settings.decay:.0%}{low_precision}. Seed {record['seed']}. Made with Python "
             f"{record['versions']['python']} and PyTorch {record['versions']['torch']} in "
             f"{record['cpu_seconds']:.0f} CPU-seconds.",
             "",
