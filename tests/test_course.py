@@ -17,6 +17,7 @@ from induction_heads.checks.registry import Selection, chapter_exercises, chapte
 from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.judge import Sheet, judge_function
 from induction_heads.grading.results import Result
+from induction_heads.grading.submission import read_submission
 
 ROOT = Path(__file__).parent.parent
 STEMS = chapter_stems()
@@ -87,7 +88,9 @@ def sheet(name: str) -> Sheet:
 @cache
 def results(stem: str, folder: str) -> dict[str, Result]:
     """The results of a chapter's file in `folder`, checked in a process of its own."""
-    checked = check_chapter(Selection(stem, chapter_exercises(stem)), ROOT / folder)
+    checked = check_chapter(
+        Selection(stem, chapter_exercises(stem)), read_submission(ROOT / folder, stem)
+    )
     return {result.name: result for result in checked.exercises}
 
 

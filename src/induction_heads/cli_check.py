@@ -64,6 +64,7 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
     from rich.console import Console
 
     from induction_heads.grading.checking import check_chapter
+    from induction_heads.grading.submission import read_submission
 
     console, chapters, last = Console(highlight=False), [], ""
     waiting = Console(stderr=True)
@@ -82,7 +83,8 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
             if not quiet:
                 console.print(f"[bold]{selection.stem}[/bold]")
             status.update(f"Starting {selection.stem}")
-            chapters.append(check_chapter(selection, folder, progress=show))
+            submission = read_submission(folder, selection.stem)
+            chapters.append(check_chapter(selection, submission, progress=show))
     if not quiet:
         from induction_heads.grading.report import summary_line
 

@@ -245,3 +245,34 @@ def test_what_went_wrong_first_is_told():
     result = judge_function(ROW_SUMS, wrong_then_changing)
     assert "2 × 2: at index [0]" in result.message
     assert "changed in place" not in result.message
+
+
+def test_right_cases_are_counted_where_others_fail():
+    halves = replace(ROW_SUMS, mistakes=())
+
+    def only_square(matrix: torch.Tensor) -> torch.Tensor:
+        if matrix.shape[0] != matrix.shape[1]:
+            raise RuntimeError("only square ones")
+        return matrix.sum(1)
+
+    def only_wide(matrix: torch.Tensor) -> torch.Tensor:
+        return matrix.sum(1) if matrix.shape[0] != matrix.shape[1] else 1 / 0  # type: ignore
+
+    for function in (only_square, only_wide):
+        result = judge_function(halves, function)
+        assert (result.status, result.n_right, result.n_cases) == ("error", 1, 2)
+    assert judge_function(halves, lambda matrix: matrix.sum(1)).n_right == 2
+    assert judge_function(halves, lambda matrix: matrix.sum(0)).n_right == 0
+
+
+def test_a_known_mistake_is_computed_once_for_many_submissions():
+    calls = []
+
+    def wrong(matrix: torch.Tensor) -> torch.Tensor:
+        calls.append(matrix)
+        return matrix.sum(0)
+
+    sheet = Sheet(replace(ROW_SUMS, mistakes=(Mistake("columns", wrong, "Which axis?"),)))
+    for _ in range(3):
+        assert judge_function(sheet, lambda matrix: matrix.sum(0)).mistake == "columns"
+    assert len(calls) == len(sheet.cases)

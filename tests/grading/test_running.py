@@ -271,9 +271,9 @@ def test_seed_and_isolation_reach_the_worker(tmp_path: Path):
         return command
 
     line = f"open({str(seen)!r}, 'a').write(f'{{matrix.sum()}}\\n'); return matrix.sum(1)"
-    (tmp_path / f"{STEM}.py").write_text(HEAD + line)
+    submission = Submission(STEM, HEAD + line)
     for seed in (0, 1):
-        check_chapter(Selection(STEM, (ROW_SUMS,)), tmp_path, seed=seed, wrap=wrap)
+        check_chapter(Selection(STEM, (ROW_SUMS,)), submission, seed=seed, wrap=wrap)
     sums = seen.read_text().split()
     assert len(wrapped) == 2
     assert len(sums) == len(set(sums)) == 4

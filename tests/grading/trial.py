@@ -10,6 +10,7 @@ from induction_heads.checks.registry import Selection
 from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.results import Result
 from induction_heads.grading.running import Limits
+from induction_heads.grading.submission import read_submission
 
 STEM = "ch99_trial"
 
@@ -79,4 +80,6 @@ class Bench:
     ) -> list[Result]:
         (self.folder / f"{STEM}.py").write_text(source)
         selection = Selection(STEM, exercises or (ROW_SUMS,))
-        return list(check_chapter(selection, self.folder, limits=limits).exercises)
+        return list(
+            check_chapter(selection, read_submission(self.folder, STEM), limits=limits).exercises
+        )

@@ -7,12 +7,13 @@ through a worker process for a submission.
 import inspect
 from collections.abc import Callable
 from functools import cache, cached_property
+from itertools import takewhile
 from typing import Any
 
 import torch
 
 from induction_heads.checks.compare import summary
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
+from induction_heads.checks.exercise import Case, Exercise, Mistake, ModelInput
 from induction_heads.grading import calling
 from induction_heads.grading.calling import Outcome
 from induction_heads.grading.results import Result
@@ -24,12 +25,21 @@ Call = Callable[[tuple, dict, float], Outcome]
 STATUS = {"not_started": "not_started", "timeout": "timeout", "unloadable_in_time": "timeout"}
 
 
+GOES_ON = ("returned", "raised", "unusable")
+"""What may come of one call while another may still give an answer."""
+
+
+class Uncomputable(Exception):
+    """A known mistake that gives no answer on a case."""
+
+
 class Sheet:
     """One exercise with its inputs drawn, and the expected answers, each computed when needed."""
 
     def __init__(self, exercise: Exercise, seed: int = 0):
         self.exercise = exercise
         self.seed = seed
+        self._mistaken: dict[tuple[str, int], Any] = {}
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -45,6 +55,20 @@ class Sheet:
     def expected(self) -> list[Any]:
         """What the oracle gives on each case."""
         return [self.exercise.oracle(*calling.live(a), **calling.live(k)) for a, k in self.inputs]
+
+    def mistaken(self, mistake: Mistake, index: int) -> Any:
+        """What a known mistake answers on one case. Raises Uncomputable where it gives nothing."""
+        key = mistake.name, index
+        if key not in self._mistaken:
+            args, kwargs = self.inputs[index]
+            try:
+                given = plain(mistake.answer(*calling.live(args), **calling.live(kwargs)))
+            except Exception as error:
+                given = Uncomputable(str(error))
+            self._mistaken[key] = given
+        if isinstance(self._mistaken[key], Uncomputable):
+            raise self._mistaken[key]
+        return self._mistaken[key]
 
     def described(self, answers: list[Any]) -> list[Any]:
         """The answers in the form in which the exercise compares them."""
@@ -76,13 +100,41 @@ def _sendable(value: Any) -> Any:
 def judge(sheet: Sheet, call: Call) -> Result:
     """Call the submission on every case, compare, and name the mistake if it made a known one."""
     outcomes = _outcomes(sheet, call)
-    answers = [outcome.value for outcome in outcomes if outcome.status == "returned"]
-    status, message, mistake = _verdict(sheet, outcomes, answers)
+    answered = list(takewhile(lambda outcome: outcome.status == "returned", outcomes))
+    answers = [outcome.value for outcome in answered]
+    # The verdict is about the first call that gave no answer, and about the answers before it.
+    status, message, mistake = _verdict(sheet, outcomes[: len(answered) + 1], answers)
     printed = "".join(outcome.output for outcome in outcomes)
     if status != "passed" and printed.strip():
         message += f"\nPrinted: {_shortened(printed)}"
-    seconds = sum(outcome.seconds for outcome in outcomes)
-    return Result(sheet.exercise.name, status, message, mistake, seconds)
+    return Result(
+        sheet.exercise.name,
+        status,
+        message,
+        mistake,
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        n_right=_n_right(sheet, outcomes, answers),
+        n_cases=len(sheet.cases),
+    )
+
+
+def _n_right(sheet: Sheet, outcomes: list[Outcome], answers: list[Any]) -> int:
+    """How many cases were answered rightly and left the arguments as they were."""
+    if not answers and not any(outcome.status == "returned" for outcome in outcomes):
+        return 0
+    if sheet.exercise.describe is None:
+        given = [outcome.value for outcome in outcomes]
+    else:  # A description may need all answers before it.
+        try:
+            given = sheet.described(answers)
+        except Exception:
+            return 0
+    return sum(
+        outcome.status == "returned"
+        and outcome.changed is None
+        and _difference(sheet, mine, right) is None
+        for outcome, mine, right in zip(outcomes, given, sheet.expected, strict=False)
+    )
 
 
 def _shortened(text: str, limit: int = 600) -> str:
@@ -91,12 +143,12 @@ def _shortened(text: str, limit: int = 600) -> str:
 
 
 def _outcomes(sheet: Sheet, call: Call) -> list[Outcome]:
-    """What came of each case, up to the first call that gave no answer."""
+    """What came of each case, up to the first after which no other can give an answer."""
     left, outcomes = sheet.exercise.seconds, []
     for args, kwargs in sheet.inputs:
         outcomes.append(call(args, kwargs, left))
         left -= outcomes[-1].seconds
-        if outcomes[-1].status != "returned":
+        if outcomes[-1].status not in GOES_ON:
             break
     return outcomes
 
@@ -175,21 +227,21 @@ def _first_indescribable(sheet: Sheet, answers: list[Any]) -> int:
     return 0
 
 
-def _known_mistake(sheet: Sheet, answers: list[Any]) -> Any | None:
+def _known_mistake(sheet: Sheet, answers: list[Any]) -> Mistake | None:
     """The first known mistake whose answers equal these on every case."""
     for mistake in sheet.exercise.mistakes:
-        if _equals_mistake(sheet, answers, mistake.answer):
+        if _equals_mistake(sheet, answers, mistake):
             return mistake
     return None
 
 
-def _equals_mistake(sheet: Sheet, answers: list[Any], wrong: Callable[..., Any]) -> bool:
+def _equals_mistake(sheet: Sheet, answers: list[Any], mistake: Mistake) -> bool:
     compare, describes = sheet.exercise.compare, sheet.exercise.describe is not None
     theirs = []
-    for (args, kwargs), mine in zip(sheet.inputs, answers, strict=True):
+    for index, mine in enumerate(answers):
         try:
-            theirs.append(plain(wrong(*calling.live(args), **calling.live(kwargs))))
-        except Exception:
+            theirs.append(sheet.mistaken(mistake, index))
+        except Uncomputable:
             return False
         # Without a description, answers are compared one by one: most mistakes end at the first.
         if not describes and not _equal(compare, mine, theirs[-1]):

@@ -10,7 +10,8 @@ STATUSES = ("passed", "failed", "not_started", "error", "timeout")
 class Result:
     """The outcome of one exercise. `mistake` names the known mistake that the answers equal.
 
-    `seconds` is the time spent in the function, over all cases.
+    `seconds` is the time spent in the function, over all cases. `n_right` of `n_cases` cases were
+    answered rightly.
     """
 
     name: str
@@ -18,6 +19,8 @@ class Result:
     message: str = ""
     mistake: str | None = None
     seconds: float = 0.0
+    n_right: int = 0
+    n_cases: int = 0
 
     @property
     def passed(self) -> bool:
