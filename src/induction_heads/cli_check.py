@@ -39,11 +39,12 @@ def check(target: str | None, folder: Path, as_json: bool) -> None:
             f"There is no folder {str(folder)!r}. Run this where the course's `exercises` folder "
             "is, or name the folder with --submission."
         )
+    from induction_heads.grading.nursery import NurseryFailed
     from induction_heads.grading.running import WorkerFailed
 
     try:
         chapters = _checked(selections, folder, quiet=as_json)
-    except WorkerFailed as error:
+    except (NurseryFailed, WorkerFailed) as error:
         raise click.UsageError(str(error)) from error
     if as_json:
         found = [chapter.as_json() for chapter in chapters]
@@ -64,11 +65,12 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
     from rich.console import Console
 
     from induction_heads.grading.checking import check_chapter
+    from induction_heads.grading.nursery import Nursery
     from induction_heads.grading.submission import read_submission
 
     console, chapters, last = Console(highlight=False), [], ""
     waiting = Console(stderr=True)
-    with waiting.status("Starting") as status:
+    with waiting.status("Starting") as status, Nursery() as nursery:
 
         def show(name: str, result: "Result | None") -> None:
             nonlocal last
@@ -84,7 +86,7 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
                 console.print(f"[bold]{selection.stem}[/bold]")
             status.update(f"Starting {selection.stem}")
             submission = read_submission(folder, selection.stem)
-            chapters.append(check_chapter(selection, submission, progress=show))
+            chapters.append(check_chapter(selection, submission, nursery=nursery, progress=show))
     if not quiet:
         from induction_heads.grading.report import summary_line
 
