@@ -140,7 +140,8 @@ def _with_waves(d_vocab: int, n_ctx: int) -> AttentionOnly:
         back[torch.tensor(pair)[:, None], torch.tensor(pair)] = torch.tensor(turn)
     width = 2 * n_waves + 1
     d_model, d_head = width + 3 * d_vocab, max(2 * n_waves, d_vocab + 1)
-    turned = torch.linalg.qr(torch.randn(d_model, d_model, generator=torch.Generator().manual_seed(0))).Q
+    generator = torch.Generator().manual_seed(0)
+    turned = torch.linalg.qr(torch.randn(d_model, d_model, generator=generator)).Q
     place, token, mark, said = turned.split([width, d_vocab, d_vocab, d_vocab], dim=1)
     model = AttentionOnly(AttentionOnlyConfig(2, 2, d_model, d_head, d_vocab, n_ctx))
     with torch.no_grad():
@@ -191,7 +192,7 @@ def _with_a_pointer(d_vocab: int, n_ctx: int) -> AttentionOnly:
 BUILD_MISTAKES = (
     Mistake("the second head looks for its own token, not for the mark",
             k_composed(reads="token", first=False),
-            "It ends at the earlier copy itself. Which block of the key says what stood before it?"),
+            "It ends at the earlier copy itself. Which block of a key says what stood before?"),
     Mistake("the mark is the token itself", k_composed(mark=0, first=False),
             "What does your layer-0 head look at from position 5: position 5, or position 4?"),
     Mistake("the two heads are in the wrong order", k_composed(order=(1, 0)),

@@ -207,8 +207,8 @@ def written_by_loops(model: Any, tokens: Tensor, layer: int) -> list[Tensor]:
         residual = torch.stack(parts).sum(dim=0)
         new = []
         for head in range(model.cfg.n_heads):
-            W_Q, W_K, W_V, W_O = (w[earlier, head].detach().double()
-                                  for w in (model.W_Q, model.W_K, model.W_V, model.W_O))  # fmt: skip
+            weights = (model.W_Q, model.W_K, model.W_V, model.W_O)
+            W_Q, W_K, W_V, W_O = (w[earlier, head].detach().double() for w in weights)
             out = torch.zeros_like(residual)
             for query in range(n_pos):
                 seen = residual[:, : query + 1]
