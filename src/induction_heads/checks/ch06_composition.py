@@ -51,8 +51,8 @@ def _root_of_squares(rows: list[list[float]]) -> float:
 
 def _score_by_loops(W_A: Tensor, W_B: Tensor) -> float:
     a, b = W_A.tolist(), W_B.tolist()
-    product = [[sum(row[m] * b[m][column] for m in range(len(b))) for column in range(len(b[0]))]
-               for row in a]  # fmt: skip
+    product = [[sum((row[m] * b[m][column] for m in range(len(b))), 0.0)
+                for column in range(len(b[0]))] for row in a]  # fmt: skip
     return _root_of_squares(product) / (_root_of_squares(a) * _root_of_squares(b))
 
 

@@ -69,9 +69,9 @@ def k_composed(
         n_coordinates = 3 * d_vocab + n_ctx
         config = AttentionOnlyConfig(2, 1, n_coordinates, d_head, d_vocab, n_ctx)
         model = AttentionOnly(config)
-        named = ("token", "previous", "prediction", "position")
-        blocks = dict(zip(named, torch.eye(n_coordinates).split(
-            [d_vocab, d_vocab, d_vocab, n_ctx], dim=1), strict=True))  # fmt: skip
+        widths = {"token": d_vocab, "previous": d_vocab, "prediction": d_vocab, "position": n_ctx}
+        columns = torch.eye(n_coordinates).split(list(widths.values()), dim=1)
+        blocks = dict(zip(widths, columns, strict=True))
         token, position = blocks["token"], blocks["position"]
         strength = sharp * (math.sqrt(d_head) if scale else 1.0)
         back = torch.ones(n_ctx - mark).diag(-mark)  # Row i points at i − mark.
