@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from induction_heads.checks.compare import close_heads, close_product, closeness, summary
-from induction_heads.grading.wire import FactoredData
+from induction_heads.grading.wire import FactoredData, ModelData
 
 NAN, INF = math.nan, math.inf
 T = torch.tensor
@@ -132,3 +132,10 @@ def test_factors_count_by_their_product():
 def test_a_factored_matrix_is_shown_by_its_shapes():
     shown = summary(FactoredData(torch.zeros(5, 2), torch.zeros(2, 7)))
     assert shown == "a FactoredMatrix of factors [5, 2] and [2, 7]"
+
+
+def test_a_model_is_shown_by_its_sizes():
+    sizes = {"n_layers": 2, "n_heads": 1, "d_model": 8, "d_head": 4, "d_vocab": 5, "n_ctx": 6}
+    shown = summary(ModelData(sizes, {"W_E": torch.zeros(5, 8)}))
+    assert shown == "a model of n_layers 2, n_heads 1, d_model 8, d_head 4, d_vocab 5, n_ctx 6"
+    assert "n_ctx None" in summary(ModelData({}, {}))
