@@ -30,7 +30,7 @@ MISBEHAVIOR = {
     "huge tensor": ("return torch.zeros(10**12)", "error", "raised RuntimeError (line 3, in row_"),
     "large answer": (
         "return torch.zeros(1).expand(10**9)", "error",
-        "returned a tensor of shape [1000000000], 3,815 MB (at most 256 MB can be)",
+        "returned a tensor of shape [1000000000], 3,815 MB (at most 64 MB can be)",
     ),
     "generator": (
         "return (row.sum() for row in matrix)", "error",
@@ -338,3 +338,22 @@ def test_the_start_of_a_long_output_is_kept():
         outcome = running.call("doubled", (3,), {}, 5.0)
     assert outcome.value == 6
     assert 1000 < len(outcome.output) <= 16 * 2**10
+
+
+def test_the_packages_own_function_is_no_answer(bench: Bench):
+    source = "from induction_heads.attention import causal_mask as row_sums\n" + RIGHT_DOUBLED
+    bad, good = bench.check(source, ROW_SUMS, DOUBLED)
+    assert bad.status == "error"
+    assert "`row_sums` is the package's own, imported. Write it as row_sums(matrix)" in bad.message
+    assert good.passed
+
+
+def test_codes_for_a_terminal_are_shown_and_not_sent(bench: Bench):
+    (result,) = bench.check(f"{HEAD}raise ValueError('\\x1b[2J\\u202e gone')")
+    assert "\\x1b[2J\\u202e gone" in result.message
+    assert "\x1b" not in result.message
+
+
+def test_folders_too_deep_to_follow_are_deleted(forking: Nursery, tmp_path: Path):
+    deep = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\n"
+    assert Bench(tmp_path, forking).check(f"{deep}{HEAD}return matrix.sum(1)")[0].passed

@@ -172,7 +172,8 @@ def _become_worker(
         said(os.getpid())
         work()
     except Exception as error:
-        os.write(report, f"{error}\n".encode()[:1000])
+        with suppress(OSError):  # Closed once the worker runs: what comes then is no problem here.
+            os.write(report, f"{error}\n".encode()[:1000])
     os._exit(71)
 
 

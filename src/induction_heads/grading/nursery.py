@@ -12,7 +12,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from induction_heads.grading.process import Spawned, Started, WorkerProcess, worker_environment
+from induction_heads.grading.process import (
+    Spawned,
+    Started,
+    WorkerProcess,
+    clean_up,
+    worker_environment,
+)
 from induction_heads.grading.sandbox import OWN_FOLDER, Isolation, bubblewrap, isolation
 
 MAX_MESSAGE = 4096
@@ -159,13 +165,13 @@ class Forked(Started):
         with contextlib.suppress(NurseryFailed):  # Then its workers are gone too.
             self._forks.ask("stop", number=self._number)
         if self._folder is not None:
-            self._folder.cleanup()
+            clean_up(self._folder)
 
     def _let_go(self) -> None:
         for stream in (self.requests, self.answers, self.printed):
             stream.close()
         if self._folder is not None:
-            self._folder.cleanup()
+            clean_up(self._folder)
 
 
 def _own_folder() -> tempfile.TemporaryDirectory:

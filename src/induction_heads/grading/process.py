@@ -2,6 +2,7 @@
 
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,17 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from induction_heads.grading.wire import STARTED, Closed, Malformed, read_message, write_message
 
+BROKEN = (70, 71)
+"""Exit codes of a forked worker that could not go on, for a reason of the submission's."""
+
 MAX_OUTPUT = 10 * 2**20
 KEPT_OUTPUT = 16 * 2**10
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+
+def printable(text: str) -> str:
+    """The text with whatever may act on a terminal, or is no valid text, written as an escape."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 class Silent(Exception):
@@ -83,7 +92,16 @@ class Spawned(Started):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
-        self._folder.cleanup()
+        clean_up(self._folder)
+
+
+def clean_up(folder: tempfile.TemporaryDirectory) -> None:
+    """Delete a worker's folder, whatever the submission put there."""
+    with suppress(RecursionError):
+        folder.cleanup()
+        return
+    if remove := shutil.which("rm"):  # Folders nested deeper than Python can follow.
+        subprocess.run([remove, "-rf", folder.name], check=False, capture_output=True)
 
 
 class WorkerProcess:
@@ -140,7 +158,7 @@ class WorkerProcess:
     def output(self) -> str:
         """What the worker has printed since the last `forget_output`, up to 16 kB."""
         time.sleep(0.02)  # The answer comes through another pipe and may overtake the last line.
-        return bytes(self._kept).rpartition(STARTED)[2].decode(errors="replace")
+        return printable(bytes(self._kept).rpartition(STARTED)[2].decode(errors="replace"))
 
     def close(self) -> None:
         """Stop the process and everything it started."""
@@ -182,6 +200,8 @@ class WorkerProcess:
             return f"{why}."
         if code is None:
             return "closed its own channel for answers."
+        if code in BROKEN:
+            return "broke the process that runs it. Does it change Python's own functions?"
         if code >= 0:
             return f"ended the whole process with exit code {code}."
         name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"

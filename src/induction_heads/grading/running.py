@@ -6,7 +6,7 @@ from typing import Any
 
 from induction_heads.grading.calling import Outcome
 from induction_heads.grading.nursery import Nursery, NurseryFailed
-from induction_heads.grading.process import Died, Silent, Spawned, WorkerProcess
+from induction_heads.grading.process import Died, Silent, Spawned, WorkerProcess, printable
 from induction_heads.grading.submission import Submission
 
 STATUSES = {"returned", "not_started", "signature", "raised", "unusable", "missing"}
@@ -79,9 +79,11 @@ class RunningSubmission:
             request = {"do": "call", "name": name, "args": args, "kwargs": kwargs}
             worker.send({**request, "seconds": float(seconds + self.limits.prepare)})
             reply = worker.receive(self.limits.prepare)
-            start = time.monotonic()
             if reply.get("event") == "started":
+                start = time.monotonic()
                 reply = worker.receive(seconds)
+            elif time.monotonic() - start > seconds and reply.get("status") == "returned":
+                raise Silent  # It answered without saying when it started: all of the time counts.
             return self._outcome(reply, worker, time.monotonic() - start)
         except Silent:
             message = f"did not finish within {allowed:.3g} s. Is there a loop that never ends?"
@@ -104,8 +106,8 @@ class RunningSubmission:
         return Outcome(
             status,
             reply.get("value"),
-            message[:MAX_TEXT],
-            changed and changed[:100],
+            printable(message[:MAX_TEXT]),
+            changed and printable(changed[:100]),
             seconds,
             output,
         )
@@ -128,7 +130,9 @@ class RunningSubmission:
             self._worker.send({**request, "seconds": self.limits.load})
             problem = self._worker.receive(self.limits.load).get("problem")
             if problem is not None:
-                self._unloadable = self._lost("unloadable", str(problem)[:MAX_TEXT], start)
+                self._unloadable = self._lost(
+                    "unloadable", printable(str(problem)[:MAX_TEXT]), start
+                )
         except Silent:
             message = f"{file} did not finish loading within {self.limits.load:.3g} s."
             self._unloadable = self._lost("unloadable_in_time", message, start)

@@ -18,7 +18,9 @@ from torch import Tensor
 
 HEADER = struct.Struct(">4sIQ")
 MAGIC = b"IHW1"
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 64 * 2**20
+MAX_TREE = 8 * 2**20
+MAX_KEYS = 4096
 MAX_DEPTH = 40
 MAX_BITS = 4096
 STARTED = b"\0started\0"
@@ -93,6 +95,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return [plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
         items = [(plain(key, depth + 1), plain(item, depth + 1)) for key, item in value.items()]
+        if len(items) > MAX_KEYS:
+            raise Unsendable(f"a dict of {len(items):,} keys (at most {MAX_KEYS:,} can be)")
         if any(not _is_key(key) for key, _ in items):
             raise Unsendable("a dict with tensors as keys")
         return dict(items)
@@ -176,6 +180,8 @@ def pack(value: Any) -> bytes:
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, Unsendable) else Unsendable("a value too large") from error
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if len(tree) > MAX_TREE:
+        raise Unsendable(f"{len(tree) / 2**20:,.0f} MB of lists and text (use tensors)")
     if n_bytes + len(tree) > MAX_BYTES:
         n_megabytes = (n_bytes + len(tree)) / 2**20
         raise Unsendable(f"{n_megabytes:,.0f} MB of data (at most {MAX_BYTES // 2**20} MB can be)")
@@ -219,6 +225,8 @@ def _decode(node: Any, tensors: dict[str, Tensor]) -> Any:
         items = [_decode(item, tensors) for item in content]
         return tuple(items) if kind == "tuple" else items
     if kind == "dict":
+        if len(content) > MAX_KEYS:  # Keys can be made to collide: a dict of them takes minutes.
+            raise Malformed(f"a dict of {len(content):,} keys")
         return {_decode(key, tensors): _decode(item, tensors) for key, item in content}
     if kind == "tensor":
         return tensors[content]
@@ -245,10 +253,10 @@ def _read_exactly(stream: BinaryIO, n_bytes: int) -> bytes:
     return bytes(data)
 
 
-def read_message(stream: BinaryIO, limit: int = 2 * MAX_BYTES) -> Any:
+def read_message(stream: BinaryIO, limit: int = MAX_BYTES + MAX_TREE) -> Any:
     """The next message of `stream`. Raises Closed at its end, Malformed for anything else."""
     magic, n_tree, n_block = HEADER.unpack(_read_exactly(stream, HEADER.size))
-    if magic != MAGIC or n_tree + n_block > limit:
+    if magic != MAGIC or n_tree > MAX_TREE or n_tree + n_block > limit:
         raise Malformed("no valid header")
     tree, block = _read_exactly(stream, n_tree), _read_exactly(stream, n_block)
     try:

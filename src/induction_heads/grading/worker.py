@@ -12,6 +12,7 @@ import random
 import sys
 import types
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
@@ -135,6 +136,9 @@ class Worker:
             return calling.call(function, request["args"], request["kwargs"], self._started)
         except KeyboardInterrupt:  # Nobody is at a keyboard here: the submission raised it.
             return Outcome("raised", message="raised KeyboardInterrupt.")
+        except BaseException as error:  # What it is or returned misleads the code that looks at it.
+            message = f"is or returned something that cannot be read ({type(error).__name__})."
+            return Outcome("unusable", message=message)
 
     def _started(self) -> None:
         os.write(2, STARTED)
@@ -150,8 +154,9 @@ class Worker:
             self._send({**fields, "status": "unusable", "value": None, "message": message})
 
     def _send(self, message: dict[str, Any]) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # The submission may have closed or replaced it.
+                stream.flush()
         write_message(self.answers, message)
 
 
