@@ -132,6 +132,8 @@ class Worker:
         function = getattr(self.module, request["name"], None)
         if function is None:
             return Outcome("missing", message=f"is not defined in {self.module.__name__}.py.")
+        if str(getattr(function, "__module__", "")).startswith("induction_heads."):
+            return Outcome("signature", message="is the package's own, imported.")
         try:
             return calling.call(function, request["args"], request["kwargs"], self._started)
         except KeyboardInterrupt:  # Nobody is at a keyboard here: the submission raised it.
