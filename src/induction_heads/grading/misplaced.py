@@ -1,6 +1,8 @@
 """Answers that are right but for their axes: exchanged, shifted, cut, or reduced by a wrong one."""
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
+from typing import Any
 
 from torch import Tensor
 
@@ -127,8 +129,10 @@ def _difference_of_axes(pairs: Pairs) -> int | None:
 
 
 def _reductions(n_axes: int, n_dropped: int) -> list[tuple[str, tuple[int, ...]]]:
-    axes = combinations(range(-1, -n_axes - 1, -1), n_dropped)
-    return [(kind, dropped) for dropped in axes for kind in ("mean", "sum")]
+    """Means and sums over so many axes, counted from the end and then from the start."""
+    from_end = combinations(range(-1, -n_axes - 1, -1), n_dropped)
+    from_start = combinations(range(n_axes), n_dropped)
+    return [(kind, axes) for axes in (*from_end, *from_start) for kind in ("mean", "sum")]
 
 
 def _reduced(values: Tensor, kind: str, axes: tuple[int, ...]) -> Tensor:
@@ -168,24 +172,35 @@ def reduced_too_far(pairs: Pairs) -> str | None:
 
 
 def _axes_of(values: Tensor, axes: tuple[int, ...]) -> str:
-    names = [str(values.dim() + axis) for axis in sorted(axes)]
+    names = [str(axis % values.dim()) for axis in sorted(axes)]
     return f"ax{'i' if len(names) == 1 else 'e'}s {' and '.join(names)}"
 
 
-def reduced_elsewhere(pairs: Pairs) -> str | None:
-    """Another axis was summed or averaged away: the sum or mean of all values is the same."""
-    if len(pairs) < 2 or _difference_of_axes(pairs) != 0:
+def reduced_elsewhere(pairs: Pairs, inputs: Sequence[Mapping[str, Any]]) -> str | None:
+    """Another axis of an argument was summed or averaged away: the total or mean is the same."""
+    if len(pairs) < 2 or len(inputs) != len(pairs):
         return None
-    if all(mine.shape == right.shape for mine, right in pairs):
-        return None
-    if any(sum(a != b for a, b in zip(m.shape, r.shape, strict=True)) > 1 for m, r in pairs):
+    name = next((name for name in inputs[0] if _loses_another_axis(pairs, inputs, name)), None)
+    if name is None:
         return None
     for kind in ("sum", "mean"):
         totals = [(getattr(mine, kind)(), getattr(right, kind)()) for mine, right in pairs]
         if n_distinct([right for _, right in totals]) >= 2 and all(near(*t) for t in totals):
             mine, right = next((m, r) for m, r in pairs if m.shape != r.shape)
             return (
-                f"the {kind} of all values is right, but another axis is gone: shape "
-                f"{list(mine.shape)} for {list(right.shape)}. Which axis of the input should go?"
+                f"the {kind} of all values is right, but another axis of `{name}` is gone: shape "
+                f"{list(mine.shape)} for {list(right.shape)}. Which axis should go?"
             )
     return None
+
+
+def _loses_another_axis(pairs: Pairs, inputs: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether answers and expected answers have the shape of an argument without one axis."""
+    for (mine, right), arguments in zip(pairs, inputs, strict=True):
+        value = arguments.get(name)
+        if not isinstance(value, Tensor):
+            return False
+        left = [[*value.shape[:axis], *value.shape[axis + 1 :]] for axis in range(value.dim())]
+        if list(mine.shape) not in left or list(right.shape) not in left:
+            return False
+    return any(mine.shape != right.shape for mine, right in pairs)
