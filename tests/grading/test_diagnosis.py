@@ -160,7 +160,7 @@ KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "zeros": lambda right, draw: torch.zeros_like(right),
     "ones": lambda right, draw: torch.ones_like(right) + 1,
     "squared": lambda right, draw: right**2,
-    "reversed": lambda right, draw: right.flip(*range(right.dim())),
+    "reversed": lambda right, draw: right.flip(list(range(right.dim()))),
 }  # fmt: skip
 NAMES = ["attention_pattern", "attention_head", "per_token_loss", "previous_token_score",
          "zero_ablation_hook", "positional_pattern", "stripe_knockout"]  # fmt: skip

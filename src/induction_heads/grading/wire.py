@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 import torch
@@ -87,6 +88,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return base(value)
     if _from_numpy(value):
         return _plain_numpy(value)
+    if type(value) is Fraction:
+        return _plain_fraction(value)
     if isinstance(value, tuple):
         return tuple(plain(item, depth + 1) for item in value)
     if isinstance(value, list):
@@ -151,6 +154,13 @@ def _plain_numpy(value: Any) -> Any:
         return torch.from_numpy(value.copy())
     except TypeError:
         raise Unsendable(f"a numpy array of {value.dtype}") from None
+
+
+def _plain_fraction(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Unsendable("a Fraction beyond the floats") from None
 
 
 def _plain_tensor(value: Tensor) -> Tensor:
