@@ -1,0 +1,69 @@
+"""A reader's folder, checked again and again: inputs and expected answers are computed once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from induction_heads.checks.registry import FOLDER, Selection
+from induction_heads.grading.checking import Progress as Show
+from induction_heads.grading.checking import check_chapter
+from induction_heads.grading.judge import Sheet
+from induction_heads.grading.progress import record_results
+from induction_heads.grading.results import ChapterResult, Result
+from induction_heads.grading.sources import digest, function_digests
+from induction_heads.grading.submission import Submission, read_submission
+
+
+def silent(name: str, result: Result | None) -> None:
+    """Shows nothing."""
+
+
+class Session:
+    """Checks chapters of one folder and records what it finds in the progress file.
+
+    `problem` says what was wrong with that file when it was read, if anything was.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.problem: str | None = None
+        self._sheets: dict[str, Sheet] = {}
+
+    def read(self, stem: str) -> Submission:
+        """The chapter's file as it is now. A file that vanishes meanwhile is a missing one."""
+        try:
+            return read_submission(self.folder, stem)
+        except OSError as error:
+            return Submission(stem, problem=f"{stem}.py cannot be read: {error.strerror}.")
+
+    def digests(self, selection: Selection, submission: Submission) -> dict[str, str]:
+        """For each exercise, a digest of the code and of the check that decide its result."""
+        names = [exercise.name for exercise in selection.exercises]
+        own = function_digests(submission.source, names)
+        return {name: f"{own[name]}{_check_digest(selection.stem)}" for name in names}
+
+    def check(
+        self, selection: Selection, show: Show = silent, submission: Submission | None = None
+    ) -> ChapterResult:
+        """Check the exercises in a process of their own, and record the results."""
+        submission = submission or self.read(selection.stem)
+        for exercise in selection.exercises:
+            self._sheets.setdefault(exercise.name, Sheet(exercise))
+        result = _check(selection, submission, self._sheets, show)
+        if submission.problem is None:
+            digests = self.digests(selection, submission)
+            written = record_results(self.folder, result.exercises, digests)
+            self.problem = self.problem or written.problem
+        return result
+
+
+def _check(
+    selection: Selection, submission: Submission, sheets: dict[str, Sheet], show: Show
+) -> ChapterResult:
+    return check_chapter(selection, submission, sheets=sheets, progress=show)
+
+
+def _check_digest(stem: str) -> str:
+    """A digest of the chapter's checks: a new check makes an old result void."""
+    files: Iterable[Path] = (FOLDER / f"{stem}.py", FOLDER / "answers" / f"{stem}.py")
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    return digest("".join(texts))
