@@ -204,11 +204,13 @@ def _checked_states(session: "Session", selections: "list[Selection]") -> dict[s
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    states = {}
+    states: dict[str, str] = {}
+    if not selections:
+        return states
     columns = (TextColumn("Checking {task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         total = sum(len(selection.exercises) for selection in selections)
-        task = bar.add_task("", total=total, visible=bool(total))
+        task = bar.add_task("", total=total)
 
         def show(name: str, result: Any) -> None:
             bar.update(task, description=name, advance=result is not None)

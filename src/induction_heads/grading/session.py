@@ -1,6 +1,5 @@
 """A reader's folder, checked again and again: inputs and expected answers are computed once."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from induction_heads.checks.registry import FOLDER, Selection
@@ -64,6 +63,5 @@ def _check(
 
 def _check_digest(stem: str) -> str:
     """A digest of the chapter's checks: a new check makes an old result void."""
-    files: Iterable[Path] = (FOLDER / f"{stem}.py", FOLDER / "answers" / f"{stem}.py")
-    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
-    return digest("".join(texts))
+    files = sorted(FOLDER.glob(f"**/{stem[:4]}_*.py"))
+    return digest("".join(file.read_text(encoding="utf-8") for file in files))
