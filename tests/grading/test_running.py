@@ -337,3 +337,19 @@ def test_the_start_of_a_long_output_is_kept():
         outcome = running.call("doubled", (3,), {}, 5.0)
     assert outcome.value == 6
     assert 1000 < len(outcome.output) <= 16 * 2**10
+
+
+def test_remarks_come_back_from_the_worker(bench: Bench):
+    right = f"{HEAD}return matrix.requires_grad_(True).sum(1)"
+    (result,) = bench.check(right)
+    assert result.passed
+    assert "still carries its gradient" in result.message
+
+
+def test_remarks_that_are_none_of_ours_are_dropped(bench: Bench):
+    with RunningSubmission(Submission(STEM, "")) as running:
+        worker = SimpleNamespace(output=lambda: "", has_printed=lambda: False)
+        for remarks in (["<b>", "gradient", 5, ["device"]], "gradient", None, {"gradient": 1}):
+            reply = {"event": "done", "status": "returned", "message": "", "remarks": remarks}
+            outcome = running._outcome(reply, worker, 0.0)  # type: ignore[arg-type]
+            assert outcome.remarks == (("gradient",) if isinstance(remarks, list) else ())
