@@ -110,6 +110,19 @@ def test_real_ranges_draw_real_points():
     assert gain(2, "1/(1-s)") is not None
 
 
+def test_whole_division_and_remainder_are_known():
+    assert pairs("n//7", lambda n: int(n) // 7) is None
+    assert pairs("n % 7", lambda n: int(n) % 7) is None
+
+
+def test_smallest_point_that_differs_is_told():
+    smallest = pairs("n", lambda n: n + 1) or ""
+    others = [pairs("n", lambda n, low=low: n + (n > low)) or "" for low in (50, 100)]
+    at = [float(said.split()[3]) for said in (smallest, *others)]
+    assert at == sorted(at)
+    assert at[0] < 20
+
+
 def test_a_constant_formula_may_be_a_number():
     assert formula(n=(1, 9))(0.5, "n/(2*n)") is None
 

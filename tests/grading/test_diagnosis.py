@@ -85,6 +85,7 @@ TABLE = [
     ("attention_pattern", lambda p: p * (1 + p.shape[-1] * torch.rand(p.shape[:-1])[..., None]),
      "the rows do not sum to 1"),
     ("attention_head", lambda out: -out, "the other sign"),
+    ("attention_pattern", lambda p: 2 * p, "every value is 2 times the expected one"),
     ("score_gap_needed", lambda gap: -gap, "the other sign"),
     ("causal_mask", lambda mask: mask.float(), "their dtype is float32 where bool"),
     ("count_attention_parameters", float, "their dtype is float64 where int64"),

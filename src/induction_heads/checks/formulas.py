@@ -113,7 +113,8 @@ def _points(ranges: Mapping[str, tuple[float, float]]) -> list[dict[str, float]]
         both_whole = isinstance(low, int) and isinstance(high, int)
         return float(draw.randint(int(low), int(high))) if both_whole else draw.uniform(low, high)
 
-    return [{name: value(*ends) for name, ends in ranges.items()} for _ in range(N_POINTS)]
+    points = [{name: value(*ends) for name, ends in ranges.items()} for _ in range(N_POINTS)]
+    return sorted(points, key=lambda point: sum(point.values()))  # The simplest is told first.
 
 
 Reader = Callable[[Mapping[str, float]], float]
@@ -124,7 +125,7 @@ def _apart(mine: Reader, right: Reader, point: Mapping[str, float], rtol: float)
     if abs(given - wanted) <= 1e-9 + rtol * abs(wanted):
         return None
     at = ", ".join(f"{name} = {value:.4g}" for name, value in point.items())
-    return f"at {at} your formula gives {given:.5g}, {wanted:.5g} was expected."
+    return f"at {at} it gives {given:.5g}, {wanted:.5g} was expected."
 
 
 def _reader(value: Any, names: Mapping[str, Any]) -> Reader:

@@ -53,13 +53,14 @@ def diagnose(
     ]  # fmt: skip
     if all(_kind(t) == "int" for pair in found for t in pair):
         looks.append(_off_by_one)
-    for look in (*looks, _unmasked, _wrong_softmax, _not_normalized):
+    for look in (*looks, _unmasked, _wrong_softmax):
         if said := look(wide):
             return said
     if _kind(found[0][1]) != "bool" and (said := _scaled(wide, inputs)):
         return said
     return (
-        misplaced.not_reduced(wide)
+        _not_normalized(wide)
+        or misplaced.not_reduced(wide)
         or misplaced.reduced_too_far(wide)
         or misplaced.reduced_elsewhere(wide, inputs)
     )
