@@ -35,7 +35,7 @@ class Trial:
     """A watch of one file, told of saves by hand."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
-        self.file, self.runs = folder / "ch98_trial.py", []
+        self.file, self.runs, self.sheets = folder / "ch98_trial.py", [], {}
         self.console = Console(record=True, width=100, file=io.StringIO())
         self.watch = Watch([SELECTION], Session(folder), self.console)
         real = session._check

@@ -132,3 +132,9 @@ def test_factors_count_by_their_product():
 def test_a_factored_matrix_is_shown_by_its_shapes():
     shown = summary(FactoredData(torch.zeros(5, 2), torch.zeros(2, 7)))
     assert shown == "a FactoredMatrix of factors [5, 2] and [2, 7]"
+
+
+def test_product_of_narrow_factors_is_not_formed_if_it_would_fill_the_memory():
+    huge = FactoredData(torch.ones(10**6, 1), torch.ones(1, 10**6))
+    with pytest.raises(RuntimeError, match="a product of 1,000,000 × 1,000,000 numbers"):
+        close_product()(huge, torch.ones(2, 2))

@@ -1,6 +1,7 @@
 """Each kind of mistake is recognized on answers of the real exercises, and nothing else is."""
 
 import math
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -138,6 +139,13 @@ def test_values_that_are_no_numbers_get_none():
     assert diagnose([("a", "b"), (None, torch.ones(3))]) is None
     assert diagnose([(2**70, 3), (5, 4), (7, 6)]) is None
     assert diagnose([(torch.full((3,), math.nan), torch.ones(3))]) is None
+
+
+def test_huge_answers_cost_no_time():
+    huge, right = torch.rand(2**24), torch.rand(2, 3)
+    start = time.perf_counter()
+    assert diagnose([(huge, right), (huge, right)]) is None
+    assert time.perf_counter() - start < 0.2
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)

@@ -80,6 +80,10 @@ def test_factors_and_booleans_can_be_drawn():
         (torch.ones(2, dtype=torch.complex64), torch.ones(2)),
         (FactoredData(torch.ones(2, 3), torch.ones(2, 3)), torch.ones(2, 2)),
         (torch.ones([1] * 9 + [2]), torch.ones(2)),
+        (torch.ones(2**20 + 1), torch.ones(2)),
+        (FactoredData(torch.ones(2000, 1), torch.ones(1, 2000)), torch.ones(2, 2)),
+        (FactoredData(torch.ones(10**6, 1), torch.ones(1, 10**6)), torch.ones(2, 2)),
+        (FactoredData(torch.ones(2), torch.ones(2)), torch.ones(2, 2)),
     ],
 )
 def test_nothing_to_draw(answer: object, expected: object):

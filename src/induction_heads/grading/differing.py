@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from induction_heads.grading.likeness import MOST_VALUES
 from induction_heads.grading.results import Difference
 from induction_heads.grading.wire import FactoredData
 
@@ -38,7 +39,9 @@ def _array(value: Any) -> Tensor | None:
             value = value.dense()
         except RuntimeError:
             return None
-    drawable = isinstance(value, Tensor) and value.numel() > 1 and 1 <= value.dim() <= 8
+    drawable = (
+        isinstance(value, Tensor) and 1 < value.numel() <= MOST_VALUES and 1 <= value.dim() <= 8
+    )
     return value.detach().double() if drawable and not value.is_complex() else None
 
 

@@ -135,7 +135,10 @@ def judge(sheet: Sheet, call: Call) -> Result:
 def _drawable(sheet: Sheet, answers: list[Any], index: int) -> Difference | None:
     if sheet.exercise.describe is not None:
         return None
-    return drawable_difference(answers[index], sheet.expected[index])
+    try:
+        return drawable_difference(answers[index], sheet.expected[index])
+    except (RuntimeError, MemoryError):
+        return None
 
 
 def _n_right(sheet: Sheet, outcomes: list[Outcome], answers: list[Any]) -> int:

@@ -55,7 +55,14 @@ class FactoredData:
     B: Tensor
 
     def dense(self) -> Tensor:
-        """The matrix itself. Raises RuntimeError if the factors cannot be multiplied."""
+        """The matrix itself. Raises RuntimeError if there is none, or if it is too large."""
+        if min(self.A.dim(), self.B.dim()) < 2:
+            raise RuntimeError("factors that are no matrices")
+        # Two narrow factors of a few megabytes can stand for terabytes.
+        rows = self.A.numel() // max(self.A.shape[-1], 1)
+        columns = self.B.numel() // max(self.B.shape[-2], 1)
+        if rows * columns * 8 > MAX_BYTES:
+            raise RuntimeError(f"a product of {rows:,} × {columns:,} numbers")
         return self.A @ self.B
 
 
