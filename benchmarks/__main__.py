@@ -9,19 +9,21 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ablation, circuit_products, head_scores
+from benchmarks import ablation, circuit_products, composition, head_scores, training_step
 from benchmarks.ratios import Ratio
 
 SUITES = {
     "ablation": ablation.ratios,
     "head_scores": head_scores.ratios,
     "circuit_products": circuit_products.ratios,
+    "composition": composition.ratios,
+    "training_step": training_step.ratios,
 }
 
 
 def table(ratios: list[Ratio]) -> Table:
     """The ratios for a person to read."""
-    shown = Table(title=f"Time of ours / time of the peer, one thread, {platform.machine()}")
+    shown = Table(title=f"Ours / the peer (time unless said), one thread, {platform.machine()}")
     for column in ("work", "peer", "ratio", "rounds", "bound", "demand", ""):
         shown.add_column(column)
     for row in ratios:

@@ -9,12 +9,18 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import composition, training_step
 from benchmarks.circuit_products import one_head_at_a_time
 from benchmarks.head_scores import SCORERS, naive_triple_loop, word_tokenizer
 from benchmarks.ratios import Ratio, compare, times_in_turn
 from induction_heads.activations import head_scores
 from induction_heads.circuits import copying_scores
-from induction_heads.models import hand_built, load_attention_only, load_model
+from induction_heads.models import (
+    hand_built,
+    load_attention_only,
+    load_model,
+    to_transformer_lens,
+)
 from induction_heads.tokens import repeated_tokens
 
 
@@ -34,6 +40,23 @@ def test_copying_scores_of_all_heads_equal_those_of_one_head_at_a_time():
     scores = copying_scores(model)
     torch.testing.assert_close(scores, one_head_at_a_time(model).detach(), atol=1e-4, rtol=1e-3)
     assert scores.max() - scores.min() > 1  # The effect is far above the tolerance.
+
+
+def test_composition_is_compared_with_the_same_scores():
+    model = composition.attention_of_gpt2_small(2)
+    ours, theirs = composition.composition_scores(model), composition.of_transformer_lens(model)
+    for side in composition.SIDES:
+        torch.testing.assert_close(
+            ours[side][0, :, 1], theirs[side].detach()[0, :, 1], atol=1e-5, rtol=1e-4
+        )
+        assert ours[side][0, :, 1].min() > 0.01  # The effect is far above the tolerance.
+    assert composition.most_memory("ours", 2) < composition.most_memory("peer", 2)
+
+
+def test_training_steps_are_compared_on_the_same_work():
+    model = training_step.toy(64, 2)
+    theirs = training_step.stepper(to_transformer_lens(model))()
+    assert training_step.stepper(model)() == pytest.approx(theirs, abs=1e-3)
 
 
 def test_a_ratio_is_taken_round_by_round():

@@ -1,5 +1,8 @@
 """Composition scores, scores split by who wrote them, and circuits of two heads."""
 
+import math
+from itertools import product
+
 import pytest
 import torch
 
@@ -39,11 +42,14 @@ def test_scores_of_all_heads_equal_the_plain_definition_and_transformer_lens(nam
     for side in SIDES:
         theirs = model.all_composition_scores(side)
         assert torch.allclose(scores[side], theirs.float(), atol=1e-4)
-        OV, QK = model.W_V[0, 1] @ model.W_O[0, 1], model.W_Q[1, 0] @ model.W_K[1, 0].T
-        reads = {"Q": QK, "K": QK.T, "V": model.W_V[1, 0] @ model.W_O[1, 0]}
-        assert scores[side][0, 1, 1, 0].item() == pytest.approx(
-            composition_score(OV, reads[side]), abs=1e-4
-        )
+        assert scores[side][1].count_nonzero() == 0  # No layer follows layer 1.
+    for first, second in product(range(model.cfg.n_heads), repeat=2):
+        OV = model.W_V[0, first] @ model.W_O[0, first]
+        QK = model.W_Q[1, second] @ model.W_K[1, second].T
+        reads = {"Q": QK, "K": QK.T, "V": model.W_V[1, second] @ model.W_O[1, second]}
+        for side in SIDES:
+            plain = composition_score(OV, reads[side])
+            assert scores[side][0, first, 1, second].item() == pytest.approx(plain, abs=1e-4)
 
 
 def test_baseline_is_near_the_root_of_one_over_d_model_and_depends_on_the_seed_only():
@@ -51,6 +57,13 @@ def test_baseline_is_near_the_root_of_one_over_d_model_and_depends_on_the_seed_o
     assert baseline == pytest.approx(64**-0.5, rel=0.1)
     assert baseline == random_composition_baseline(64, 32, samples=20)
     assert baseline != random_composition_baseline(64, 32, samples=20, seed=1)
+
+
+def test_baseline_of_thin_heads_is_the_mean_and_not_the_root_of_the_mean_square():
+    """For d_head = 1 the score is |cos| of two random directions: Γ(8) / (√π Γ(8.5)) for 16."""
+    exact = math.gamma(8) / (math.sqrt(math.pi) * math.gamma(8.5))
+    assert random_composition_baseline(16, 1, samples=2000) == pytest.approx(exact, rel=0.06)
+    assert exact < 0.9 * 16**-0.5
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -115,3 +128,10 @@ def test_pointer_arithmetic_is_induction_through_the_query_side():
     index = (*heads["pointer"], *heads["q_composition"])
     assert scores["Q"][index] > 0.05
     assert scores["K"][index] < 1e-3
+
+
+def test_perfect_circuit_can_score_like_unrelated_heads():
+    """Writer V, product V and reader 5 V in squared norms: 1 / √(5 V) for V tokens."""
+    model = hand_built("induction", d_vocab=32, n_ctx=64)
+    assert composition_scores(model)["K"].max().item() == pytest.approx(160**-0.5, rel=1e-3)
+    assert random_composition_baseline(160, 97, samples=10) == pytest.approx(160**-0.5, rel=0.05)

@@ -40,10 +40,10 @@ class Trial:
         self.watch = Watch([SELECTION], Session(folder), self.console)
         real = session._check
 
-        def check(selection, submission, sheets, show):
+        def check(selection, submission, sheets, *rest):
             self.runs.append([e.name for e in selection.exercises])
             self.sheets = dict(sheets)
-            return real(selection, submission, sheets, show)
+            return real(selection, submission, sheets, *rest)
 
         monkeypatch.setattr(session, "_check", check)
 
@@ -54,8 +54,10 @@ class Trial:
 
 
 @pytest.fixture
-def trial(tmp_path: Path, monkeypatch) -> Trial:
-    return Trial(tmp_path, monkeypatch)
+def trial(tmp_path: Path, monkeypatch):
+    made = Trial(tmp_path, monkeypatch)
+    yield made
+    made.watch.session.close()
 
 
 def test_only_what_changed_is_checked(trial: Trial):

@@ -45,6 +45,7 @@ def check(target: str | None, folder: Path, as_json: bool, watch: bool) -> None:
             f"There is no folder {str(folder)!r}. Run this where the course's `exercises` folder "
             "is, or name the folder with --submission."
         )
+    from induction_heads.grading.nursery import NurseryFailed
     from induction_heads.grading.running import WorkerFailed
 
     try:
@@ -52,7 +53,7 @@ def check(target: str | None, folder: Path, as_json: bool, watch: bool) -> None:
             _watched(selections, folder)
             return
         chapters = _checked(selections, folder, quiet=as_json)
-    except WorkerFailed as error:
+    except (NurseryFailed, WorkerFailed) as error:
         raise click.UsageError(str(error)) from error
     if as_json:
         found = [chapter.as_json() for chapter in chapters]
@@ -75,8 +76,9 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
     from induction_heads.grading.report import summary_line
     from induction_heads.grading.session import Session
 
-    console, session = Console(highlight=False), Session(folder)
-    chapters = [show_check(session, selection, console, quiet=quiet) for selection in selections]
+    console = Console(highlight=False)
+    with Session(folder) as session:
+        chapters = [show_check(session, asked, console, quiet=quiet) for asked in selections]
     if session.problem:
         click.echo(session.problem, err=True)
     if not quiet:
@@ -119,7 +121,8 @@ def _watched(selections: "list[Selection]", folder: Path) -> None:
     from induction_heads.watching import Watch
 
     try:
-        Watch(selections, Session(folder), Console(highlight=False)).run()
+        with Session(folder) as session:
+            Watch(selections, session, Console(highlight=False)).run()
     except KeyboardInterrupt:
         click.echo("\nStopped watching.")
 

@@ -40,9 +40,9 @@ def status(folder: Path, as_json: bool) -> None:
     from induction_heads.grading.session import Session
 
     _require_folder(folder)
-    session = Session(folder)
     selections = select(None)
-    rows = _rows(session, selections)
+    with Session(folder) as session:
+        rows = _rows(session, selections)
     chapters = [{"chapter": s.stem, "exercises": rows[s.stem]} for s in selections]
     left = sum(r["minutes"] for c in chapters for r in c["exercises"] if r["state"] != DONE)
     total = sum(r["minutes"] for c in chapters for r in c["exercises"])
@@ -151,7 +151,8 @@ def _attempted(folder: Path, selection: "Selection") -> bool:
 def _has_passed(folder: Path, selection: "Selection") -> bool:
     from induction_heads.grading.session import Session
 
-    (row,) = _rows(Session(folder), [selection])[selection.stem]
+    with Session(folder) as session:
+        (row,) = _rows(session, [selection])[selection.stem]
     return row["state"] == DONE
 
 
@@ -204,6 +205,9 @@ def _checked_states(session: "Session", selections: "list[Selection]") -> dict[s
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
 
+    from induction_heads.grading.nursery import NurseryFailed
+    from induction_heads.grading.running import WorkerFailed
+
     states: dict[str, str] = {}
     if not selections:
         return states
@@ -215,9 +219,12 @@ def _checked_states(session: "Session", selections: "list[Selection]") -> dict[s
         def show(name: str, result: Any) -> None:
             bar.update(task, description=name, advance=result is not None)
 
-        for selection in selections:
-            for result in session.check(selection, show).exercises:
-                states[result.name] = STATES.get(result.status, FAILING)
+        try:
+            for selection in selections:
+                for result in session.check(selection, show).exercises:
+                    states[result.name] = STATES.get(result.status, FAILING)
+        except (NurseryFailed, WorkerFailed) as error:
+            raise click.UsageError(str(error)) from error
     return states
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from induction_heads.checks.compare import close_heads, close_product, closeness, summary
-from induction_heads.grading.wire import FactoredData
+from induction_heads.grading.wire import FactoredData, ModelData
 
 NAN, INF = math.nan, math.inf
 T = torch.tensor
@@ -138,3 +138,10 @@ def test_product_of_narrow_factors_is_not_formed_if_it_would_fill_the_memory():
     huge = FactoredData(torch.ones(10**6, 1), torch.ones(1, 10**6))
     with pytest.raises(RuntimeError, match="a product of 1,000,000 × 1,000,000 numbers"):
         close_product()(huge, torch.ones(2, 2))
+
+
+def test_a_model_is_shown_by_its_sizes():
+    sizes = {"n_layers": 2, "n_heads": 1, "d_model": 8, "d_head": 4, "d_vocab": 5, "n_ctx": 6}
+    shown = summary(ModelData(sizes, {"W_E": torch.zeros(5, 8)}))
+    assert shown == "a model of n_layers 2, n_heads 1, d_model 8, d_head 4, d_vocab 5, n_ctx 6"
+    assert "n_ctx None" in summary(ModelData({}, {}))

@@ -8,6 +8,7 @@ from torch import Tensor
 from induction_heads.checks.exercise import Case, Exercise, Mistake, ModelInput
 from induction_heads.checks.registry import Selection
 from induction_heads.grading.checking import check_chapter
+from induction_heads.grading.nursery import Nursery
 from induction_heads.grading.results import Result
 from induction_heads.grading.running import Limits
 from induction_heads.grading.submission import read_submission
@@ -72,14 +73,17 @@ RIGHT_DOUBLED = "def doubled(number):\n    return 2 * number\n"
 class Bench:
     """Writes a submission to the trial chapter and checks it through a worker process."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, nursery: Nursery | None):
         self.folder = folder
+        self.nursery = nursery
 
     def check(
-        self, source: str, *exercises: Exercise, limits: Limits | None = None
+        self, source: str, *exercises: Exercise, limits: Limits | None = None, seed: int = 0
     ) -> list[Result]:
         (self.folder / f"{STEM}.py").write_text(source)
         selection = Selection(STEM, exercises or (ROW_SUMS,))
-        return list(
-            check_chapter(selection, read_submission(self.folder, STEM), limits=limits).exercises
+        submission = read_submission(self.folder, STEM)
+        checked = check_chapter(
+            selection, submission, limits=limits, nursery=self.nursery, seed=seed
         )
+        return list(checked.exercises)

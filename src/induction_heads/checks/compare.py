@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.grading.wire import FactoredData
+from induction_heads.grading.wire import FactoredData, ModelData
 
 Compare = Callable[[Any, Any], str | None]
 """`compare(answer, expected)`: None when the answer is right, else a sentence or two."""
@@ -227,6 +227,8 @@ def summary(value: Any, n_values: int = 8) -> str:
         return _tensor_summary(value, n_values)
     if isinstance(value, FactoredData):
         return f"a FactoredMatrix of factors {list(value.A.shape)} and {list(value.B.shape)}"
+    if isinstance(value, ModelData):
+        return _model_summary(value)
     if isinstance(value, (bool, *NUMBER)) or value is None:
         return _shortened(_show(value), 160)
     if isinstance(value, (list, tuple)) and len(value) <= 64:
@@ -239,6 +241,12 @@ def summary(value: Any, n_values: int = 8) -> str:
         inside = ", ".join(f"{key!r}: {_brief(item)}" for key, item in list(value.items())[:16])
         return _shortened(f"{{{inside}}}", 160)
     return _shortened(repr(value), 160)
+
+
+def _model_summary(value: ModelData) -> str:
+    named = ("n_layers", "n_heads", "d_model", "d_head", "d_vocab", "n_ctx")
+    sizes = ", ".join(f"{name} {_shortened(repr(value.config.get(name)), 12)}" for name in named)
+    return f"a model of {sizes}"
 
 
 def _brief(value: Any) -> str:

@@ -79,6 +79,12 @@ class Sheet:
             raise self._mistaken[key]
         return self._mistaken[key]
 
+    @cached_property
+    def has_models(self) -> bool:
+        """Whether a model is among the arguments of any case."""
+        values = [v for case in self.cases for v in (*case.args, *case.kwargs.values())]
+        return any(isinstance(value, ModelInput) for value in values)
+
     def described(self, answers: list[Any]) -> list[Any]:
         """The answers in the form in which the exercise compares them."""
         describe = self.exercise.describe

@@ -8,19 +8,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol, cast
 
 from induction_heads.grading.wire import STARTED, Closed, Malformed, read_message, write_message
 
 MAX_OUTPUT = 10 * 2**20
 KEPT_OUTPUT = 16 * 2**10
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-
-Wrap = Callable[[list[str], Path], list[str]]
-"""`wrap(command, folder)`: the command that runs `command` isolated, with `folder` as its own."""
 
 
 class Silent(Exception):
@@ -31,10 +27,30 @@ class Died(Exception):
     """The process ended, or sent something that is no answer. The message says which."""
 
 
-class WorkerProcess:
-    """One running worker with a temporary folder of its own. Use it in a `with` block."""
+class Started(Protocol):
+    """A started worker: three streams, and ways to wait for its end and to bring it about."""
 
-    def __init__(self, wrap: Wrap = lambda command, folder: command):
+    requests: BinaryIO
+    answers: BinaryIO
+    printed: BinaryIO
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit code or minus the signal, or None if it still runs after `seconds`."""
+        ...
+
+    def why(self) -> str | None:
+        """Why it was ended from outside, in words, where that is known."""
+        ...
+
+    def stop(self) -> None:
+        """End it and what it started, as far as the system can."""
+        ...
+
+
+class Spawned(Started):
+    """A worker in a new Python process, with a temporary folder of its own."""
+
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(
             prefix="induction-heads-", ignore_cleanup_errors=True
         )
@@ -42,9 +58,42 @@ class WorkerProcess:
         # -P: the folder the worker runs in is not on its import path.
         command = [sys.executable, "-P", "-m", "induction_heads.grading.worker"]
         self._process = subprocess.Popen(
-            wrap(command, home), cwd=home, env=_environment(home), start_new_session=True,
+            command, cwd=home, env=worker_environment(home), start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        self.requests = cast(BinaryIO, self._process.stdin)
+        self.answers = cast(BinaryIO, self._process.stdout)
+        self.printed = cast(BinaryIO, self._process.stderr)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit code or minus the signal, or None if it still runs after `seconds`."""
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def why(self) -> str | None:
+        """Nobody but the system ends it."""
+        return None
+
+    def stop(self) -> None:
+        """End it and its process group, and delete its folder."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+class WorkerProcess:
+    """One running worker: what it is asked, what it answers and what it prints.
+
+    Use it in a `with` block.
+    """
+
+    def __init__(self, started: Started):
+        self._started = started
         self._events: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=64)
         self._kept = bytearray()
         self._n_printed = 0
@@ -94,57 +143,44 @@ class WorkerProcess:
         return bytes(self._kept).rpartition(STARTED)[2].decode(errors="replace")
 
     def close(self) -> None:
-        """Stop the process and everything it started, and delete its folder."""
-        if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
-        self._close_pipes()
-        self._folder.cleanup()
-
-    def _close_pipes(self) -> None:
+        """Stop the process and everything it started."""
+        self._started.stop()
         for reader in self._readers:
             reader.join(timeout=1)
         # A pipe that an escaped child still holds open is left to the reader that waits on it.
         if not any(reader.is_alive() for reader in self._readers):
-            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-                assert pipe is not None
+            for pipe in (self._started.requests, self._started.answers, self._started.printed):
                 with suppress(OSError):
                     pipe.close()
 
     def _write(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
         with suppress(OSError, ValueError):  # A dead worker is noticed by its silence.
-            write_message(self._process.stdin, message)  # type: ignore[arg-type]
+            write_message(self._started.requests, message)
 
     def _read_answers(self) -> None:
-        stream = self._process.stdout
-        assert stream is not None
         try:
             while True:
-                self._events.put(("message", read_message(stream)))  # type: ignore[arg-type]
+                self._events.put(("message", read_message(self._started.answers)))
         except Malformed as error:
             self._events.put(("malformed", str(error)))
         except (Closed, OSError, ValueError):
             self._events.put(("closed", None))
 
     def _read_output(self) -> None:
-        stream = self._process.stderr
-        assert stream is not None
+        stream = self._started.printed
         with suppress(OSError, ValueError):
             while chunk := os.read(stream.fileno(), 2**16):
                 self._n_printed += len(chunk)
                 self._kept += chunk[: max(0, KEPT_OUTPUT - len(self._kept))]
                 if self._n_printed > MAX_OUTPUT:
                     self._events.put(("flood", None))
-                    self._process.kill()
                     return
 
     def _last_words(self) -> str:
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        code = self._started.wait(5.0)
+        if why := self._started.why():
+            return f"{why}."
+        if code is None:
             return "closed its own channel for answers."
         if code >= 0:
             return f"ended the whole process with exit code {code}."
@@ -153,7 +189,7 @@ class WorkerProcess:
         return f"brought the whole process down ({reasons.get(name, name)})."
 
 
-def _environment(home: Path) -> dict[str, str]:
+def worker_environment(home: Path) -> dict[str, str]:
     """A small environment: no credentials, no network hubs, one thread, this package importable."""
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     here = str(Path(__file__).resolve().parents[2])
@@ -167,9 +203,12 @@ def _environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(home),
         "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "MPLBACKEND": "Agg",
+        "USER": "student",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # The other one starts a thread before the fork.
     }

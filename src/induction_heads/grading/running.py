@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from induction_heads.grading.calling import REMARKS, Outcome
-from induction_heads.grading.process import Died, Silent, WorkerProcess, Wrap
+from induction_heads.grading.nursery import Nursery, NurseryFailed
+from induction_heads.grading.process import Died, Silent, Spawned, WorkerProcess
 from induction_heads.grading.submission import Submission
 
 STATUSES = {"returned", "not_started", "signature", "raised", "unusable", "missing"}
@@ -35,17 +36,22 @@ def _words(value: Any) -> set[str]:
 
 
 class RunningSubmission:
-    """Calls functions of one submission. Use it in a `with` block."""
+    """Calls functions of one submission. Use it in a `with` block.
+
+    Its worker comes from `nursery`, or without one is a process started for it alone. `models`:
+    whether models will be among the arguments.
+    """
 
     def __init__(
         self,
         submission: Submission,
         limits: Limits | None = None,
-        wrap: Wrap = lambda command, folder: command,
+        nursery: Nursery | None = None,
+        models: bool = True,
     ):
         self.submission = submission
         self.limits = limits or Limits()
-        self._wrap = wrap
+        self._nursery, self._models = nursery, models
         self._worker: WorkerProcess | None = None
         self._unloadable = (
             None
@@ -119,8 +125,7 @@ class RunningSubmission:
         """The running worker with the submission loaded, started if there is none."""
         if self._unloadable is not None or self._worker is not None:
             return self._worker
-        self._worker = WorkerProcess(self._wrap)
-        self._await_start(self._worker)
+        self._worker = self._started_worker()
         file = f"{self.submission.stem}.py"
         start = time.monotonic()
         try:
@@ -137,12 +142,20 @@ class RunningSubmission:
             self._unloadable = self._lost("unloadable", f"{file}, while loading, {error}", start)
         return self._worker
 
-    def _await_start(self, worker: WorkerProcess) -> None:
+    def _started_worker(self) -> WorkerProcess:
+        if self._nursery is None:
+            worker = WorkerProcess(Spawned())
+        else:
+            try:
+                worker = self._nursery.worker(models=self._models)
+            except NurseryFailed as error:
+                raise WorkerFailed(str(error)) from error
         try:
             worker.receive(self.limits.start)
         except (Silent, Died) as error:
             said = worker.output().strip()[-1000:]
-            self.close()
+            worker.close()
             raise WorkerFailed(
                 f"The process that runs submissions did not start ({error}). {said}"
             ) from error
+        return worker

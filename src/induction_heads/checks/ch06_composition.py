@@ -1,0 +1,354 @@
+"""Checks of chapter 6: composition scores, circuits of two heads, and a circuit built by hand."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from induction_heads.checks.answers import ch06_built_circuits as built
+from induction_heads.checks.answers import ch06_composition as known
+from induction_heads.checks.compare import close_product, closeness
+from induction_heads.checks.exercise import Case, Exercise, ModelInput
+from induction_heads.grading.returned import returned_model
+from induction_heads.hand_built import hand_built_heads
+from induction_heads.tokens import distinct_tokens, repeated_tokens
+
+_TOY = ModelInput(name="toy-2l")
+
+
+def _hand_built(kind: str, seed: int) -> tuple[ModelInput, dict[str, tuple[int, int]]]:
+    """A soft model of three heads a layer, and where its heads are."""
+    options = {"seed": seed, "n_heads": 3, "d_vocab": 14, "n_ctx": 20, "sharpness": 5.0}
+    return ModelInput(kind=kind, options=options), hand_built_heads(kind, n_heads=3, seed=seed)
+
+
+# composition_score
+
+
+def _pair_cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+    cases = [Case("two identities", (torch.eye(4), torch.eye(4)))]
+    for rows, middle, columns in ((5, 5, 5), (4, 6, 3), (2, 7, 9)):
+        W_A = torch.randn(rows, middle, generator=generator)
+        W_B = torch.randn(middle, columns, generator=generator) * 3
+        cases.append(Case(f"{rows} × {middle} and {middle} × {columns}", (W_A, W_B)))
+    first, second = torch.eye(2)
+    return [*cases, Case("B reads what A does not write", (first.diag(), second.diag()))]
+
+
+def _root_of_squares(rows: list[list[float]]) -> float:
+    total = 0.0
+    for row in rows:
+        for entry in row:
+            total += entry * entry
+    return math.sqrt(total)
+
+
+def _score_by_loops(W_A: Tensor, W_B: Tensor) -> float:
+    a, b = W_A.tolist(), W_B.tolist()
+    product = [[sum((row[m] * b[m][column] for m in range(len(b))), 0.0)
+                for column in range(len(b[0]))] for row in a]  # fmt: skip
+    return _root_of_squares(product) / (_root_of_squares(a) * _root_of_squares(b))
+
+
+# random_composition_baseline
+
+_SEEDS = 40
+
+
+def _baseline_cases(seed: int) -> list[Case]:
+    draws = torch.randint(10**6, (6,), generator=torch.Generator().manual_seed(seed)).tolist()
+    sizes = ((16, 1), (24, 2), (64, 32))
+    cases = [Case(f"d_model {d_model}, d_head {d_head}", (d_model, d_head),
+                  {"samples": 1500 // d_head, "seed": draws[number]})
+             for number, (d_model, d_head) in enumerate(sizes)]  # fmt: skip
+    cases.append(Case("the same call again", (16, 1), {"samples": 1500, "seed": draws[0]}))
+    cases.append(Case("another seed", (16, 1), {"samples": 1500, "seed": draws[0] + 1}))
+    for samples in (1, 25):
+        cases += [Case(f"{samples} samples, {_SEEDS} seeds", (12, 3),
+                       {"samples": samples, "seed": draws[3] + number})
+                  for number in range(_SEEDS)]  # fmt: skip
+    return cases
+
+
+@cache
+def _mean_and_spread(d_model: int, d_head: int) -> tuple[float, float]:
+    """Of one score, over 6,000 pairs drawn by another generator than PyTorch's.
+
+    With d_head = 1 the score is |cos| of the angle between two random directions, whose mean is
+    Γ(d/2) / (√π Γ((d+1)/2)).
+    """
+    rng = np.random.default_rng(0)
+    total, squares = 0.0, 0.0
+    for _ in range(12):
+        a = rng.normal(size=(500, d_model, d_head)) @ rng.normal(size=(500, d_head, d_model))
+        b = rng.normal(size=(500, d_model, d_head)) @ rng.normal(size=(500, d_head, d_model))
+        top, left, right = ((m**2).sum(axis=(1, 2)) for m in (a @ b, a, b))
+        total += np.sqrt(top / (left * right)).sum()
+        squares += (top / (left * right)).sum()
+    mean, square = total / 6000, squares / 6000
+    if d_head == 1:
+        logs = math.lgamma(d_model / 2) - math.lgamma((d_model + 1) / 2)
+        mean = math.exp(logs) / math.sqrt(math.pi)
+    return float(mean), float(math.sqrt(square - mean**2))
+
+
+def _expected_of_random_heads(
+    d_model: int, d_head: int, *, samples: int = 100, seed: int = 0
+) -> dict[str, Any]:
+    mean, spread = _mean_and_spread(d_model, d_head)
+    return {
+        "the mean": mean,
+        "the spread over seeds": spread / math.sqrt(samples),
+        "the same seed gives the same number": True,
+        "another seed gives another number": True,
+    }
+
+
+def _described_numbers(cases: list[Case], answers: list[Any]) -> list[dict[str, Any]]:
+    """The mean where it is sharp, the spread at the end of each group, and what the seed does."""
+    numbers = [_number(answer) for answer in answers]
+    facts: list[dict[str, Any]] = [{"the mean": number} for number in numbers[:5]]
+    facts += [{} for _ in numbers[5:]]
+    if len(numbers) > 3:
+        facts[3]["the same seed gives the same number"] = numbers[3] == numbers[0]
+    if len(numbers) > 4:
+        facts[4]["another seed gives another number"] = numbers[4] != numbers[0]
+    for start in (5, 5 + _SEEDS):
+        group = numbers[start : start + _SEEDS]
+        if len(group) == _SEEDS:
+            facts[start + _SEEDS - 1]["the spread over seeds"] = float(np.std(group))
+    return facts
+
+
+def _number(answer: Any) -> float:
+    if isinstance(answer, Tensor) and answer.dim() == 0:
+        answer = answer.item()
+    if not isinstance(answer, float) or not math.isfinite(answer):
+        raise ValueError("a finite float was expected")
+    return answer
+
+
+def _same_numbers(answer: dict[str, Any], expected: dict[str, Any]) -> str | None:
+    """Facts that both name. The means are known to a fortieth, the spreads to a ninth or so."""
+    rough = {"the mean": 0.12, "the spread over seeds": 0.6}
+    for name in answer.keys() & expected.keys():
+        mine, right = answer[name], expected[name]
+        if said := closeness(1e-6, rough.get(name, 0.0))(mine, right):
+            return f"at {name!r}: {said}"
+    return None
+
+
+# k_composed_qk_circuit and virtual_head
+
+
+def _two_head_cases(seed: int) -> list[Case]:
+    model, at = _hand_built("induction", seed)
+    pairs = (((0, 0), (1, 0)), ((0, 0), (1, 1)), ((0, 1), (1, 0)))
+    cases = [Case(f"toy-2l, L0H{a[1]} and L1H{b[1]}", (_TOY, a, b)) for a, b in pairs]
+    label = "a hand-built model of three heads a layer"
+    return [*cases, Case(label, (model, at["previous_token"], at["induction"]))]
+
+
+def _matches_by_token_pair(model: Any, previous_head: Any, induction_head: Any) -> Tensor:
+    (a, b), (c, d) = previous_head, induction_head
+    rows = model.W_E.detach().double()
+    W_V, W_O = model.W_V[a, b].detach().double(), model.W_O[a, b].detach().double()
+    W_Q, W_K = model.W_Q[c, d].detach().double(), model.W_K[c, d].detach().double()
+    keys = [((row @ W_V) @ W_O) @ W_K for row in rows]
+    queries = [row @ W_Q for row in rows]
+    return torch.tensor([[float(query @ key) for key in keys] for query in queries])
+
+
+def _one_coordinate_at_a_time(model: Any, first: Any, second: Any) -> Tensor:
+    rows = []
+    for x in torch.eye(model.cfg.d_model).double():
+        for layer, head in (first, second):
+            x = x @ model.W_V[layer, head].detach().double()
+            x = x @ model.W_O[layer, head].detach().double()
+        rows.append(x.float())
+    return torch.stack(rows)
+
+
+# decompose_attention_scores
+
+
+def _score_cases(seed: int) -> list[Case]:
+    model, at = _hand_built("induction", seed)
+    rows = {(64, 6): seed, (64, 5): seed + 1, (14, 4): seed + 2}
+    tokens = [repeated_tokens(d_vocab, period, batch=2, seed=number)
+              for (d_vocab, period), number in rows.items()]  # fmt: skip
+    return [
+        Case("toy-2l, L1H0", (_TOY, tokens[0], 1, 0)),
+        Case("toy-2l, L1H1", (_TOY, tokens[1], 1, 1)),
+        Case("toy-2l, L0H1", (_TOY, tokens[1], 0, 1)),
+        Case("a model of three heads a layer", (model, tokens[2], *at["induction"])),
+    ]
+
+
+def _scores_by_loops(model: Any, tokens: Tensor, layer: int, head: int) -> Tensor:
+    n_batch, n_pos = tokens.shape
+    parts = known.written_by_loops(model, tokens, layer)
+    W_Q, W_K = (w[layer, head].detach().double() for w in (model.W_Q, model.W_K))
+    scores = torch.zeros(n_batch, len(parts), len(parts), n_pos, n_pos)
+    for row in range(n_batch):
+        for c, asking in enumerate(parts):
+            for e, asked in enumerate(parts):
+                for query in range(n_pos):
+                    q = asking[row, query] @ W_Q
+                    keys = asked[row] @ W_K
+                    scores[row, c, e, query] = (keys @ q) / math.sqrt(model.cfg.d_head)
+    return scores
+
+
+# build_induction_circuit
+
+
+@dataclass(frozen=True)
+class _BuildCase(Case):
+    """Sizes to build for, and the seed from which the rows of tokens are drawn."""
+
+    seed: int = 0
+
+
+def _build_cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+    cases: list[Case] = []
+    for d_vocab, n_ctx in ((12, 24), (30, 19), (6, 44)):
+        more = torch.randint(5, (2,), generator=generator).tolist()
+        sizes = (d_vocab + more[0], n_ctx + more[1])
+        label = f"{sizes[0]} tokens, {sizes[1]} positions"
+        cases.append(_BuildCase(label, sizes, seed=seed + len(cases)))
+    return cases
+
+
+def _between(low: int, high: int, generator: torch.Generator) -> int:
+    return int(torch.randint(low, max(low, high) + 1, (1,), generator=generator))
+
+
+def _probes(case: Case) -> Iterator[tuple[str, Tensor, list[int]]]:
+    """(name, rows, queries whose next token an earlier copy gives away)."""
+    (d_vocab, n_ctx), seed = case.args, getattr(case, "seed", 0)
+    generator = torch.Generator().manual_seed(1000 + seed)
+    half = min(d_vocab, n_ctx // 2)
+    for period in (half, _between(3, half, generator), 2):
+        rows = repeated_tokens(d_vocab, period, batch=16, seed=generator)
+        yield f"blocks of {period}", rows, list(range(period, 2 * period - 1))
+    for period in (3, 4):
+        gap = _between(1, min(d_vocab - period, n_ctx - 2 * period), generator)
+        rows = repeated_tokens(d_vocab, period, gap=gap, batch=16, seed=generator)
+        start = period + gap
+        name = f"blocks of {period}, {gap} other tokens between"
+        yield name, rows, list(range(start, start + period - 1))
+    period, copies = 5, n_ctx // 5
+    lead = min(n_ctx - period * copies, d_vocab - period)
+    drawn = distinct_tokens(d_vocab, period + lead, 16, generator)
+    rows = torch.cat([drawn[:, period:], drawn[:, :period].repeat(1, copies)], dim=1)
+    later = [lead + copy * period + place for copy in range(1, copies) for place in range(4)]
+    yield f"{copies} copies of 5, to the end of the context", rows, later
+
+
+def _continued(model: Any, rows: Tensor, queries: list[int], following: Tensor) -> float:
+    """How often `following` gets a probability above one half."""
+    chances = model(rows).softmax(dim=-1)[:, queries]
+    return (chances.gather(-1, following[..., None]) > 0.5).double().mean().item()
+
+
+def _next(rows: Tensor, queries: list[int]) -> Tensor:
+    return rows[:, [query + 1 for query in queries]]
+
+
+def _behavior(case: Case, answer: Any) -> dict[str, Any]:
+    model = returned_model(answer)
+    facts: dict[str, Any] = {"d_vocab": model.config.d_vocab, "n_ctx": model.config.n_ctx}
+    if (model.config.d_vocab, model.config.n_ctx) != case.args:
+        return facts
+    probes, shares = list(_probes(case)), {}
+    for name, rows, queries in probes:
+        shares[name] = _continued(model, rows, queries, _next(rows, queries))
+    worst = min(shares, key=lambda name: shares[name])
+    facts["share continued, where it is lowest"] = shares[worst]
+    facts["continues most of it"] = sum(shares.values()) > 0.5 * len(shares)  # A diagnosis.
+    # Nothing is there to copy: what followed one period ago must not be predicted.
+    period = min(case.args[0], case.args[1]) // 2
+    fresh = distinct_tokens(case.args[0], 2 * period, 16, seed=case.args[1])
+    asked = list(range(period, 2 * period - 1))
+    facts["share continued where nothing repeats"] = _continued(
+        model, fresh, asked, fresh[:, 1:period]
+    )
+    _, rows, queries = probes[0]
+    alone = [_continued(built.only_layer(model, layer), rows, queries, _next(rows, queries))
+             for layer in range(model.config.n_layers)]  # fmt: skip
+    facts["one layer alone does it"] = max(alone) > 0.5
+    return facts | built.diagnosis(model, rows, queries) | {"worst": worst}
+
+
+def _described_models(cases: list[Case], answers: list[Any]) -> list[dict[str, Any]]:
+    return [_behavior(case, answer) for case, answer in zip(cases, answers, strict=True)]
+
+
+def _a_working_circuit(d_vocab: int, n_ctx: int) -> dict[str, Any]:
+    return {
+        "d_vocab": d_vocab,
+        "n_ctx": n_ctx,
+        "share continued, where it is lowest": 1.0,
+        "share continued where nothing repeats": 0.0,
+        "one layer alone does it": False,
+    }
+
+
+def _same_behavior(answer: dict[str, Any], expected: dict[str, Any]) -> str | None:
+    for name, right in expected.items():
+        if name not in answer or name == "worst":
+            continue
+        if said := closeness(0.02, 0.0)(answer[name], right):
+            where = f" ({answer['worst']})" if name.endswith("lowest") else ""
+            return f"at {name + where!r}: {said}"
+    return None
+
+
+EXERCISES = (
+    Exercise(
+        name="composition_score", difficulty=1, minutes=5,
+        why="One number for an arrow between two heads.",
+        cases=_pair_cases, oracle=_score_by_loops,
+        mistakes=known.SCORE_MISTAKES, also_right=known.SCORE_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="random_composition_baseline", difficulty=2, minutes=12,
+        why="A score means nothing without the score of heads that never met.",
+        cases=_baseline_cases, oracle=_expected_of_random_heads, compare=_same_numbers,
+        describe=_described_numbers,
+        mistakes=known.BASELINE_MISTAKES, also_right=known.BASELINE_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="k_composed_qk_circuit", difficulty=2, minutes=12,
+        why="In this table, an induction head does look for its own token.",
+        cases=_two_head_cases, oracle=_matches_by_token_pair, compare=close_product(1e-3, 1e-4),
+        mistakes=known.CIRCUIT_MISTAKES, also_right=known.CIRCUIT_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="decompose_attention_scores", difficulty=3, minutes=25,
+        why="It reads off which arrow makes a score, on real input.",
+        cases=_score_cases, oracle=_scores_by_loops, compare=closeness(1e-3, 1e-4),
+        mistakes=known.PARTS_MISTAKES, also_right=known.PARTS_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="virtual_head", difficulty=1, minutes=6,
+        why="Two heads in a row move information as a third one would.",
+        cases=_two_head_cases, oracle=_one_coordinate_at_a_time, compare=close_product(1e-3, 1e-4),
+        mistakes=known.VIRTUAL_MISTAKES, also_right=known.VIRTUAL_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="build_induction_circuit", difficulty=3, minutes=60,
+        why="What you can build, you understand.",
+        cases=_build_cases, oracle=_a_working_circuit, compare=_same_behavior,
+        describe=_described_models,
+        mistakes=built.BUILD_MISTAKES, also_right=built.BUILD_ALSO_RIGHT,
+    ),
+)  # fmt: skip
