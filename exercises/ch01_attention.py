@@ -22,6 +22,18 @@ def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
     raise NotImplementedError
 
 
+def visible_pairs_formula() -> str:
+    """How many of the n_pos × n_pos pairs (query, key) the causal mask leaves, as a formula.
+
+    ★ · 3 minutes, with pen and paper. Why: it is the number of weights that a pattern can have.
+
+    Return a Python expression in `n_pos` as text, such as "2 * n_pos**2 - 1" (which is wrong).
+    It may use + - * / // % **, sqrt, log, exp, log2, min, max and pi. Any equivalent form passes.
+    Count the pairs for 1, 2, 3 and 4 positions first.
+    """
+    raise NotImplementedError
+
+
 def attention_pattern(
     queries: Float[Tensor, "*batch query d_head"], keys: Float[Tensor, "*batch key d_head"]
 ) -> Float[Tensor, "*batch query key"]:

@@ -96,6 +96,18 @@ def stripe_knockout(
     raise NotImplementedError
 
 
+def knockout_gain_formula() -> str:
+    """By what factor the other weights of a row grow when the stripe is knocked out, as a formula.
+
+    ★★ medium · 5 minutes, with pen and paper. Why: what the head whispered, it may now say aloud.
+
+    The row has weight s on the stripe, 0 < s < 1. Return a Python expression in `s` as text, such
+    as "1 + s" (which is wrong). It may use + - * / **, sqrt, log, exp, log2, min, max and pi. Any
+    equivalent form passes.
+    """
+    raise NotImplementedError
+
+
 def path_ablation(
     model: "TransformerBridge", sender: tuple[int, int], receiver: tuple[int, int], side: str
 ) -> float:

@@ -15,6 +15,15 @@ def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
     return torch.ones(n_pos, n_pos, dtype=torch.bool).tril()
 
 
+def visible_pairs_formula() -> str:
+    """Query i sees i + 1 keys, so the sum is 1 + 2 + … + n_pos.
+
+    Twice the sum, written forward and backward, is n_pos columns of n_pos + 1 each. It is a little
+    more than half of the square, because the diagonal stays.
+    """
+    return "n_pos * (n_pos + 1) / 2"
+
+
 def attention_pattern(
     queries: Float[Tensor, "*batch query d_head"], keys: Float[Tensor, "*batch key d_head"]
 ) -> Float[Tensor, "*batch query key"]:

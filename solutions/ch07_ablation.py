@@ -82,6 +82,14 @@ def stripe_knockout(
     return changed / changed.sum(dim=-1, keepdim=True)
 
 
+def knockout_gain_formula() -> str:
+    """The other weights sum to 1 − s and must sum to 1, so each is divided by 1 − s.
+
+    For s = 0.9 that is a factor of 10.
+    """
+    return "1 / (1 - s)"
+
+
 def path_ablation(
     model: "TransformerBridge", sender: tuple[int, int], receiver: tuple[int, int], side: str
 ) -> float:

@@ -81,6 +81,17 @@ def test_bars_count_the_heads_of_each_type(ax):
     assert heights == {"induction": [0, 2], "previous-token": [1, 0], "no type": [2, 1]}
 
 
+def test_a_difference_is_drawn_in_one_range_with_a_cross_on_each_marked_cell():
+    answer, expected = [[0.0, 5.0], [np.nan, 1.0]], [[0.0, -3.0], [2.0, 1.0]]
+    figure = figures.difference_heatmaps(answer, expected, [[0, 1], [1, 0]], "a part")
+    yours, right = figure.axes[:2]
+    assert yours.images[0].get_clim() == right.images[0].get_clim() == (-3, 5)
+    assert (yours.get_title(), right.get_title()) == ("yours", "expected")
+    for ax in (yours, right):
+        assert ax.collections[0].get_offsets().tolist() == [[1, 0], [0, 1]]
+    assert plt.get_fignums() == []
+
+
 def test_the_loss_line_starts_at_the_second_token(ax):
     figures.loss_by_position(ax, torch.arange(11.0), period=6)
     assert ax.lines[0].get_xdata().tolist() == list(range(1, 12))

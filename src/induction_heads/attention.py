@@ -20,6 +20,11 @@ def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
     return torch.ones(n_pos, n_pos, dtype=torch.bool).tril()
 
 
+def visible_pairs_formula() -> str:
+    """How many pairs (query, key) the causal mask leaves among `n_pos` positions."""
+    return "n_pos * (n_pos + 1) / 2"
+
+
 def _softmax_of(scores: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch query key"]:
     return scores.masked_fill(~causal_mask(scores.shape[-1]), -math.inf).softmax(dim=-1)
 

@@ -13,6 +13,9 @@ SUBCOMMANDS = {
         "Find the heads of every kind in a model.",
     ),
     "check": ("induction_heads.cli_check", "check", "Check your answers to the exercises."),
+    "hint": ("induction_heads.cli_progress", "hint", "Give the next hint for an exercise."),
+    "solution": ("induction_heads.cli_progress", "solution", "Show the solution of an exercise."),
+    "status": ("induction_heads.cli_progress", "status", "Show what is done and what is left."),
     "train": ("induction_heads.cli_train", "train", "Train a model of the zoo again."),
 }
 """Name → (module, attribute, short help). PyTorch is not imported to list them."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from induction_heads.checks.registry import Selection
     from induction_heads.grading.results import ChapterResult, Result
+    from induction_heads.grading.session import Session
+    from induction_heads.grading.submission import Submission
 
 
 @click.command()
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     help="Folder with the files to check.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def check(target: str | None, folder: Path, as_json: bool) -> None:
+@click.option("--watch", is_flag=True, help="Check again whenever a file is saved.")
+def check(target: str | None, folder: Path, as_json: bool, watch: bool) -> None:
     """Check your answers: all of them, a chapter (ch04) or one exercise (induction_score).
 
     Exit code 0: everything passed. 1: something did not. 2: the command was not understood.
+    With --watch it runs until Ctrl-C and exits with 0.
     """
+    if watch and as_json:
+        raise click.UsageError("--watch is for reading along; --json checks once. Choose one.")
     selections = _selected(target)
     if folder.is_file():
         raise click.UsageError(f"{str(folder)!r} is a file. Name the folder that it is in.")
@@ -43,6 +49,9 @@ def check(target: str | None, folder: Path, as_json: bool) -> None:
     from induction_heads.grading.running import WorkerFailed
 
     try:
+        if watch:
+            _watched(selections, folder)
+            return
         chapters = _checked(selections, folder, quiet=as_json)
     except (NurseryFailed, WorkerFailed) as error:
         raise click.UsageError(str(error)) from error
@@ -64,13 +73,34 @@ def _selected(target: str | None) -> "list[Selection]":
 def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "list[ChapterResult]":
     from rich.console import Console
 
-    from induction_heads.grading.checking import check_chapter
-    from induction_heads.grading.nursery import Nursery
-    from induction_heads.grading.submission import read_submission
+    from induction_heads.grading.report import summary_line
+    from induction_heads.grading.session import Session
 
-    console, chapters, last = Console(highlight=False), [], ""
-    waiting = Console(stderr=True)
-    with waiting.status("Starting") as status, Nursery() as nursery:
+    console = Console(highlight=False)
+    with Session(folder) as session:
+        chapters = [show_check(session, asked, console, quiet=quiet) for asked in selections]
+    if session.problem:
+        click.echo(session.problem, err=True)
+    if not quiet:
+        console.print(f"\n{summary_line(chapters)}")
+    return chapters
+
+
+def show_check(
+    session: "Session",
+    selection: "Selection",
+    console: "Console",
+    *,
+    quiet: bool = False,
+    submission: "Submission | None" = None,
+) -> "ChapterResult":
+    """Check the exercises of one chapter and print each result as it comes."""
+    from rich.console import Console
+
+    last = ""
+    if not quiet:
+        console.print(f"[bold]{selection.stem}[/bold]")
+    with Console(stderr=True).status(f"Starting {selection.stem}") as status:
 
         def show(name: str, result: "Result | None") -> None:
             nonlocal last
@@ -78,23 +108,27 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
                 status.update(f"Checking {name}")
             elif not quiet:
                 # A file that cannot be loaded says so once, not once for each exercise in it.
-                _print_result(console, result, again=result.message == last != "")
+                print_result(console, result, again=result.message == last != "")
                 last = result.message
 
-        for selection in selections:
-            if not quiet:
-                console.print(f"[bold]{selection.stem}[/bold]")
-            status.update(f"Starting {selection.stem}")
-            submission = read_submission(folder, selection.stem)
-            chapters.append(check_chapter(selection, submission, nursery=nursery, progress=show))
-    if not quiet:
-        from induction_heads.grading.report import summary_line
-
-        console.print(f"\n{summary_line(chapters)}")
-    return chapters
+        return session.check(selection, show, submission)
 
 
-def _print_result(console: "Console", result: "Result", *, again: bool) -> None:
+def _watched(selections: "list[Selection]", folder: Path) -> None:
+    from rich.console import Console
+
+    from induction_heads.grading.session import Session
+    from induction_heads.watching import Watch
+
+    try:
+        with Session(folder) as session:
+            Watch(selections, session, Console(highlight=False)).run()
+    except KeyboardInterrupt:
+        click.echo("\nStopped watching.")
+
+
+def print_result(console: "Console", result: "Result", *, again: bool = False) -> None:
+    """Print the status of one exercise and what is to be said about it."""
     from induction_heads.grading.report import STYLES, result_lines
 
     head, *lines = result_lines(result)

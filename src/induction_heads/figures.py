@@ -18,8 +18,8 @@ from torch import Tensor
 from induction_heads.hover import hover_patterns
 
 __all__ = [
-    "attention_heatmap", "head_grid", "head_type_distribution", "hover_patterns", "layer_maximum",
-    "loss_by_position", "score_heatmap", "stripe_heatmap",
+    "attention_heatmap", "difference_heatmaps", "head_grid", "head_type_distribution",
+    "hover_patterns", "layer_maximum", "loss_by_position", "score_heatmap", "stripe_heatmap",
 ]  # fmt: skip
 
 TYPE_COLORS = {
@@ -139,6 +139,39 @@ def head_type_distribution(
     ax.set(xlabel="layer", ylabel="heads", xticks=range(n_layers), ylim=(0, n_heads))
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def difference_heatmaps(
+    answer: Sequence[Sequence[float]],
+    expected: Sequence[Sequence[float]],
+    marked: Sequence[Sequence[bool]],
+    title: str = "",
+) -> Figure:
+    """An answer beside what was expected, in the same colors; a cross on each marked cell.
+
+    Values that are not finite are gray. Returns the figure, already closed.
+    """
+    tables = {"yours": np.array(answer, dtype=float), "expected": np.array(expected, dtype=float)}
+    finite = np.concatenate([table[np.isfinite(table)] for table in tables.values()])
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    n_rows = max(len(table) for table in tables.values())
+    height = 1.4 if n_rows == 1 else 2.6
+    figure, axes = plt.subplots(1, 2, figsize=(5.2, height), layout="constrained")
+    rows, columns = np.array(marked, dtype=bool).nonzero()
+    size = max(1.4, min(6.0, 70 / max(n_rows, *(len(row) for row in answer))))  # points
+    for ax, (name, table) in zip(axes, tables.items(), strict=True):
+        shown = np.ma.masked_invalid(table)
+        ax.imshow(shown, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+        ax.set_facecolor(_FUTURE)
+        ax.set_title(name)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.scatter(columns, rows, marker="x", color="#d62728", s=min(40, size**2), lw=size / 5)
+    figure.colorbar(axes[0].images[0], ax=axes, fraction=0.05)
+    if title:
+        figure.suptitle(title, fontsize="small")
+    plt.close(figure)
+    return figure
 
 
 def loss_by_position(

@@ -80,6 +80,11 @@ def stripe_knockout(
     return torch.where(left > 1e-6, kept / left.clamp_min(1e-6), evenly)
 
 
+def knockout_gain_formula() -> str:
+    """By what `stripe_knockout` multiplies the rest of a row with weight `s` on the stripe."""
+    return "1 / (1 - s)"
+
+
 def pattern_preserving_ablation(
     model: Any, tokens: Int[Tensor, "batch pos"], layer: int, head: int
 ) -> Float[Tensor, "batch pos d_vocab"]:

@@ -134,6 +134,12 @@ def test_a_factored_matrix_is_shown_by_its_shapes():
     assert shown == "a FactoredMatrix of factors [5, 2] and [2, 7]"
 
 
+def test_product_of_narrow_factors_is_not_formed_if_it_would_fill_the_memory():
+    huge = FactoredData(torch.ones(10**6, 1), torch.ones(1, 10**6))
+    with pytest.raises(RuntimeError, match="a product of 1,000,000 × 1,000,000 numbers"):
+        close_product()(huge, torch.ones(2, 2))
+
+
 def test_a_model_is_shown_by_its_sizes():
     sizes = {"n_layers": 2, "n_heads": 1, "d_model": 8, "d_head": 4, "d_vocab": 5, "n_ctx": 6}
     shown = summary(ModelData(sizes, {"W_E": torch.zeros(5, 8)}))

@@ -357,3 +357,19 @@ def test_codes_for_a_terminal_are_shown_and_not_sent(bench: Bench):
 def test_folders_too_deep_to_follow_are_deleted(forking: Nursery, tmp_path: Path):
     deep = "import os\nfor _ in range(3000):\n    os.mkdir('d')\n    os.chdir('d')\n"
     assert Bench(tmp_path, forking).check(f"{deep}{HEAD}return matrix.sum(1)")[0].passed
+
+
+def test_remarks_come_back_from_the_worker(bench: Bench):
+    right = f"{HEAD}return matrix.requires_grad_(True).sum(1)"
+    (result,) = bench.check(right)
+    assert result.passed
+    assert "still carries its gradient" in result.message
+
+
+def test_remarks_that_are_none_of_ours_are_dropped(bench: Bench):
+    with RunningSubmission(Submission(STEM, "")) as running:
+        worker = SimpleNamespace(output=lambda: "", has_printed=lambda: False)
+        for remarks in (["<b>", "gradient", 5, ["device"]], "gradient", None, {"gradient": 1}):
+            reply = {"event": "done", "status": "returned", "message": "", "remarks": remarks}
+            outcome = running._outcome(reply, worker, 0.0)  # type: ignore[arg-type]
+            assert outcome.remarks == (("gradient",) if isinstance(remarks, list) else ())

@@ -1,4 +1,4 @@
-"""The checks of chapter 1: mask, pattern, head, circuits, and the number of weights."""
+"""The checks of chapter 1: mask, pattern, head, circuits, and two countings."""
 
 import math
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.checks.answers import ch01_attention as known
 from induction_heads.checks.exercise import Case, Exercise
+from induction_heads.checks.formulas import formula
 
 # causal_mask
 
@@ -26,6 +27,26 @@ CAUSAL_MASK = Exercise(
     oracle=_mask_by_loop,
     mistakes=known.MASK_MISTAKES,
     also_right=known.MASK_ALSO_RIGHT,
+)
+
+
+# visible_pairs_formula
+
+
+def _visible_pairs(n_pos: float) -> int:
+    return sum(1 for query in range(int(n_pos)) for key in range(int(n_pos)) if key <= query)
+
+
+VISIBLE_PAIRS_FORMULA = Exercise(
+    name="visible_pairs_formula",
+    difficulty=1,
+    minutes=3,
+    why="It is the number of weights that a pattern can have.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _visible_pairs,
+    compare=formula(n_pos=(1, 60)),
+    mistakes=known.PAIRS_MISTAKES,
+    also_right=known.PAIRS_ALSO_RIGHT,
 )
 
 
@@ -173,5 +194,5 @@ COUNT_ATTENTION_PARAMETERS = Exercise(
     also_right=known.COUNT_ALSO_RIGHT,
 )
 
-EXERCISES = (CAUSAL_MASK, ATTENTION_PATTERN, ATTENTION_HEAD, ATTENTION_FROM_CIRCUITS,
-             COUNT_ATTENTION_PARAMETERS)  # fmt: skip
+EXERCISES = (CAUSAL_MASK, VISIBLE_PAIRS_FORMULA, ATTENTION_PATTERN, ATTENTION_HEAD,
+             ATTENTION_FROM_CIRCUITS, COUNT_ATTENTION_PARAMETERS)  # fmt: skip

@@ -11,6 +11,7 @@ from induction_heads.checks.answers import ch07_paths_and_verdicts as more
 from induction_heads.checks.answers.ch07_ablation import forward, losses, only
 from induction_heads.checks.compare import closeness
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
+from induction_heads.checks.formulas import formula
 from induction_heads.grading.wire import HookData
 from induction_heads.hand_built import hand_built_heads
 from induction_heads.tokens import make_repeated_tokens, repeated_tokens
@@ -132,6 +133,16 @@ def _without_stripe(pattern: Tensor, period: int) -> Tensor:
     return torch.tensor(patterns).reshape(*leading, n_pos, n_pos)
 
 
+# knockout_gain_formula
+
+
+def _gain_of_a_row(s: float) -> float:
+    """A row with weight s on the stripe and three other keys, before and after."""
+    others = [(1 - s) * share for share in (0.5, 0.3, 0.2)]
+    scaled = [weight / sum(others) for weight in others]
+    return scaled[0] / others[0]
+
+
 # path_ablation
 
 
@@ -232,6 +243,13 @@ EXERCISES = (
         why="It removes one behavior and leaves the rest of the head.",
         cases=_knockout_cases, oracle=_without_stripe,
         mistakes=known.KNOCKOUT_MISTAKES, also_right=known.KNOCKOUT_ALSO_RIGHT,
+    ),
+    Exercise(
+        name="knockout_gain_formula", difficulty=2, minutes=5,
+        why="What the head whispered, it may now say aloud.",
+        cases=lambda seed: [Case("your formula")], oracle=lambda: _gain_of_a_row,
+        compare=formula(s=(0.05, 0.95)),
+        mistakes=known.GAIN_MISTAKES, also_right=known.GAIN_ALSO_RIGHT,
     ),
     Exercise(
         name="path_ablation", difficulty=3, minutes=20,

@@ -7,14 +7,18 @@ import inspect
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from induction_heads.grading.wire import FactoredData, ModelData, Unsendable, named, plain
+
+REMARKS = ("gradient", "device")
+"""A tensor that carries its gradient, or that is on another device than the CPU, was returned."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Outcome:
 
     `status` is "returned", "not_started", "signature", "missing", "raised", "unusable", "timeout",
     "died", "unloadable" or "unloadable_in_time". `changed` names an argument that the function
-    changed in place.
+    changed in place. `remarks` holds names of `REMARKS`: what was true of the value as it was
+    returned and is lost in the data.
     """
 
     status: str
@@ -32,6 +37,7 @@ class Outcome:
     changed: str | None = None
     seconds: float = 0.0
     output: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def model_data(model: Any, tokenizer: str | None = None) -> ModelData:
@@ -87,12 +93,13 @@ def call(
         seconds = time.perf_counter() - start
         return Outcome(*_explained(error, function), seconds=seconds)
     seconds = time.perf_counter() - start
+    remarks = _remarks(raw)
     try:
         value = plain(raw)
     except Unsendable as error:
         within = f"{named(raw)} with " if isinstance(raw, (list, tuple, dict)) else ""
         message = f"returned {within}{error}, which cannot be compared with an answer."
-        return Outcome("unusable", message=message, seconds=seconds)
+        return Outcome("unusable", message=message, seconds=seconds, remarks=remarks)
     before = (*args, *kwargs.values())
     after = (*own_args, *own_kwargs.values())
     names = _argument_names(function, own_args, own_kwargs)
@@ -104,7 +111,25 @@ def call(
         ),
         None,
     )
-    return Outcome("returned", value=value, changed=changed, seconds=seconds)
+    return Outcome("returned", value, changed=changed, seconds=seconds, remarks=remarks)
+
+
+def _remarks(raw: Any) -> tuple[str, ...]:
+    """Which of REMARKS hold for the tensors in what was returned."""
+    try:
+        tensors = list(islice(_tensors(raw), 100))
+        found = (any(t.requires_grad for t in tensors), any(not t.is_cpu for t in tensors))
+    except Exception:  # Whatever came back may be a class of the learner's own.
+        return ()
+    return tuple(name for name, holds in zip(REMARKS, found, strict=True) if holds is True)
+
+
+def _tensors(value: Any, depth: int = 3) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif depth and isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item, depth - 1)
 
 
 def _refuses(function: Callable, args: tuple, kwargs: dict) -> str | None:

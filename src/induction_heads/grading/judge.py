@@ -16,7 +16,9 @@ from induction_heads.checks.compare import summary
 from induction_heads.checks.exercise import Case, Exercise, Mistake, ModelInput
 from induction_heads.grading import calling
 from induction_heads.grading.calling import Outcome
-from induction_heads.grading.results import Result
+from induction_heads.grading.diagnosis import diagnose
+from induction_heads.grading.differing import drawable_difference
+from induction_heads.grading.results import Difference, Result
 from induction_heads.grading.wire import ModelData, plain
 
 Call = Callable[[tuple, dict, float], Outcome]
@@ -27,6 +29,13 @@ STATUS = {"not_started": "not_started", "timeout": "timeout", "unloadable_in_tim
 
 GOES_ON = ("returned", "raised", "unusable")
 """What may come of one call while another may still give an answer."""
+
+
+REMARKS = {
+    "gradient": "Remark: what came back still carries its gradient. Does the caller need it?",
+    "device": "Remark: what came back is on another device than the CPU. Who put it there?",
+}
+"""What is said of a returned value besides the verdict."""
 
 
 class Uncomputable(Exception):
@@ -109,7 +118,11 @@ def judge(sheet: Sheet, call: Call) -> Result:
     answered = list(takewhile(lambda outcome: outcome.status == "returned", outcomes))
     answers = [outcome.value for outcome in answered]
     # The verdict is about the first call that gave no answer, and about the answers before it.
-    status, message, mistake = _verdict(sheet, outcomes[: len(answered) + 1], answers)
+    wrong = _first_difference(sheet, answers)
+    status, message, mistake = _verdict(sheet, outcomes[: len(answered) + 1], answers, wrong)
+    remarks = {remark for outcome in outcomes for remark in outcome.remarks}
+    said = [text for remark, text in REMARKS.items() if remark in remarks]
+    message = "\n".join([message, *said] if message else said)
     printed = "".join(outcome.output for outcome in outcomes)
     if status != "passed" and printed.strip():
         message += f"\nPrinted: {_shortened(printed)}"
@@ -121,7 +134,17 @@ def judge(sheet: Sheet, call: Call) -> Result:
         seconds=sum(outcome.seconds for outcome in outcomes),
         n_right=_n_right(sheet, outcomes, answers),
         n_cases=len(sheet.cases),
+        difference=None if wrong is None else _drawable(sheet, answers, wrong[0]),
     )
+
+
+def _drawable(sheet: Sheet, answers: list[Any], index: int) -> Difference | None:
+    if sheet.exercise.describe is not None:
+        return None
+    try:
+        return drawable_difference(answers[index], sheet.expected[index])
+    except (RuntimeError, MemoryError):
+        return None
 
 
 def _n_right(sheet: Sheet, outcomes: list[Outcome], answers: list[Any]) -> int:
@@ -160,9 +183,8 @@ def _outcomes(sheet: Sheet, call: Call) -> list[Outcome]:
 
 
 def _verdict(
-    sheet: Sheet, outcomes: list[Outcome], answers: list[Any]
+    sheet: Sheet, outcomes: list[Outcome], answers: list[Any], wrong: tuple[int, str] | None
 ) -> tuple[str, str, str | None]:
-    wrong = _first_difference(sheet, answers)
     changed = next((i for i, outcome in enumerate(outcomes) if outcome.changed), None)
     everything_answered = len(answers) == len(sheet.cases)
     if wrong is None and changed is None and not everything_answered:
@@ -179,7 +201,29 @@ def _verdict(
     if everything_answered and (mistake := _known_mistake(sheet, answers)):
         message += f"\nKnown mistake: {mistake.name}\nHint: {mistake.hint}"
         return "failed", message, mistake.name
+    if everything_answered and wrong is not None and (said := _diagnosis(sheet, answers)):
+        message += f"\nDiagnosis: {said}"
     return "failed", message, None
+
+
+def _diagnosis(sheet: Sheet, answers: list[Any]) -> str | None:
+    """How the answers differ from the expected ones, where that can be told."""
+    if sheet.exercise.describe is not None:
+        return None
+    pairs = list(zip(answers, sheet.expected, strict=True))
+    try:
+        return diagnose(pairs, [_named(sheet, index) for index in range(len(pairs))])
+    except (RuntimeError, MemoryError):  # The data is the submission's own: sizes can be absurd.
+        return None
+
+
+def _named(sheet: Sheet, index: int) -> dict[str, Any]:
+    """The arguments of a case by name, models as `ModelInput`."""
+    case = sheet.cases[index]
+    try:
+        return inspect.signature(sheet.exercise.oracle).bind(*case.args, **case.kwargs).arguments
+    except TypeError:
+        return {f"argument {i + 1}": v for i, v in enumerate(case.args)} | case.kwargs
 
 
 def _no_answer(sheet: Sheet, outcome: Outcome, index: int) -> tuple[str, str, None]:
@@ -273,13 +317,7 @@ def _where(sheet: Sheet, index: int) -> str:
 
 
 def _called(sheet: Sheet, index: int) -> str:
-    case = sheet.cases[index]
-    try:
-        bound = inspect.signature(sheet.exercise.oracle).bind(*case.args, **case.kwargs)
-        named = bound.arguments
-    except TypeError:
-        named = {f"argument {i + 1}": v for i, v in enumerate(case.args)} | case.kwargs
-    inside = ", ".join(f"{name} = {_input(value)}" for name, value in named.items())
+    inside = ", ".join(f"{n} = {_input(value)}" for n, value in _named(sheet, index).items())
     return f"Input: {sheet.exercise.name}({inside})"
 
 

@@ -1,9 +1,11 @@
 """Results in words: for a terminal, and for the end of a notebook cell."""
 
+import base64
 import html
+import io
 from dataclasses import dataclass
 
-from induction_heads.grading.results import ChapterResult, Result
+from induction_heads.grading.results import ChapterResult, Difference, Result
 
 MARKS = {"passed": "✓", "failed": "✗", "not_started": "·", "error": "!", "timeout": "⧖"}
 WORDS = {
@@ -83,7 +85,32 @@ class Report:
         head, *rest = result_lines(self.result)
         color = COLORS[self.result.status]
         lines = "".join(f"<div>{html.escape(line.strip())}</div>" for line in rest)
+        drawn = drawing(self.result) if self.result.difference else ""
         return (
             f'<div style="border-left: 4px solid {color}; padding: 0.2em 0.8em">'
-            f'<strong style="color: {color}">{html.escape(head)}</strong>{lines}</div>'
+            f'<strong style="color: {color}">{html.escape(head)}</strong>{lines}{drawn}</div>'
         )
+
+
+def drawing(result: Result) -> str:
+    """The answer beside the expected one as an HTML image. Empty if there is nothing to draw."""
+    shown = result.difference
+    if shown is None or result.passed:
+        return ""
+    from induction_heads.figures import difference_heatmaps  # Drawing takes a second to import.
+
+    figure = difference_heatmaps(shown.answer, shown.expected, shown.marked, shown.where)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    picture = base64.b64encode(stream.getvalue()).decode()
+    return f'<img alt="{html.escape(described(shown))}" src="data:image/png;base64,{picture}">'
+
+
+def described(shown: Difference) -> str:
+    """What the drawing shows, in words."""
+    n_rows, n_columns = len(shown.answer), len(shown.answer[0]) if shown.answer else 0
+    n_marked = sum(map(sum, shown.marked))
+    cells = f"{n_marked} of {n_rows * n_columns} cells differ and are crossed out"
+    part = f" ({shown.where})" if shown.where else ""
+    about = cells if n_marked else "the shapes differ"
+    return f"Two heatmaps in the same colors{part}: your answer and the expected one; {about}."

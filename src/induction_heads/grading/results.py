@@ -6,12 +6,28 @@ from typing import Any
 STATUSES = ("passed", "failed", "not_started", "error", "timeout")
 
 
+Table = tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A table of an answer beside the expected one, to be drawn.
+
+    `marked` says which cells differ. `where` says which part of larger arrays this is.
+    """
+
+    answer: Table
+    expected: Table
+    marked: Table
+    where: str = ""
+
+
 @dataclass(frozen=True)
 class Result:
     """The outcome of one exercise. `mistake` names the known mistake that the answers equal.
 
     `seconds` is the time spent in the function, over all cases. `n_right` of `n_cases` cases were
-    answered rightly.
+    answered rightly. `difference` is there where the first wrong answer can be drawn.
     """
 
     name: str
@@ -21,6 +37,7 @@ class Result:
     seconds: float = 0.0
     n_right: int = 0
     n_cases: int = 0
+    difference: Difference | None = None
 
     @property
     def passed(self) -> bool:

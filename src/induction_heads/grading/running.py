@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from induction_heads.grading.calling import Outcome
+from induction_heads.grading.calling import REMARKS, Outcome
 from induction_heads.grading.nursery import Nursery, NurseryFailed
 from induction_heads.grading.process import Died, Silent, Spawned, WorkerProcess, printable
 from induction_heads.grading.submission import Submission
@@ -28,6 +28,11 @@ class Limits:
 
 class WorkerFailed(RuntimeError):
     """The worker did not start: a fault of the installation, not of the submission."""
+
+
+def _words(value: Any) -> set[str]:
+    parts = value if isinstance(value, (list, tuple)) else ()
+    return {part for part in parts if isinstance(part, str)}
 
 
 class RunningSubmission:
@@ -110,6 +115,7 @@ class RunningSubmission:
             changed and printable(changed[:100]),
             seconds,
             output,
+            tuple(name for name in REMARKS if name in _words(reply.get("remarks"))),
         )
 
     def _lost(self, status: str, message: str, start: float) -> Outcome:

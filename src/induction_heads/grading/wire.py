@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 import torch
@@ -56,7 +57,14 @@ class FactoredData:
     B: Tensor
 
     def dense(self) -> Tensor:
-        """The matrix itself. Raises RuntimeError if the factors cannot be multiplied."""
+        """The matrix itself. Raises RuntimeError if there is none, or if it is too large."""
+        if min(self.A.dim(), self.B.dim()) < 2:
+            raise RuntimeError("factors that are no matrices")
+        # Two narrow factors of a few megabytes can stand for terabytes.
+        rows = self.A.numel() // max(self.A.shape[-1], 1)
+        columns = self.B.numel() // max(self.B.shape[-2], 1)
+        if rows * columns * 8 > MAX_BYTES:
+            raise RuntimeError(f"a product of {rows:,} × {columns:,} numbers")
         return self.A @ self.B
 
 
@@ -89,6 +97,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return base(value)
     if _from_numpy(value):
         return _plain_numpy(value)
+    if type(value) is Fraction:
+        return _plain_fraction(value)
     if isinstance(value, tuple):
         return tuple(plain(item, depth + 1) for item in value)
     if isinstance(value, list):
@@ -155,6 +165,13 @@ def _plain_numpy(value: Any) -> Any:
         return torch.from_numpy(value.copy())
     except TypeError:
         raise Unsendable(f"a numpy array of {value.dtype}") from None
+
+
+def _plain_fraction(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Unsendable("a Fraction beyond the floats") from None
 
 
 def _plain_tensor(value: Tensor) -> Tensor:

@@ -49,6 +49,24 @@ MASK_MISTAKES = (
 MASK_ALSO_RIGHT = (_mask_by_comparison, _mask_by_counting)
 
 
+# visible_pairs_formula
+
+PAIRS_MISTAKES = (
+    Mistake("the diagonal is left out", lambda: "n_pos * (n_pos - 1) / 2",
+            "With one position, how many pairs are there? A query may look at itself."),
+    Mistake("half of all pairs", lambda: "n_pos**2 / 2",
+            "Try 3 positions. Which entries lie neither above nor below the diagonal?"),
+    Mistake("the sum is not halved", lambda: "n_pos * (n_pos + 1)",
+            "Is your number for 2 positions larger than 2 × 2? What was counted twice?"),
+    Mistake("no pair is hidden", lambda: "n_pos**2",
+            "That is the whole square. Which pairs does the mask take away?"),
+    Mistake("the pairs of the last query alone", lambda: "n_pos",
+            "So many keys the last query sees. What about the queries before it?"),
+)  # fmt: skip
+
+PAIRS_ALSO_RIGHT = (lambda: "(n_pos**2 + n_pos) // 2", lambda: "n_pos**2 - n_pos*(n_pos - 1)/2")
+
+
 # attention_pattern
 
 

@@ -333,3 +333,18 @@ KNOCKOUT_MISTAKES = (
             "What does your code return for a perfect induction head? Sum its rows."),
 )  # fmt: skip
 KNOCKOUT_ALSO_RIGHT = (_knockout_by_rows, knockout_by())
+
+
+# knockout_gain_formula
+
+GAIN_MISTAKES = (
+    Mistake("the weight that is left, not the factor", lambda: "1 - s",
+            "That is what the other weights sum to. What must they sum to afterwards?"),
+    Mistake("the freed weight is added", lambda: "1 + s",
+            "Try s = 0.9: the others sum to 0.1. Which factor takes 0.1 to 1?"),
+    Mistake("divided by the stripe's weight", lambda: "1 / s",
+            "A stripe of almost no weight: by how much should the others grow then?"),
+    Mistake("the odds", lambda: "s / (1 - s)",
+            "With s = 0.5 your factor is 1: the row would not change. Does it sum to 1?"),
+)  # fmt: skip
+GAIN_ALSO_RIGHT = (lambda: "(1 - s)**-1", lambda: "1 + s/(1 - s)")

@@ -1,0 +1,106 @@
+import math
+
+import pytest
+import torch
+from trial import DOUBLED, ROW_SUMS
+
+from induction_heads.grading.differing import drawable_difference
+from induction_heads.grading.judge import judge_function
+from induction_heads.grading.results import Difference
+from induction_heads.grading.wire import FactoredData
+
+
+def drawn(answer: object, expected: object) -> Difference:
+    found = drawable_difference(answer, expected)
+    assert found is not None
+    return found
+
+
+def marked(found: Difference) -> list[tuple[int, int]]:
+    rows = enumerate(found.marked)
+    return [(i, j) for i, row in rows for j, cell in enumerate(row) if cell]
+
+
+def test_differing_cells_are_marked():
+    right = torch.arange(6.0).reshape(2, 3)
+    mine = right.clone()
+    mine[1, 2], mine[0, 1] = 9, math.nan
+    found = drawn(mine, right)
+    assert marked(found) == [(0, 1), (1, 2)]
+    assert found.expected == ((0, 1, 2), (3, 4, 5))
+    assert found.answer[1] == (3, 4, 9)
+    assert found.where == ""
+
+
+def test_vector_is_one_row():
+    assert marked(drawn(torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 5, 3]))) == [(0, 1)]
+
+
+def test_slice_with_the_first_difference_is_drawn():
+    right = torch.zeros(2, 3, 4, 5)
+    mine = right.clone()
+    mine[1, 2, 3, 4] = 1
+    found = drawn(mine, right)
+    assert found.where == "index [1, 2, …]"
+    assert marked(found) == [(3, 4)]
+
+
+def test_at_most_64_rows_and_columns_around_the_first_difference():
+    right = torch.zeros(100, 200)
+    mine = right.clone()
+    mine[99, 130] = 1
+    found = drawn(mine, right)
+    assert (len(found.answer), len(found.answer[0])) == (64, 64)
+    assert found.where == "rows 36 to 99 of 100, columns 128 to 191 of 200"
+    assert marked(found) == [(63, 2)]
+
+
+def test_other_shapes_stand_side_by_side_without_marks():
+    found = drawn(torch.zeros(2, 3), torch.ones(3, 2, 5))
+    assert found.where == "shape [2, 3] came back, [3, 2, 5] was expected"
+    assert (len(found.answer), len(found.expected)) == (2, 2)
+    assert marked(found) == []
+
+
+def test_factors_and_booleans_can_be_drawn():
+    assert drawn(FactoredData(torch.ones(2, 1), torch.ones(1, 2)), torch.zeros(2, 2))
+    found = drawn(torch.ones(2, 2).bool(), torch.eye(2).bool())
+    assert marked(found) == [(0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (1.0, 2.0),
+        (torch.tensor(1.0), torch.tensor(2.0)),
+        (torch.ones(3), 1.0),
+        ([1, 2], [1, 3]),
+        (torch.ones(3), torch.ones(3)),
+        (torch.zeros(0, 3), torch.ones(3)),
+        (torch.ones(2, dtype=torch.complex64), torch.ones(2)),
+        (FactoredData(torch.ones(2, 3), torch.ones(2, 3)), torch.ones(2, 2)),
+        (torch.ones([1] * 9 + [2]), torch.ones(2)),
+        (torch.ones(2**20 + 1), torch.ones(2)),
+        (FactoredData(torch.ones(2000, 1), torch.ones(1, 2000)), torch.ones(2, 2)),
+        (FactoredData(torch.ones(10**6, 1), torch.ones(1, 10**6)), torch.ones(2, 2)),
+        (FactoredData(torch.ones(2), torch.ones(2)), torch.ones(2, 2)),
+    ],
+)
+def test_nothing_to_draw(answer: object, expected: object):
+    assert drawable_difference(answer, expected) is None
+
+
+def test_result_carries_the_first_wrong_case():
+    def wrong_on_wide(matrix: torch.Tensor) -> torch.Tensor:
+        return matrix.sum(1) + (matrix.shape[1] == 4)
+
+    found = judge_function(ROW_SUMS, wrong_on_wide).difference
+    assert found is not None
+    assert len(found.answer[0]) == 3
+    assert judge_function(ROW_SUMS, ROW_SUMS.oracle).difference is None
+    assert judge_function(DOUBLED, lambda number: number).difference is None
+
+
+def test_difference_is_not_in_the_json():
+    result = judge_function(ROW_SUMS, lambda matrix: matrix.sum(1) + 1)
+    assert list(result.as_json()) == ["name", "status", "message", "mistake", "seconds"]
