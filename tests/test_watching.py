@@ -13,8 +13,8 @@ from rich.console import Console
 
 from induction_heads.checks.exercise import Case, Exercise
 from induction_heads.checks.registry import Selection
-from induction_heads.grading import session
-from induction_heads.grading.session import Session
+from induction_heads.grading import rechecking
+from induction_heads.grading.rechecking import Rechecking
 from induction_heads.watching import Watch
 
 RIGHT = "def doubled(number):\n    return 2 * number\n\n\n"
@@ -37,15 +37,15 @@ class Trial:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
         self.file, self.runs, self.sheets = folder / "ch98_trial.py", [], {}
         self.console = Console(record=True, width=100, file=io.StringIO())
-        self.watch = Watch([SELECTION], Session(folder), self.console)
-        real = session._check
+        self.watch = Watch([SELECTION], Rechecking(folder), self.console)
+        real = rechecking._check
 
         def check(selection, submission, sheets, *rest):
             self.runs.append([e.name for e in selection.exercises])
             self.sheets = dict(sheets)
             return real(selection, submission, sheets, *rest)
 
-        monkeypatch.setattr(session, "_check", check)
+        monkeypatch.setattr(rechecking, "_check", check)
 
     def save(self, text: str) -> str:
         self.file.write_text(text)
@@ -57,7 +57,7 @@ class Trial:
 def trial(tmp_path: Path, monkeypatch):
     made = Trial(tmp_path, monkeypatch)
     yield made
-    made.watch.session.close()
+    made.watch.rechecking.close()
 
 
 def test_only_what_changed_is_checked(trial: Trial):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from induction_heads.checks.registry import Selection
     from induction_heads.grading.results import ChapterResult, Result
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
     from induction_heads.grading.submission import Submission
 
 
@@ -74,20 +74,20 @@ def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "li
     from rich.console import Console
 
     from induction_heads.grading.report import summary_line
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
 
     console = Console(highlight=False)
-    with Session(folder) as session:
-        chapters = [show_check(session, asked, console, quiet=quiet) for asked in selections]
-    if session.problem:
-        click.echo(session.problem, err=True)
+    with Rechecking(folder) as rechecking:
+        chapters = [show_check(rechecking, asked, console, quiet=quiet) for asked in selections]
+    if rechecking.problem:
+        click.echo(rechecking.problem, err=True)
     if not quiet:
         console.print(f"\n{summary_line(chapters)}")
     return chapters
 
 
 def show_check(
-    session: "Session",
+    rechecking: "Rechecking",
     selection: "Selection",
     console: "Console",
     *,
@@ -111,18 +111,18 @@ def show_check(
                 print_result(console, result, again=result.message == last != "")
                 last = result.message
 
-        return session.check(selection, show, submission)
+        return rechecking.check(selection, show, submission)
 
 
 def _watched(selections: "list[Selection]", folder: Path) -> None:
     from rich.console import Console
 
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
     from induction_heads.watching import Watch
 
     try:
-        with Session(folder) as session:
-            Watch(selections, session, Console(highlight=False)).run()
+        with Rechecking(folder) as rechecking:
+            Watch(selections, rechecking, Console(highlight=False)).run()
     except KeyboardInterrupt:
         click.echo("\nStopped watching.")
 

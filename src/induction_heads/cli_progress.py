@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from induction_heads.checks.registry import Selection
     from induction_heads.grading.progress import Progress
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
 
 DONE, FAILING, NOT_STARTED = "done", "failing", "not started"
 STATES = {"passed": DONE, "not_started": NOT_STARTED}
@@ -37,12 +37,12 @@ def status(folder: Path, as_json: bool) -> None:
     What has not been checked since it was changed is checked now.
     """
     from induction_heads.checks.registry import select
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
 
     _require_folder(folder)
     selections = select(None)
-    with Session(folder) as session:
-        rows = _rows(session, selections)
+    with Rechecking(folder) as rechecking:
+        rows = _rows(rechecking, selections)
     chapters = [{"chapter": s.stem, "exercises": rows[s.stem]} for s in selections]
     left = sum(r["minutes"] for c in chapters for r in c["exercises"] if r["state"] != DONE)
     total = sum(r["minutes"] for c in chapters for r in c["exercises"])
@@ -139,37 +139,37 @@ def _progress(folder: Path) -> "Progress":
 
 def _attempted(folder: Path, selection: "Selection") -> bool:
     """Whether the file holds something else than the stub it came with."""
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
     from induction_heads.grading.sources import is_untouched
 
-    submission = Session(folder).read(selection.stem)
+    submission = Rechecking(folder).read(selection.stem)
     return submission.problem is None and not is_untouched(
         submission.source, selection.exercises[0].name
     )
 
 
 def _has_passed(folder: Path, selection: "Selection") -> bool:
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
 
-    with Session(folder) as session:
-        (row,) = _rows(session, [selection])[selection.stem]
+    with Rechecking(folder) as rechecking:
+        (row,) = _rows(rechecking, [selection])[selection.stem]
     return row["state"] == DONE
 
 
-def _rows(session: "Session", selections: "list[Selection]") -> dict[str, list[Row]]:
+def _rows(rechecking: "Rechecking", selections: "list[Selection]") -> dict[str, list[Row]]:
     """For each chapter, its exercises with their state. Checks what has no result yet."""
     from induction_heads.checks.registry import Selection
 
-    progress = _progress(session.folder)
+    progress = _progress(rechecking.folder)
     states: dict[str, str] = {}
     unknown = []
     for selection in selections:
-        known = _known_states(session, selection, progress)
+        known = _known_states(rechecking, selection, progress)
         states |= known
         left = tuple(e for e in selection.exercises if e.name not in known)
         if left:
             unknown.append(Selection(selection.stem, left))
-    states |= _checked_states(session, unknown)
+    states |= _checked_states(rechecking, unknown)
     return {
         s.stem: [
             {"name": e.name, "difficulty": e.difficulty, "minutes": e.minutes,
@@ -181,15 +181,15 @@ def _rows(session: "Session", selections: "list[Selection]") -> dict[str, list[R
 
 
 def _known_states(
-    session: "Session", selection: "Selection", progress: "Progress"
+    rechecking: "Rechecking", selection: "Selection", progress: "Progress"
 ) -> dict[str, str]:
     """The states that can be told without running anything."""
     from induction_heads.grading.sources import is_untouched
 
-    submission = session.read(selection.stem)
-    if not (session.folder / f"{selection.stem}.py").is_file():
+    submission = rechecking.read(selection.stem)
+    if not (rechecking.folder / f"{selection.stem}.py").is_file():
         return {exercise.name: NOT_STARTED for exercise in selection.exercises}
-    digests = session.digests(selection, submission)
+    digests = rechecking.digests(selection, submission)
     known = {}
     for exercise in selection.exercises:
         found = progress.status(exercise.name, digests[exercise.name])
@@ -200,7 +200,7 @@ def _known_states(
     return known
 
 
-def _checked_states(session: "Session", selections: "list[Selection]") -> dict[str, str]:
+def _checked_states(rechecking: "Rechecking", selections: "list[Selection]") -> dict[str, str]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -221,7 +221,7 @@ def _checked_states(session: "Session", selections: "list[Selection]") -> dict[s
 
         try:
             for selection in selections:
-                for result in session.check(selection, show).exercises:
+                for result in rechecking.check(selection, show).exercises:
                     states[result.name] = STATES.get(result.status, FAILING)
         except (NurseryFailed, WorkerFailed) as error:
             raise click.UsageError(str(error)) from error

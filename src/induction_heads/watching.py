@@ -13,7 +13,7 @@ from induction_heads.grading.report import summary_line
 from induction_heads.grading.results import ChapterResult, Result
 
 if TYPE_CHECKING:
-    from induction_heads.grading.session import Session
+    from induction_heads.grading.rechecking import Rechecking
     from induction_heads.grading.submission import Submission
 
 KEPT = ("passed", "failed")
@@ -26,8 +26,8 @@ SETTLED_MS = 60
 class Watch:
     """What is watched, and every result that was found with the code that it belongs to."""
 
-    def __init__(self, selections: list[Selection], session: "Session", console: Console):
-        self.selections, self.session, self.console = selections, session, console
+    def __init__(self, selections: list[Selection], rechecking: "Rechecking", console: Console):
+        self.selections, self.rechecking, self.console = selections, rechecking, console
         self.results: dict[str, Result] = {}
         self.digests: dict[str, str] = {}
         self.found: dict[tuple[str, str], Result] = {}
@@ -35,7 +35,7 @@ class Watch:
     def run(self) -> None:
         """Check everything, then what changes, until KeyboardInterrupt."""
         for selection in self.selections:
-            self.check(selection, self.session.read(selection.stem))
+            self.check(selection, self.rechecking.read(selection.stem))
         self._print_end()
         files = {f"{selection.stem}.py": selection for selection in self.selections}
 
@@ -43,7 +43,7 @@ class Watch:
             return Path(path).name in files
 
         saved = watch(
-            self.session.folder, watch_filter=is_ours, debounce=SETTLED_MS, step=20,
+            self.rechecking.folder, watch_filter=is_ours, debounce=SETTLED_MS, step=20,
             recursive=False, rust_timeout=500, yield_on_timeout=True,
         )  # fmt: skip
         next(saved)  # It watches from here on. What was saved during the first check comes now:
@@ -73,7 +73,7 @@ class Watch:
 
     def check(self, selection: Selection, submission: "Submission") -> None:
         """Check the exercises, or find their results again, and print what came of it."""
-        digests = self.session.digests(selection, submission)
+        digests = self.rechecking.digests(selection, submission)
         self.digests |= digests
         again = [self.found.get((e.name, digests[e.name])) for e in selection.exercises]
         pairs = zip(selection.exercises, again, strict=True)
@@ -81,7 +81,7 @@ class Watch:
         known = [result for result in again if result is not None]
         if left:
             asked = Selection(selection.stem, left)
-            checked = show_check(self.session, asked, self.console, submission=submission)
+            checked = show_check(self.rechecking, asked, self.console, submission=submission)
             for result in checked.exercises:
                 self.results[result.name] = result
                 if result.status in KEPT:
@@ -91,11 +91,11 @@ class Watch:
             print_result(self.console, result)
 
     def _changed(self, selection: Selection) -> "tuple[set[str], Submission]":
-        submission = self.session.read(selection.stem)
+        submission = self.rechecking.read(selection.stem)
         if not submission.source.strip():  # An editor may empty the file before it writes it.
             time.sleep(SETTLED_MS / 1000)
-            submission = self.session.read(selection.stem)
-        now = self.session.digests(selection, submission)
+            submission = self.rechecking.read(selection.stem)
+        now = self.rechecking.digests(selection, submission)
         return {name for name in now if now[name] != self.digests.get(name)}, submission
 
     def _print_start(self) -> None:

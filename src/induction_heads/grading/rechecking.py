@@ -17,7 +17,7 @@ def silent(name: str, result: Result | None) -> None:
     """Shows nothing."""
 
 
-class Session:
+class Rechecking:
     """Checks chapters of one folder and records what it finds in the progress file.
 
     Each check has a fresh worker, forked from a process that is kept warm until `close`.
@@ -30,7 +30,7 @@ class Session:
         self._sheets: dict[str, Sheet] = {}
         self._nursery: Nursery | None = None
 
-    def __enter__(self) -> "Session":
+    def __enter__(self) -> "Rechecking":
         return self
 
     def __exit__(self, *_: object) -> None:
