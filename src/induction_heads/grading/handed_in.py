@@ -9,8 +9,9 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -19,8 +20,8 @@ from induction_heads.grading.submission import (
     MAX_BYTES,
     NotReadable,
     Submission,
+    decoded,
     read_regular,
-    source_of,
 )
 
 MAX_ZIP = 50 * 2**20
@@ -183,10 +184,11 @@ def chapter_submissions(files: Files, stems: Sequence[str]) -> list[Submission]:
     A file is looked for at the top and then one folder down.
     """
     names = [name for name in files.names if not any(map(_is_hidden, name.split("/")))]
-    return [_chapter(files, names, stem) for stem in stems]
+    read = cache(partial(_read, files))
+    return [_chapter(read, names, stem) for stem in stems]
 
 
-def _chapter(files: Files, names: Sequence[str], stem: str) -> Submission:
+def _chapter(read: Callable[[str], str], names: Sequence[str], stem: str) -> Submission:
     found = _nearest(names, re.compile(re.escape(f"{stem}.py")))
     if not found:
         found = _nearest(names, re.compile(rf"{stem[:4]}\b.*\.ipynb|{stem[:4]}_.*\.ipynb", re.I))
@@ -197,7 +199,11 @@ def _chapter(files: Files, names: Sequence[str], stem: str) -> Submission:
     if len(found) > 1:
         said = f"The submission holds {len(found)} files for {stem}. Hand in one."
         return Submission(stem, problem=said)
-    return _read(files, found[0], stem)
+    try:
+        return Submission(stem, read(found[0]))
+    except NotReadable as error:
+        name = "The notebook" if found[0].lower().endswith(".ipynb") else f"{stem}.py"
+        return Submission(stem, problem=f"{name} {error}.")
 
 
 def _nearest(names: Sequence[str], wanted: re.Pattern[str]) -> list[str]:
@@ -213,15 +219,11 @@ def _nearest(names: Sequence[str], wanted: re.Pattern[str]) -> list[str]:
     return []
 
 
-def _read(files: Files, name: str, stem: str) -> Submission:
-    is_notebook = name.lower().endswith(".ipynb")
-    shown = "The notebook" if is_notebook else f"{stem}.py"
+def _read(files: Files, name: str) -> str:
+    """The source in a file. A notebook is read once, for however many chapters."""
+    if not name.lower().endswith(".ipynb"):
+        return decoded(files.read(name, MAX_BYTES))
     try:
-        if not is_notebook:
-            return source_of(stem, files.read(name, MAX_BYTES))
-        source = notebook_source(files.read(name, MAX_NOTEBOOK))
-    except (NotReadable, NotANotebook) as error:
-        return Submission(stem, problem=f"{shown} {error}.")
-    if len(source) > MAX_BYTES:
-        return Submission(stem, problem=f"{shown} holds more than {MAX_BYTES // 2**20} MB of code.")
-    return Submission(stem, source)
+        return notebook_source(files.read(name, MAX_NOTEBOOK))
+    except NotANotebook as error:
+        raise NotReadable(str(error)) from error

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 MAX_NOTEBOOK = 20 * 2**20
 MAX_CELLS = 2000
-MAX_MAGICS = 50
+MAX_MAGICS = 20
+MAX_CODE = 2**19
 PYTHON_CELL_MAGICS = ("time", "timeit", "capture", "prun")
 
 _MAGIC = re.compile(r"\s*(?:[%!]|[\w.]+\?+\s*$|\?|[\w, ]+=\s*[%!])")
@@ -46,10 +47,15 @@ def _cells(data: bytes) -> Iterator[tuple[int, str]]:
         cells = json.loads(data.decode("utf-8-sig"))["cells"]
         if not isinstance(cells, list) or len(cells) > MAX_CELLS:
             raise NotANotebook(f"has no list of at most {MAX_CELLS} cells")
+        left = MAX_CODE
         for number, cell in enumerate(cells, 1):
             if cell["cell_type"] == "code":
-                text = cell["source"]
-                yield number, text if isinstance(text, str) else "".join(text)
+                lines = cell["source"]
+                text = lines if isinstance(lines, str) else "".join(lines)
+                left -= len(text)
+                if left < 0:
+                    raise NotANotebook(f"holds more than {MAX_CODE // 2**10} kB of code")
+                yield number, text
     except NotANotebook:
         raise
     except (ValueError, LookupError, TypeError, RecursionError) as error:

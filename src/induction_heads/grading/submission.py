@@ -31,7 +31,7 @@ def read_submission(folder: Path, stem: str) -> Submission:
     if not path.is_file():
         return Submission(stem, problem=f"There is no file {path.name} in {folder}.")
     try:
-        return source_of(stem, read_regular(path, MAX_BYTES, follow=True))
+        return Submission(stem, decoded(read_regular(path, MAX_BYTES, follow=True)))
     except NotReadable as error:
         return Submission(stem, problem=f"{path.name} {error}.")
 
@@ -56,18 +56,16 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
     return data
 
 
-def source_of(stem: str, data: bytes) -> Submission:
-    """The text of a chapter's file, decoded as Python decodes it, with newlines as one character.
+def decoded(data: bytes) -> str:
+    """The text of a Python file, decoded as Python decodes it, with newlines as one character.
 
-    Bytes that are no text give a `problem`.
+    Raises NotReadable for bytes that are no text.
     """
-    name = f"{stem}.py"
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         if encoding not in ENCODINGS:
-            said = f"{name} names the encoding {encoding!r}. Save it as UTF-8."
-            return Submission(stem, problem=said)
+            raise NotReadable(f"names the encoding {encoding!r}. Save it as UTF-8")
         with io.TextIOWrapper(io.BytesIO(data), encoding) as text:
-            return Submission(stem, text.read())
+            return text.read()
     except (SyntaxError, UnicodeDecodeError) as error:
-        return Submission(stem, problem=f"{name} is no Python text in UTF-8: {error}.")
+        raise NotReadable(f"is no Python text in UTF-8: {error}") from error
