@@ -20,7 +20,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse }
 .wide { overflow-x: auto }
 th, td { padding: .25rem .6rem; border: 1px solid #ddd; text-align: right }
-th[scope=row], td.text { text-align: left }
+th, td.text { text-align: left }
 thead th { vertical-align: bottom }
 .heat td { min-width: 2.6rem }
 .heat thead th { writing-mode: vertical-rl; font-weight: normal; text-align: left }
