@@ -89,7 +89,6 @@ def test_a_dask_cluster_of_two_processes_gives_the_same_bytes(unbroken, tmp_path
             "--seed-file",
             folder / "seed",
         )
-        # fmt: skip
     assert done.returncode == 0, done.stderr
     assert outputs(tmp_path / "out") == outputs(whole)
     assert max(graded(tmp_path / "out").values()) == 1
