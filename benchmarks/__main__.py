@@ -9,13 +9,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ablation, circuit_products, head_scores
+from benchmarks import ablation, circuit_products, grading, head_scores
 from benchmarks.ratios import Ratio
 
 SUITES = {
     "ablation": ablation.ratios,
     "head_scores": head_scores.ratios,
     "circuit_products": circuit_products.ratios,
+    "grading": grading.ratios,
 }
 
 

@@ -43,11 +43,11 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
 
 
-def start(*arguments: object) -> subprocess.Popen:
+def start(*arguments: object, chapters: str = "ch01") -> subprocess.Popen:
     """`induction-heads grade …` as a process of its own."""
     command = [sys.executable, "-m", "induction_heads.cli", "grade", *map(str, arguments)]
     return subprocess.Popen(
-        [*command, "--chapters", "ch01", "--without-isolation"], env=environment(),
+        [*command, "--chapters", chapters, "--without-isolation"], env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 

@@ -231,9 +231,10 @@ def _started(job: Class, left: Work) -> Work:
 
 
 def _give_up(job: Class, work: Work) -> None:
+    folder, why = ResultsFolder(job.folder), "the process that grades it died twice"
     for student, handed_in in work:
-        why = "the process that grades it died twice"
-        ResultsFolder(job.folder).write_record(failed_record(job, student.name, handed_in, why))
+        folder.write_record(failed_record(job, student.name, handed_in, why))
+        folder.note(event="given up", student=student.name, submission=handed_in.digest)
 
 
 def _run(
