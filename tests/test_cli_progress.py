@@ -8,7 +8,7 @@ from induction_heads import cli
 from induction_heads.checks import hints, registry
 from induction_heads.checks.exercise import Case, Exercise
 from induction_heads.checks.registry import Selection, UnknownTarget
-from induction_heads.grading import session
+from induction_heads.grading import rechecking
 from induction_heads.grading.progress import FILE
 
 STUB = "raise NotImplementedError"
@@ -38,13 +38,13 @@ class Course:
         monkeypatch.setattr(registry, "select", self.select)
         monkeypatch.setattr(hints, "_all", lambda: {"doubled": {"hints": ["One?", "Two.", "3."]}})
         hints.hints_of.cache_clear()
-        real = session._check
+        real = rechecking._check
 
         def check(selection, *rest):
             self.checked += [e.name for e in selection.exercises]
             return real(selection, *rest)
 
-        monkeypatch.setattr(session, "_check", check)
+        monkeypatch.setattr(rechecking, "_check", check)
 
     def select(self, target: str | None) -> list[Selection]:
         found = tuple(e for e in EXERCISES if target in (None, "ch98", e.name))

@@ -16,6 +16,8 @@ SUBCOMMANDS = {
     "hint": ("induction_heads.cli_progress", "hint", "Give the next hint for an exercise."),
     "solution": ("induction_heads.cli_progress", "solution", "Show the solution of an exercise."),
     "status": ("induction_heads.cli_progress", "status", "Show what is done and what is left."),
+    "grade": ("induction_heads.cli_grade", "grade", "Grade the submissions of a class."),
+    "release": ("induction_heads.cli_release", "release", "Write the pack for students."),
     "train": ("induction_heads.cli_train", "train", "Train a model of the zoo again."),
 }
 """Name → (module, attribute, short help). PyTorch is not imported to list them."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from induction_heads.checks.registry import Selection
-    from induction_heads.grading.results import ChapterResult, Result
     from induction_heads.grading.rechecking import Rechecking
+    from induction_heads.grading.results import ChapterResult, Result
     from induction_heads.grading.submission import Submission
 
 
@@ -73,8 +73,8 @@ def _selected(target: str | None) -> "list[Selection]":
 def _checked(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "list[ChapterResult]":
     from rich.console import Console
 
-    from induction_heads.grading.report import summary_line
     from induction_heads.grading.rechecking import Rechecking
+    from induction_heads.grading.report import summary_line
 
     console = Console(highlight=False)
     with Rechecking(folder) as rechecking:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from itertools import count
 from pathlib import Path
@@ -68,6 +69,7 @@ class _Forks:
     def __init__(self, alone: bool, seconds: float):
         self.alone = alone
         self.numbers = count(1)
+        self._one_at_a_time = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "induction_heads.grading.forking"]
         if alone:
@@ -86,12 +88,13 @@ class _Forks:
 
     def ask(self, do: str, descriptors: tuple[int, ...] = (), **details: Any) -> dict[str, Any]:
         """Send a request and wait for its reply."""
-        try:
-            data = json.dumps({"do": do, **details}).encode()
-            socket.send_fds(self._control, [data], descriptors)
-        except OSError as error:
-            raise NurseryFailed(self._why()) from error
-        return self._receive(60.0)
+        with self._one_at_a_time:
+            try:
+                data = json.dumps({"do": do, **details}).encode()
+                socket.send_fds(self._control, [data], descriptors)
+            except OSError as error:
+                raise NurseryFailed(self._why()) from error
+            return self._receive(60.0)
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         self._control.settimeout(seconds)
