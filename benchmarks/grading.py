@@ -15,11 +15,12 @@ from pathlib import Path
 from benchmarks.classroom import ROOT, make_class
 from benchmarks.ratios import Ratio, compare, seconds
 from induction_heads.checks.registry import select
+from induction_heads.grading.sandbox import isolation
 
 JOBS = 2
 DEMAND = 1 / 3
-ISOLATION = ["--without-isolation"]
-"""Options of `grade` for this measurement: an empty list measures it with isolation on."""
+ISOLATION = [] if isolation().complete else ["--without-isolation"]
+"""Options of `grade` for this measurement: isolation is on wherever it can be."""
 
 TEST = """
 import runpy
@@ -86,7 +87,8 @@ def ratios(rounds: int) -> list[Ratio]:
             ours.append(seconds(partial(grade, students, chapters)))
             theirs.append(seconds(partial(pytest_once_a_student, students, chapters)))
     rate = 60 * size / min(ours)
-    work = f"grade {size} students, {len(chapters)} chapters ({rate:.0f} a minute)"
+    how = "not isolated" if ISOLATION else "isolated"
+    work = f"grade {size} students, {len(chapters)} chapters, {how} ({rate:.0f} a minute)"
     return [compare(work, ours, "pytest once a student", theirs, demand=DEMAND)]
 
 

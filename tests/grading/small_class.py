@@ -8,6 +8,9 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+from induction_heads.grading.sandbox import isolation
+
+ISOLATION = [] if isolation().complete else ["--without-isolation"]
 ROOT = Path(__file__).resolve().parents[2]
 STEM = "ch01_attention"
 FILE = f"{STEM}.py"
@@ -47,7 +50,7 @@ def start(*arguments: object, chapters: str = "ch01") -> subprocess.Popen:
     """`induction-heads grade …` as a process of its own."""
     command = [sys.executable, "-m", "induction_heads.cli", "grade", *map(str, arguments)]
     return subprocess.Popen(
-        [*command, "--chapters", chapters, "--without-isolation"], env=environment(),
+        [*command, "--chapters", chapters, *ISOLATION], env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 

@@ -1,15 +1,20 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from small_class import ONLY_THE_MASK, STEM, graded, journal
 
-from induction_heads.checks.registry import select
+from induction_heads.checks.registry import chapter_exercises, select
+from induction_heads.grading import classroom
 from induction_heads.grading.classroom import Class, grade_class, grade_student, pending
 from induction_heads.grading.collect import HandIn, Student
 from induction_heads.grading.results_folder import ResultsFolder, Settings
+from induction_heads.grading.running import WorkerFailed
+from induction_heads.grading.sandbox import Isolation
 from induction_heads.grading.submission import Submission
 from induction_heads.grading.weights import read_weights
 
@@ -26,7 +31,9 @@ class Deadly(tuple):
 def job(tmp_path) -> Class:
     settings = Settings("1", "c", (STEM,), "w", 5)
     ResultsFolder(tmp_path).begin(settings)
-    return Class(tmp_path, settings, read_weights(None, select("ch01")), parent=os.getpid())
+    return Class(
+        tmp_path, settings, read_weights(None, select("ch01")), parent=os.getpid(), isolated=False
+    )
 
 
 def student(name: str) -> Student:
@@ -56,7 +63,7 @@ def test_a_student_who_brings_down_the_judge_twice_is_recorded_and_the_others_ar
 
 
 def test_a_process_without_the_results_folder_returns_the_record(job, tmp_path):
-    elsewhere = Class(tmp_path / "none", job.settings, job.worths)
+    elsewhere = Class(tmp_path / "none", job.settings, job.worths, isolated=False)
     record = grade_student(elsewhere, "ada", hand_in(""))
     assert record is not None
     assert record["status"] == "graded"
@@ -64,7 +71,7 @@ def test_a_process_without_the_results_folder_returns_the_record(job, tmp_path):
 
 
 def test_a_results_folder_of_other_settings_is_not_written_to(job):
-    other = Class(job.folder, Settings("2", "c", (STEM,), "w", 5), job.worths)
+    other = Class(job.folder, Settings("2", "c", (STEM,), "w", 5), job.worths, isolated=False)
     assert grade_student(other, "ada", hand_in("")) is not None
     assert not (job.folder / "results").exists()
 
@@ -74,4 +81,12 @@ def test_a_missing_submission_needs_no_process_and_has_a_sentence(job):
     assert grade_student(job, "ada", missing) is None
     exercises = read(job, "ada")["exercises"]
     assert {(e["status"], e["message"]) for e in exercises} == {("error", "There is no file.")}
-    assert [e["max_points"] for e in exercises] == [1.0, 2.0, 2.0, 2.0, 1.0]
+    assert [e["max_points"] for e in exercises] == [e.difficulty for e in chapter_exercises(STEM)]
+
+
+def test_a_machine_that_cannot_isolate_grades_nobody_unless_that_is_allowed(job, monkeypatch):
+    nursery = SimpleNamespace(isolation=Isolation(False, "nothing is shut in"))
+    monkeypatch.setattr(classroom, "_nursery", lambda process: nursery)
+    with pytest.raises(WorkerFailed, match="nothing is shut in"):
+        classroom._warm(replace(job, isolated=True))
+    assert classroom._warm(job) is nursery

@@ -7,10 +7,10 @@ from small_class import ONLY_THE_MASK, SOLUTION, STUB, graded, journal, make_cla
 
 from induction_heads.checks.registry import select
 from induction_heads.grading import classroom, grade
-from induction_heads.grading.classroom import Isolation
 from induction_heads.grading.grade import CannotGrade, Order, grade_folder
 from induction_heads.grading.results import ChapterResult, Result
 from induction_heads.grading.running import WorkerFailed
+from induction_heads.grading.sandbox import Isolation
 
 
 @pytest.fixture
@@ -108,12 +108,20 @@ def test_another_version_or_other_checks_are_named(order, monkeypatch):
         ({"submissions": Path("none")}, "no folder 'none'"),
         ({"weights": Path("none.toml")}, "none.toml cannot be read"),
         ({"seed_file": Path("none")}, "none cannot be read"),
-        ({"without_isolation": False}, "Unknown code could read your files"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_is_written(order, change, said):
     with pytest.raises(CannotGrade, match=said):
         grade_folder(replace(order, **change))
+    assert not (order.out / "settings.json").exists()
+
+
+def test_isolation_that_is_not_complete_needs_consent(order, monkeypatch):
+    monkeypatch.setattr(grade, "isolation", lambda: Isolation(False, "nothing is shut in"))
+    said: list[str] = []
+    with pytest.raises(CannotGrade, match="Unknown code could read your files"):
+        grade_folder(replace(order, without_isolation=False), say=said.append)
+    assert said == ["nothing is shut in"]
     assert not (order.out / "settings.json").exists()
 
 
