@@ -9,7 +9,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ablation, circuit_products, composition, head_scores, training_step
+from benchmarks import (
+    ablation,
+    circuit_products,
+    composition,
+    grading,
+    head_scores,
+    training_step,
+)
 from benchmarks.ratios import Ratio
 
 SUITES = {
@@ -18,6 +25,7 @@ SUITES = {
     "circuit_products": circuit_products.ratios,
     "composition": composition.ratios,
     "training_step": training_step.ratios,
+    "grading": grading.ratios,
 }
 
 

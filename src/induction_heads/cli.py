@@ -13,6 +13,8 @@ SUBCOMMANDS = {
         "Find the heads of every kind in a model.",
     ),
     "check": ("induction_heads.cli_check", "check", "Check your answers to the exercises."),
+    "grade": ("induction_heads.cli_grade", "grade", "Grade the submissions of a class."),
+    "release": ("induction_heads.cli_release", "release", "Write the pack for students."),
     "train": ("induction_heads.cli_train", "train", "Train a model of the zoo again."),
 }
 """Name → (module, attribute, short help). PyTorch is not imported to list them."""

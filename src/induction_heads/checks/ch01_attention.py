@@ -8,6 +8,7 @@ from torch import Tensor
 
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.checks.answers import ch01_attention as known
+from induction_heads.checks.draw import whole_numbers
 from induction_heads.checks.exercise import Case, Exercise
 
 # causal_mask
@@ -22,7 +23,7 @@ CAUSAL_MASK = Exercise(
     difficulty=1,
     minutes=3,
     why="Without it a model that learns to predict the next token can read it off.",
-    cases=lambda seed: [Case(f"n_pos = {n}", (n,)) for n in (3, 1, 5 + seed % 3)],
+    cases=lambda seed: [Case(f"n_pos = {n}", (n,)) for n in (3, 1, *whole_numbers(seed, 2, 5, 60))],
     oracle=_mask_by_loop,
     mistakes=known.MASK_MISTAKES,
     also_right=known.MASK_ALSO_RIGHT,
@@ -152,6 +153,15 @@ ATTENTION_FROM_CIRCUITS = Exercise(
 # count_attention_parameters
 
 
+def _count_cases(seed: int) -> list[Case]:
+    d_model, d_head = whole_numbers(seed, 2, 9, 99)
+    sizes = ((1, 1, 5, 2), (2, 2, 64, 32), (3, 5, d_model, d_head), (12, 12, 768, 64))
+    return [
+        Case(f"n_layers = {n}, n_heads = {h}, d_model = {m}, d_head = {d}", (n, h, m, d))
+        for n, h, m, d in sizes
+    ]
+
+
 def _count_in_a_model(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
     config = AttentionOnlyConfig(n_layers, n_heads, d_model, d_head, d_vocab=1, n_ctx=1)
     with torch.device("meta"):  # Shapes without numbers: a large model costs no memory.
@@ -164,10 +174,7 @@ COUNT_ATTENTION_PARAMETERS = Exercise(
     difficulty=1,
     minutes=10,
     why="It tells how much of a model the heads are, and how much smaller than their circuits.",
-    cases=lambda seed: [
-        Case(f"n_layers = {n}, n_heads = {h}, d_model = {m}, d_head = {d}", (n, h, m, d))
-        for n, h, m, d in ((1, 1, 5, 2), (2, 2, 64, 32), (3, 5, 48 + seed, 8), (12, 12, 768, 64))
-    ],
+    cases=_count_cases,
     oracle=_count_in_a_model,
     mistakes=known.COUNT_MISTAKES,
     also_right=known.COUNT_ALSO_RIGHT,

@@ -17,6 +17,7 @@ from induction_heads.checks.answers.ch02_attention_patterns import (
     hidden_keys,
 )
 from induction_heads.checks.compare import closeness
+from induction_heads.checks.draw import whole_numbers
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
 
 
@@ -187,7 +188,9 @@ UNIFORM_FIRST_TOKEN_SCORE = Exercise(
     difficulty=2,
     minutes=15,
     why="It is the control of first_token_score.",
-    cases=lambda seed: [Case(f"n_pos = {n}", (n,)) for n in (3, 2, 10 + seed, 512)],
+    cases=lambda seed: [
+        Case(f"n_pos = {n}", (n,)) for n in (3, 2, *whole_numbers(seed, 2, 10, 99), 512)
+    ],
     oracle=_even_by_loop,
     mistakes=known.EVEN_MISTAKES,
     also_right=known.EVEN_ALSO_RIGHT,

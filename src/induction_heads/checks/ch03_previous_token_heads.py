@@ -14,6 +14,7 @@ from induction_heads.checks.answers.ch03_previous_token_heads import (
     head_weights,
 )
 from induction_heads.checks.compare import close_heads, closeness
+from induction_heads.checks.draw import decimals, whole_numbers
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
 from induction_heads.hand_built import hand_built_heads
 
@@ -58,9 +59,10 @@ SCORE_GAP_NEEDED = Exercise(
 
 
 def _pattern_cases(seed: int) -> list[Case]:
-    weak = {"d_vocab": 6, "n_ctx": 9, "n_heads": 3, "sharpness": 2.0, "offset": 1, "seed": seed}
+    low, high = decimals(seed, 1, 1.5, 2.5) + decimals(seed + 1, 1, 3.5, 4.5)
+    weak = {"d_vocab": 6, "n_ctx": 9, "n_heads": 3, "sharpness": low, "offset": 1, "seed": seed}
     _, found = hand_built_heads("previous_token", n_heads=3, seed=seed)["previous_token"]
-    far = {"d_vocab": 5, "n_ctx": 8, "offset": 3, "sharpness": 4.0, "seed": seed + 1}
+    far = {"d_vocab": 5, "n_ctx": 8, "offset": 3, "sharpness": high, "seed": seed + 1}
     _, offset = hand_built_heads("fixed_offset", seed=seed + 1)["fixed_offset"]
     return [
         Case("a weak previous-token head", (_hand_built("previous_token", **weak), 0, found)),
@@ -152,8 +154,9 @@ FIND_PREVIOUS_TOKEN_HEADS = Exercise(
 
 
 def _readout_cases(seed: int) -> list[Case]:
-    strong = _hand_built("previous_token", d_vocab=32, n_ctx=24, n_heads=3, seed=seed)
-    weak = _hand_built("previous_token", d_vocab=24, n_ctx=30, sharpness=0.5, seed=seed + 1)
+    small, large = whole_numbers(seed, 1, 20, 28) + whole_numbers(seed + 1, 1, 29, 37)
+    strong = _hand_built("previous_token", d_vocab=large, n_ctx=24, n_heads=3, seed=seed)
+    weak = _hand_built("previous_token", d_vocab=small, n_ctx=30, sharpness=0.5, seed=seed + 1)
     _, head = hand_built_heads("previous_token", n_heads=3, seed=seed)["previous_token"]
     _, weak_head = hand_built_heads("previous_token", seed=seed + 1)["previous_token"]
     return [

@@ -14,6 +14,7 @@ from induction_heads.checks.answers.ch04_induction_heads import (
     tokens_by_python_random,
 )
 from induction_heads.checks.compare import close_heads, closeness, summary
+from induction_heads.checks.draw import whole_numbers
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
 
 SCORE_TOLERANCE = 0.05
@@ -24,20 +25,23 @@ SCORE_TOLERANCE = 0.05
 
 
 _TOY = ModelInput(name="toy-2l")
-_TIGHT = ModelInput(kind="induction", options={"bos_token": 5, "d_vocab": 12, "n_ctx": 40})
-_NO_BOS = ModelInput(kind="induction", options={"d_vocab": 20, "n_ctx": 40})
 
 
 def _token_cases(seed: int) -> list[Case]:
-    small = {"period": 11, "batch": 6}
+    period, other = whole_numbers(seed, 2, 8, 18)
+    (batch,) = whole_numbers(seed, 1, 4, 9)
+    tight = {"bos_token": 5, "d_vocab": period + 1, "n_ctx": 40}
+    tight, small = ModelInput(kind="induction", options=tight), {"period": period, "batch": batch}
+    no_bos = ModelInput(kind="induction", options={"d_vocab": 2 * other, "n_ctx": 40})
+    label = f"{period + 1} tokens of which one is BOS, period {period}"
     return [
         Case("toy-2l, no other argument", (_TOY,)),
         Case("toy-2l again, no other argument", (_TOY,)),
         Case("toy-2l, another seed", (_TOY,), {"seed": seed + 1}),
-        Case("12 tokens of which one is BOS, period 11", (_TIGHT,), small | {"seed": seed + 3}),
-        Case("the same call again", (_TIGHT,), small | {"seed": seed + 3}),
-        Case("the same call with another seed", (_TIGHT,), small | {"seed": seed + 4}),
-        Case("no BOS token, period 9", (_NO_BOS, 9, 8, seed + 2)),
+        Case(label, (tight,), small | {"seed": seed + 3}),
+        Case("the same call again", (tight,), small | {"seed": seed + 3}),
+        Case("the same call with another seed", (tight,), small | {"seed": seed + 4}),
+        Case(f"no BOS token, period {other}", (no_bos, other, 8, seed + 2)),
     ]
 
 
@@ -128,7 +132,8 @@ def _stripe_by_loops(pattern: Tensor, period: int) -> Tensor:
 
 
 def _stray_cases(seed: int) -> list[Case]:
-    sizes = ((4, False), (4, True), (2, True), (7 + seed % 3, False))
+    drawn = whole_numbers(seed, 2, 6, 30)
+    sizes = ((4, False), (4, True), (2, True), (drawn[0], False), (drawn[1], True))
     return [Case(f"period {p}, {'a' if bos else 'no'} BOS token", (p, bos)) for p, bos in sizes]
 
 
@@ -152,7 +157,8 @@ def _same_pairs(answer: Any, expected: Any) -> str | None:
 
 
 def _uniform_cases(seed: int) -> list[Case]:
-    return [Case(f"period {period}", (period,)) for period in (1, 4, 16, 25 + seed % 5)]
+    periods = (1, 4, 16, *whole_numbers(seed, 2, 20, 90))
+    return [Case(f"period {period}", (period,)) for period in periods]
 
 
 def _uniform_by_pattern(period: int) -> float:

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from induction_heads.checks.answers import ch05_qk_and_ov_circuits as known
 from induction_heads.checks.compare import close_product, closeness
+from induction_heads.checks.draw import decimals, whole_numbers
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
 from induction_heads.grading.wire import FactoredData
+from induction_heads.hand_built import hand_built_heads
 
 _TOY, _MARKOV = ModelInput(name="toy-2l"), ModelInput(name="markov-2l")
 _PYTHON = ModelInput(name="python-2l")
@@ -28,7 +30,17 @@ def _circuit_cases(seed: int) -> list[Case]:
         Case("toy-2l, L1H0", (_TOY, 1, 0)),
         Case("markov-2l, L1H0", (_MARKOV, 1, 0)),
         Case("a model of three heads, L0H1", (_hand_built("induction", seed), 0, 1)),
+        *(_matching_case(seed, d_vocab) for d_vocab in whole_numbers(seed, 2, 8, 40)),
     ]
+
+
+def _matching_case(seed: int, d_vocab: int) -> Case:
+    """A head that looks for the token of its query, with a strength drawn from the seed."""
+    (sharpness,) = decimals(seed, 1, 2.0, 9.0)
+    options = {"d_vocab": d_vocab, "n_ctx": 12, "sharpness": sharpness, "seed": seed}
+    layer, head = hand_built_heads("duplicate_token", seed=seed)["duplicate_token"]
+    label = f"a model of {d_vocab} tokens, L{layer}H{head}"
+    return Case(label, (ModelInput(kind="duplicate_token", options=options), layer, head))
 
 
 def _scores_by_token_pair(model: Any, layer: int, head: int) -> Tensor:
@@ -153,10 +165,11 @@ def _config(n_layers: int, n_heads: int, d_model: int, d_head: int, d_vocab: int
 
 
 def _config_cases(seed: int) -> list[Case]:
+    (d_model,), (d_head,) = whole_numbers(seed, 1, 36, 99), whole_numbers(seed + 1, 1, 2, 7)
     return [
         Case("toy-2l", (_config(2, 2, 64, 32, 64, 32),)),
         Case("GPT-2 small", (_config(12, 12, 768, 64, 50257, 1024),)),
-        Case("heads that do not fill d_model", (_config(3, 5, 30 + seed, 7, 11, 13),)),
+        Case("heads that do not fill d_model", (_config(3, 5, d_model, d_head, 11, 13),)),
     ]
 
 

@@ -10,6 +10,7 @@ from induction_heads.checks.answers import ch07_ablation as known
 from induction_heads.checks.answers import ch07_paths_and_verdicts as more
 from induction_heads.checks.answers.ch07_ablation import forward, losses, only
 from induction_heads.checks.compare import closeness
+from induction_heads.checks.draw import decimals, whole_numbers
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
 from induction_heads.grading.wire import HookData
 from induction_heads.hand_built import hand_built_heads
@@ -136,7 +137,9 @@ def _without_stripe(pattern: Tensor, period: int) -> Tensor:
 
 
 def _path_cases(seed: int) -> list[Case]:
-    built, places = _hand_built("induction", seed, n_heads=3, d_vocab=30)
+    (d_vocab,), (sharpness,) = whole_numbers(seed, 1, 24, 40), decimals(seed, 1, 4.0, 7.0)
+    options = {"n_heads": 3, "d_vocab": d_vocab, "sharpness": sharpness}
+    built, places = _hand_built("induction", seed, **options)
     sender, receiver = places["previous_token"], places["induction"]
     toy = [("K", 0, 0), ("K", 0, 1), ("K", 1, 0), ("Q", 1, 1), ("V", 1, 0)]
     cases = [Case(f"toy-2l, from L0H{a} to L1H{b}, side {side}", (_TOY, (0, a), (1, b), side))
@@ -160,7 +163,8 @@ def _verify_cases(seed: int) -> list[Case]:
     zoo = [("toy-2l", 0, 0), ("toy-2l", 1, 0), ("toy-2l", 1, 1), ("python-2l", 1, 0)]
     cases = [Case(f"{name}, L{layer}H{head}", (ModelInput(name=name), layer, head))
              for name, layer, head in zoo]  # fmt: skip
-    options = {"n_heads": 3, "d_vocab": 24 + 4 * (seed % 3), "n_ctx": 40}
+    (d_vocab,), (n_ctx,) = whole_numbers(seed, 1, 24, 44), whole_numbers(seed + 1, 1, 40, 48)
+    options = {"n_heads": 3, "d_vocab": d_vocab, "n_ctx": n_ctx}
     built = [("induction", "induction", seed + 1, {}), ("induction", "previous_token", seed, {}),
              ("induction", "induction", seed + 2, {"bos_token": 5, "sharpness": 6.0})]  # fmt: skip
     built += [("fixed_offset", "fixed_offset", seed + n, {"offset": n}) for n in (7, 11, 15)]

@@ -1,0 +1,61 @@
+"""A simulated class of 100, killed five times and resumed, against the unbroken run.
+
+CLASS_SIZE and CLASS_CHAPTERS change its size, for a quicker or a longer run.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_class import ROOT, graded, journal, outputs, start
+
+sys.path.insert(0, str(ROOT))
+from benchmarks.classroom import make_class
+
+SIZE = int(os.environ.get("CLASS_SIZE", "100"))
+CHAPTERS = os.environ.get("CLASS_CHAPTERS", "ch01").split(",")
+STEMS = [next((ROOT / "solutions").glob(f"{chapter}_*.py")).stem for chapter in CHAPTERS]
+KILLS = 5
+
+
+def run(folder: Path, out: str):
+    return start(folder / "class", "--out", folder / out, "--jobs", 2, "--resume",
+                 "--seed-file", folder / "seed", chapters=",".join(CHAPTERS))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_class_killed_five_times_has_the_grades_of_the_unbroken_run(tmp_path):
+    kinds = make_class(tmp_path / "class", SIZE, STEMS)
+    (tmp_path / "seed").write_text("a secret")
+    with run(tmp_path, "whole") as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    chance = random.Random(SIZE)
+    for kill in range(1, KILLS + 1):
+        with run(tmp_path, "killed") as process:
+            while sum(graded(tmp_path / "killed").values()) < kill * SIZE // (KILLS + 1):
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.1)
+            time.sleep(chance.uniform(0, 1))
+            os.killpg(process.pid, signal.SIGKILL)
+    with run(tmp_path, "killed") as process:
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert outputs(tmp_path / "killed") == outputs(tmp_path / "whole")
+    assert set(graded(tmp_path / "killed")) == set(kinds)
+    assert set(graded(tmp_path / "killed").values()) == {1}
+    rows = (tmp_path / "whole" / "grades.csv").read_text().splitlines()[1:]
+    totals = {row.split(",")[0]: float(row.split(",")[-1]) for row in rows}
+    best = max(totals.values())
+    for name, kind in kinds.items():
+        if kind == "solved":
+            assert totals[name] == best, name
+        elif kind in ("stub", "empty", "hostile"):
+            assert totals[name] == 0, (name, kind)
+    assert any(0 < totals[name] < best for name, kind in kinds.items() if kind == "mistaken")
+    last = {event["student"]: event["event"] for event in journal(tmp_path / "killed")}
+    assert set(last.values()) == {"graded"}
