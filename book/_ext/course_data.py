@@ -10,7 +10,9 @@ BOOK = Path(__file__).resolve().parents[1]
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 10
 EXERCISE = re.compile(
-    r"^:::\{exercise\} *(?P<title>.+)\n:label: ex-ch\d\d-(?P<name>\S+)\n★+ · (?P<minutes>\d+) minute",
+    r"^:::\{exercise\} *(?P<title>.+)\n"
+    r":label: ex-ch\d\d-(?P<name>\S+)\n"
+    r"★+ · (?P<minutes>\d+) minute",
     flags=re.M,
 )
 

@@ -1,4 +1,4 @@
-"""Sphinx directives of the teachers' pages: minutes, class plans and known mistakes, from the data."""
+"""Sphinx directives of the teachers' pages: minutes, class plans and known mistakes."""
 
 import re
 
@@ -72,7 +72,7 @@ class KnownMistakes(FromData):
 
 def minutes_table(chapters: list[data.Chapter]) -> list[str]:
     """A Markdown table: reading, exercises that are checked, those that are not, and the sum."""
-    lines = ["| chapter | reading | checked exercises | on paper | all |", "|---|--:|--:|--:|--:|"]
+    lines = ["| chapter | reading | checked | on paper | all |", "|---|--:|--:|--:|--:|"]
     rows = [
         (chapter.reading, chapter.minutes(checked=True), chapter.minutes(checked=False))
         for chapter in chapters
@@ -120,14 +120,14 @@ def _row(*entries: object) -> str:
 def _names(tasks: tuple[data.Task, ...]) -> str:
     """`causal_mask` (3), "Spot the error" (5)."""
     names = [f"`{task.name}`" if task.checked else f'"{task.title}"' for task in tasks]
-    return ", ".join(
-        f"{name} ({task.minutes})" for name, task in zip(names, tasks, strict=True)
-    )
+    return ", ".join(f"{name} ({task.minutes})" for name, task in zip(names, tasks, strict=True))
 
 
 def _folded(exercise: str, mistakes: list[tuple[str, str]]) -> nodes.Node:
     """A folded box with a definition list: what was computed, and the hint."""
-    title = nodes.title("", "", nodes.literal("", exercise), nodes.Text(f" · {len(mistakes)}"))
+    title = nodes.title(
+        "", "", nodes.literal("", exercise), nodes.Text(f" · {len(mistakes)} mistakes")
+    )
     items = nodes.definition_list()
     for name, hint in mistakes:
         paragraph = nodes.paragraph("", "", *_with_code(hint))
