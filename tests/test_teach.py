@@ -19,7 +19,7 @@ TEACH = BOOK / "teach"
 sys.path.insert(0, str(BOOK / "_ext"))
 
 course_data = import_module("course_data")
-teacher_pages = import_module("teacher_pages")
+course_directives = import_module("course_directives")
 
 STEMS = chapter_stems()
 SHORTS = [stem[:4] for stem in STEMS]
@@ -106,12 +106,12 @@ def test_minutes_are_those_of_the_checks_and_of_the_notebook(stem: str):
     paper = [int(m) for name, m in announced if name.replace("-", "_") not in checked]
     reading = round(words / 200 + len(lines) / 10)
     expected = [reading, sum(checked.values()), sum(paper)]
-    row = table(teacher_pages.minutes_table(course_data.chapters()))[stem[:4]]
+    row = table(course_directives.minutes_table(course_data.chapters()))[stem[:4]]
     assert row == [*expected, sum(expected)]
 
 
 def test_last_row_of_the_minutes_has_the_sums():
-    rows = table(teacher_pages.minutes_table(course_data.chapters()))
+    rows = table(course_directives.minutes_table(course_data.chapters()))
     total = rows.pop("all")
     assert list(rows) == SHORTS
     assert total == [sum(column) for column in zip(*rows.values(), strict=True)]
@@ -136,7 +136,7 @@ def test_syllabus_shows_the_table_and_plans_every_chapter_twice():
 def test_plans_of_the_syllabus_keep_their_limits():
     for options, lines in plans("syllabus"):
         steps = course_data.plan(lines)
-        teacher_pages.plan_lines(steps, int(options["at-most"]), "workshop" in options)
+        course_directives.plan_lines(steps, int(options["at-most"]), "workshop" in options)
 
 
 def test_plan_lists_every_exercise_once_and_adds_up():
@@ -144,21 +144,21 @@ def test_plan_lists_every_exercise_once_and_adds_up():
     names = sorted(task.name for task in (*step.live, *step.rest))
     assert names == sorted(task.name for task in course_data.chapter("ch03").tasks)
     live = sum(task.minutes for task in step.live)
-    text = "\n".join(teacher_pages.plan_lines([step], 60, workshop=False))
+    text = "\n".join(course_directives.plan_lines([step], 60, workshop=False))
     assert f'{live} minutes: `score_gap_needed` (10), "Spot the error" (5).' in text
     assert (
         f"After class, {course_data.chapter('ch03').total - step.chapter.reading - live} " in text
     )
-    day = "\n".join(teacher_pages.plan_lines([step], 60, workshop=True))
+    day = "\n".join(course_directives.plan_lines([step], 60, workshop=True))
     assert f"Together {step.chapter.reading + live} minutes" in day
 
 
 def test_plan_over_its_limit_is_an_error():
     steps = course_data.plan(["ch03: previous_token_readout"])
     with pytest.raises(ValueError, match="ch03: 30 minutes of exercises, not 29"):
-        teacher_pages.plan_lines(steps, 29, workshop=False)
+        course_directives.plan_lines(steps, 29, workshop=False)
     with pytest.raises(ValueError, match="The day takes"):
-        teacher_pages.plan_lines(steps, 30, workshop=True)
+        course_directives.plan_lines(steps, 30, workshop=True)
 
 
 def test_plan_with_an_unknown_name_is_an_error():
@@ -174,7 +174,7 @@ def built(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("page")
     (folder / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(BOOK / '_ext')!r})\n"
-        "extensions = ['myst_parser', 'teacher_pages']\n"
+        "extensions = ['myst_parser', 'course_directives']\n"
         "myst_enable_extensions = ['deflist']\nsmartquotes = False\nhtml_theme = 'basic'\n"
     )
     chapters = [f"({short})=\n## Chapter {short}\n" for short in SHORTS]
