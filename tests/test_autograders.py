@@ -15,13 +15,14 @@ import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from induction_heads.checks.registry import select
+from induction_heads.checks.registry import chapter_exercises, select
 
 ROOT = Path(__file__).resolve().parents[1]
 TEACH = ROOT / "book" / "teach"
 WORKFLOW = yaml.safe_load((TEACH / "classroom" / "classroom.yml").read_text())
 STEPS = WORKFLOW["jobs"]["run-autograding-tests"]["steps"]
 GRADERS = {step["id"]: step for step in STEPS if "command-grader" in step.get("uses", "")}
+STARS = sum(exercise.difficulty for exercise in chapter_exercises("ch01_attention"))
 SELECTIONS = {s.stem[:4]: s for s in select(None)}
 
 
@@ -80,7 +81,7 @@ def test_gradescope_gets_its_results_from_the_script(tmp_path, command):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads((root / "results" / "results.json").read_text())
-    assert found["score"] == sum(test["max_score"] for test in found["tests"]) == 8
+    assert found["score"] == sum(test["max_score"] for test in found["tests"]) == STARS
     assert {test["status"] for test in found["tests"]} == {"passed"}
 
 
@@ -99,7 +100,7 @@ def nbgrader_cell() -> str:
 
 RIGHT = "import torch\ndef causal_mask(n):\n    return torch.ones(n, n).tril().bool()"
 FITTED = (
-    "import torch\nfrom induction_heads.checks.registry import select\n"
+    "import torch\nfrom induction_heads.checks.registry import chapter_exercises, select\n"
     "sizes = [c.args[0] for c in select('causal_mask')[0].exercises[0].cases(0)]\n"
     "def causal_mask(n):\n    return torch.ones(n, n).tril().bool() if n in sizes else None"
 )

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 from small_class import ONLY_THE_MASK, SOLUTION, STUB, graded, journal, make_class, outputs
 
-from induction_heads.checks.registry import select
+from induction_heads.checks.registry import chapter_exercises, select
 from induction_heads.grading import classroom, grade
 from induction_heads.grading.grade import CannotGrade, Order, grade_folder
 from induction_heads.grading.results import ChapterResult, Result
 from induction_heads.grading.running import WorkerFailed
 from induction_heads.grading.sandbox import Isolation
+
+ALL = sum(exercise.difficulty for exercise in chapter_exercises("ch01_attention"))
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def record(order: Order, name: str) -> dict:
 def test_a_class_is_graded_with_points_and_every_file_is_written(order):
     grades = grade_folder(order)
     assert (grades.n_students, grades.n_kept, grades.failed) == (3, 0, ())
-    assert [record(order, name)["points"] for name in ("ada", "bob", "eve")] == [8.0, 0.0, 1.0]
+    assert [record(order, name)["points"] for name in ("ada", "bob", "eve")] == [ALL, 0, 1]
     assert {row["status"] for row in record(order, "bob")["exercises"]} == {"not_started"}
     assert set(outputs(order.out)) == {
         "settings.json", "grades.csv", "canvas.csv", "summary.html",
@@ -65,7 +67,7 @@ def test_nobody_is_graded_again_but_who_handed_in_anew_or_whose_record_was_alter
     file.write_text(file.read_text().replace("1.0", "9.0", 1))
     assert grade_folder(again).n_kept == 1
     assert graded(order.out) == {"ada": 1, "bob": 2, "eve": 2, "zoe": 1}
-    assert record(order, "bob")["points"] == 8.0
+    assert record(order, "bob")["points"] == ALL
     assert outputs(order.out)["results/eve.json"] == first["results/eve.json"]
 
 
@@ -180,7 +182,7 @@ def test_a_crash_of_the_check_is_recorded_and_the_class_goes_on(order, monkeypat
     assert record(order, "eve")["points"] == 0
     message = record(order, "eve")["exercises"][0]["message"]
     assert message.startswith("Not graded: the check itself failed (RuntimeError: object at 0x…")
-    assert record(order, "ada")["points"] == 8.0
+    assert record(order, "ada")["points"] == ALL
 
 
 def test_an_installation_that_runs_nothing_stops_with_a_sentence(order, monkeypatch):

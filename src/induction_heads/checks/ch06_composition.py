@@ -13,6 +13,7 @@ from torch import Tensor
 from induction_heads.checks.answers import ch06_built_circuits as built
 from induction_heads.checks.answers import ch06_composition as known
 from induction_heads.checks.compare import close_product, closeness
+from induction_heads.checks.draw import decimals, whole_numbers
 from induction_heads.checks.exercise import Case, Exercise, ModelInput
 from induction_heads.grading.returned import returned_model
 from induction_heads.hand_built import hand_built_heads
@@ -23,7 +24,10 @@ _TOY = ModelInput(name="toy-2l")
 
 def _hand_built(kind: str, seed: int) -> tuple[ModelInput, dict[str, tuple[int, int]]]:
     """A soft model of three heads a layer, and where its heads are."""
-    options = {"seed": seed, "n_heads": 3, "d_vocab": 14, "n_ctx": 20, "sharpness": 5.0}
+    (d_vocab,), (n_ctx,) = whole_numbers(seed, 1, 14, 19), whole_numbers(seed + 1, 1, 18, 28)
+    (sharpness,) = decimals(seed, 1, 4.5, 5.5)
+    options = {"seed": seed, "n_heads": 3, "d_vocab": d_vocab, "n_ctx": n_ctx,
+               "sharpness": sharpness}  # fmt: skip
     return ModelInput(kind=kind, options=options), hand_built_heads(kind, n_heads=3, seed=seed)
 
 

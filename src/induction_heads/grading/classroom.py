@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -142,7 +142,9 @@ def _workers_start(job: Class) -> bool:
     """Whether an empty submission can be run, so that a failure was one student's alone."""
     stem = job.settings.chapters[0]
     selection = Selection(stem, chapter_exercises(stem)[:1])
-    _nursery.cache_clear()  # The one that failed may have ended: a new one tells.
+    with suppress(WorkerFailed):  # The one that failed may have ended: a new one tells.
+        _warm(job).close()
+    _nursery.cache_clear()
     try:
         check_chapter(selection, Submission(stem), limits=job.limits, nursery=_warm(job))
     except WorkerFailed:
