@@ -1,0 +1,53 @@
+"""One way to check every hostile submission: the same as for a class, with short limits."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "grading")]
+
+from induction_heads.checks.registry import Selection
+from induction_heads.grading.checking import check_chapter
+from induction_heads.grading.results import ChapterResult
+from induction_heads.grading.running import Limits
+from induction_heads.grading.submission import Submission
+
+LIMITS = Limits(load=4.0, prepare=30.0, most=2.0)
+
+Checker = Callable[..., ChapterResult]
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Any]:
+    """The warm process that all attacks are forked from, or None where there is none."""
+    try:
+        from induction_heads.grading.nursery import Nursery
+    except ImportError:
+        yield None
+        return
+    with Nursery() as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def not_isolated(nursery: Any) -> str | None:
+    """Why an attack that needs isolation cannot run here, or None if it can."""
+    if nursery is None:
+        return "attacks that need isolation: submissions run in a plain process."
+    isolation = nursery.isolation
+    return None if isolation.complete else f"attacks that need isolation: {isolation.said}"
+
+
+@pytest.fixture(scope="session")
+def checker(nursery: Any) -> Checker:
+    """`checker(selection, submission, **limits)`: the check that all hostile submissions get."""
+    warm = {} if nursery is None else {"nursery": nursery}
+
+    def check(selection: Selection, submission: Submission, **limits: float) -> ChapterResult:
+        return check_chapter(selection, submission, limits=replace(LIMITS, **limits), **warm)
+
+    return check
