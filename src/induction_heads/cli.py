@@ -13,6 +13,7 @@ SUBCOMMANDS = {
         "Find the heads of every kind in a model.",
     ),
     "check": ("induction_heads.cli_check", "check", "Check your answers to the exercises."),
+    "grade": ("induction_heads.cli_grade", "grade", "Grade the submissions of a class."),
     "train": ("induction_heads.cli_train", "train", "Train a model of the zoo again."),
 }
 """Name → (module, attribute, short help). PyTorch is not imported to list them."""
