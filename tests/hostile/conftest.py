@@ -10,6 +10,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "grading")]
 
+from trial import STEM, WIDTH
+
 from induction_heads.checks.registry import Selection
 from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.results import ChapterResult
@@ -50,4 +52,6 @@ def checker(nursery: Any) -> Checker:
     def check(selection: Selection, submission: Submission, **limits: float) -> ChapterResult:
         return check_chapter(selection, submission, limits=replace(LIMITS, **limits), **warm)
 
+    # The judge's first model loads libraries that change its environment: none of a submission's.
+    check(Selection(STEM, (WIDTH,)), Submission(STEM, "def width(model):\n    return 0\n"))
     return check

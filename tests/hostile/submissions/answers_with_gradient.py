@@ -11,4 +11,4 @@ def row_sums(matrix):
 
 
 def doubled(number):
-    return torch.tensor(2.0 * number, requires_grad=True)
+    return 2 * torch.tensor(number)

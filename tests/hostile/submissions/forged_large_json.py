@@ -1,4 +1,4 @@
-# verdict: row_sums=error, doubled=passed
+# verdict: row_sums=error or timeout, doubled=passed
 """Sends 36 MB of JSON that would fill twenty times as much memory of the judge."""
 
 import os

@@ -1,4 +1,4 @@
-# verdict: row_sums=error, doubled=error
+# verdict: row_sums=error, doubled=failed or error
 # message: sent something that is no answer
 """Replaces what the worker sends by a verdict of its own."""
 

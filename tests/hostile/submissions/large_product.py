@@ -1,5 +1,4 @@
 # verdict: qk_circuit=failed or error
-# limits: prepare=60
 """Answers with two thin factors whose product the judge would have to write out: 900 MB."""
 
 import torch

@@ -1,5 +1,4 @@
 # verdict: width=failed
-# limits: prepare=60
 # message: `model` was changed in place
 """Answers rightly after it has overwritten the weights of the model."""
 

@@ -1,18 +1,20 @@
 # verdict: row_sums=failed, doubled=passed
 # needs: isolation
-"""Lists the home folder of whoever runs the judge: right if anything is in it."""
+"""Lists the home folder of whoever runs the judge: right if more than Python itself is in it."""
 
 import os
 import pwd
+import sys
 
 
 def row_sums(matrix):
-    for home in {pwd.getpwuid(os.getuid()).pw_dir, "/root", *homes()}:
+    for home in {pwd.getpwuid(0).pw_dir, "/root", *homes()}:
         try:
-            if os.listdir(home):
-                return matrix.sum(1)
+            entries = os.listdir(home)
         except OSError:
             continue
+        if any(not sys.base_prefix.startswith(f"{home}/{entry}") for entry in entries):
+            return matrix.sum(1)
     return None
 
 

@@ -13,4 +13,4 @@ def row_sums(matrix):
 
 
 def doubled(number):
-    return torch.nn.Parameter(torch.tensor(2.0 * number))
+    return torch.tensor(2 * number).as_subclass(Mine)
