@@ -8,8 +8,18 @@ from functools import cache
 from pathlib import Path
 
 import build
+from collections_of_harm import HAND_INS, WORKS
+
+from induction_heads.grading.results import ChapterResult
+from induction_heads.grading.running import Limits
 
 FOLDER = Path(__file__).parent / "submissions"
+LIMITS = Limits(load=4.0, prepare=30.0, most=2.0)
+"""The limits of every attack: short, so that all of them together take minutes."""
+
+Checker = Callable[..., ChapterResult]
+"""`checker(selection, submission, **limits)`."""
+
 HEADER = re.compile(r"# (verdict|message|needs|limits): (.+)")
 
 
@@ -100,6 +110,11 @@ def table() -> str:
         mark = " *" if attack.needs_isolation else ""
         tries = " ".join(attack.tries.split()).replace("|", "\\|")
         lines.append(f"| `{attack.name}`{mark} | {tries} | {said} |")
+    lines += ["", "| hand-in | what it tries | what comes of it |", "|---|---|---|"]
+    for case in HAND_INS:
+        problem = f"refused: “{case.outcome}”" if case.outcome else "refused or wrong, soon"
+        said = "works" if case.outcome == WORKS else problem
+        lines.append(f"| `{case.name}` | {case.tries} | {said} |")
     return "\n".join(lines)
 
 

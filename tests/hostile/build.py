@@ -100,7 +100,11 @@ encoded(
 text("syntax_error", "def row_sums(matrix):\n    return matrix.\n", "Is no valid Python.")
 text("half_a_function", "def row_sums(matrix):", "Ends in the middle of a function.")
 text("open_string", '"""\n' + RIGHT, "Opens a string that never ends.")
-text("mixed_indentation", RIGHT.replace("    ", "\t", 1) + "    x = 1\n", "Mixes its indentation.")
+text(
+    "mixed_indentation",
+    "def row_sums(matrix):\n\tif True:\n        return matrix.sum(1)\n",
+    "Mixes tabs and blanks.",
+)
 text("typographic_quotes", "NAME = “row”\n" + RIGHT, "Has quotes from a word processor.")
 text("hard_spaces", RIGHT.replace("    ", "\u00a0 \u00a0 "), "Is indented with hard spaces.")
 text("python_2", 'print "hello"\n' + RIGHT, "Is written in Python 2.")

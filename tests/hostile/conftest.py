@@ -1,26 +1,17 @@
 """One way to check every hostile submission: the same as for a class, with short limits."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "grading")]
-
+from attacks import LIMITS, Checker
 from trial import STEM, WIDTH
 
 from induction_heads.checks.registry import Selection
 from induction_heads.grading.checking import check_chapter
 from induction_heads.grading.results import ChapterResult
-from induction_heads.grading.running import Limits
 from induction_heads.grading.submission import Submission
-
-LIMITS = Limits(load=4.0, prepare=30.0, most=2.0)
-
-Checker = Callable[..., ChapterResult]
 
 
 @pytest.fixture(scope="session")

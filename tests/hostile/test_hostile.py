@@ -8,9 +8,9 @@ from pathlib import Path
 
 import aftermath
 import pytest
-from attacks import Attack, attacks
+from attacks import LIMITS, Attack, Checker, attacks, table
 from build import RIGHT
-from conftest import LIMITS, Checker
+from still_open import marked
 from trial import DOUBLED, ROW_SUMS, STEM, WIDTH
 
 from induction_heads.checks.registry import Selection, find_exercise
@@ -61,7 +61,7 @@ def assert_clean(chapter: ChapterResult) -> None:
         assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("attack", attacks(), ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", marked(attacks()))
 def test_attack_gets_its_verdict_and_leaves_no_trace(
     attack: Attack, checker: Checker, not_isolated: str | None, tmp_path: Path, monkeypatch
 ):
@@ -104,6 +104,4 @@ def test_there_are_attacks_of_every_kind():
 
 
 def test_the_table_in_the_readme_agrees_with_the_headers():
-    from attacks import table
-
     assert table() in (Path(__file__).parent / "README.md").read_text(encoding="utf-8")

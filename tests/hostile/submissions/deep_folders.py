@@ -5,6 +5,8 @@ import os
 
 
 def row_sums(matrix):
+    if os.path.exists("d"):
+        return matrix.sum(1)
     home = os.getcwd()
     for _ in range(3000):
         os.mkdir("d")

@@ -6,7 +6,7 @@ import torch
 
 class AttentionOnly:
     class config:
-        __dataclass_fields__ = {"tokenizer": None, "n_layers": None}
+        __dataclass_fields__ = ("tokenizer", "n_layers")
         tokenizer = "../../../../etc/passwd"
         n_layers = 10**12
 

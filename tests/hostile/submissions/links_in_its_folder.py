@@ -7,6 +7,8 @@ OUTSIDE = "@outside@"
 
 
 def row_sums(matrix):
+    if os.path.lexists("out"):
+        return matrix.sum(1)
     os.symlink(OUTSIDE, "out")
     os.symlink("/", "root")
     os.symlink(".", "loop")

@@ -9,7 +9,7 @@ class Stuck:
 
 
 def row_sums(matrix):
-    stuck = Stuck()
+    Stuck()
     return matrix.sum(1)
 
 

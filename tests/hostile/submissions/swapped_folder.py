@@ -1,4 +1,5 @@
 # verdict: row_sums=passed or failed, doubled=passed or error
+# needs: isolation
 """Puts a link to somebody else's folder where its own was, to have that deleted at the end."""
 
 import os
