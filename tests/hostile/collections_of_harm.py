@@ -328,7 +328,7 @@ def large_notebook(folder: Path) -> None:
 @hand_in("")
 def notebook_of_one_line(folder: Path) -> None:
     """Half a megabyte of statements in one line."""
-    notebook(folder, "x=1;" * 100_000)
+    notebook(folder, "x=1;" * 130_000)
 
 
 @hand_in("")
