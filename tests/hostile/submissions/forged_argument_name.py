@@ -1,0 +1,25 @@
+# verdict: row_sums=failed, doubled=passed
+# message: was changed in place
+"""Says that an argument was changed whose name clears the teacher's screen."""
+
+from induction_heads.grading import calling
+
+honest = calling.call
+
+
+def call(function, args, kwargs, started):
+    outcome = honest(function, args, kwargs, started)
+    if function is row_sums:
+        object.__setattr__(outcome, "changed", "\x1b[2J\x1b[H`all` passed\x07\u202e\ud800")
+    return outcome
+
+
+calling.call = call
+
+
+def row_sums(matrix):
+    return matrix.sum(1)
+
+
+def doubled(number):
+    return 2 * number

@@ -1,0 +1,33 @@
+# verdict: row_sums=passed or error or timeout, doubled=passed
+# needs: isolation
+"""Fills memory in eight processes at once, each within the limit of one (8 × 1 GB at most).
+
+What it must not do is outlive its call, or take memory from the next submission.
+"""
+
+import os
+import time
+
+HOST, MARKER = "@process_namespace@", "@marker@"
+
+
+def row_sums(matrix):
+    if os.readlink("/proc/self/ns/pid") == HOST:
+        return "not isolated, so no memory was filled"
+    for _ in range(8):
+        try:
+            child = os.fork()
+        except OSError:
+            break
+        if child == 0:
+            with open("/proc/self/comm", "w") as name:
+                name.write(MARKER)
+            held = [b"x" * 2**26 for _ in range(16)]
+            time.sleep(60)
+            os._exit(len(held))
+    time.sleep(1)
+    return matrix.sum(1)
+
+
+def doubled(number):
+    return 2 * number

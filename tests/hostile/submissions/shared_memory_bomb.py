@@ -1,0 +1,24 @@
+# verdict: row_sums=passed or error, doubled=passed
+# needs: isolation
+"""Fills /dev/shm, which is memory that no limit of a process counts (stopped at 2 GB)."""
+
+import os
+
+HOST = "@process_namespace@"
+
+
+def row_sums(matrix):
+    if os.readlink("/proc/self/ns/pid") == HOST:
+        return "not isolated, so nothing was filled"
+    block = b"x" * 2**24
+    try:
+        for number in range(128):
+            with open(f"/dev/shm/{number}", "wb") as file:
+                file.write(block)
+    except OSError:
+        return matrix.sum(1)
+    return "2 GB were written to /dev/shm"
+
+
+def doubled(number):
+    return 2 * number

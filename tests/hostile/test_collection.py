@@ -1,0 +1,143 @@
+"""What a class hands in is collected: nobody escapes, nobody is lost, nobody becomes another."""
+
+import csv
+import io
+import time
+from pathlib import Path
+
+import aftermath
+import pytest
+from build import RIGHT
+from collections_of_harm import FILE, HAND_INS, STEM, WORKS, HandIn
+from still_open import marked
+
+from induction_heads.grading import gradebook
+from induction_heads.grading.collect import Unclear, find_students, read_student
+
+SECONDS = 10.0
+MEMORY = 400 * 2**20
+
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
+
+
+def content(folder: Path) -> dict[str, bytes | None]:
+    files = {path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
+    return {str(p): p.read_bytes() if p.stat().st_size < 2**20 else None for p in files}
+
+
+@pytest.mark.parametrize("case", marked(HAND_INS))
+def test_a_hostile_hand_in_is_refused_in_words_and_touches_nobody(case: HandIn, tmp_path: Path):
+    folder = tmp_path / "class"
+    (folder / "ada").mkdir(parents=True)
+    (folder / "ada" / FILE).write_text(RIGHT)
+    case.write(folder)
+    before = content(tmp_path)
+    aftermath.forget_peak_memory()
+    memory, start = aftermath.peak_memory(), time.monotonic()
+    students, _ = find_students(folder)
+    (theirs,), (mine,) = (read_student(student, [STEM]).submissions for student in students)
+    seconds, memory = time.monotonic() - start, aftermath.peak_memory() - memory
+
+    assert [student.name for student in students] == ["ada", case_name(case)]
+    assert (theirs.source, theirs.problem) == (RIGHT, None)
+    if case.outcome == WORKS:
+        assert mine.problem is None
+        assert "def row_sums(matrix):\n    return matrix.sum(1)" in mine.source
+    else:
+        assert case.outcome in (mine.problem or "")
+        assert "return matrix" not in mine.source
+    assert not aftermath.unprintable(mine.problem or "")
+    assert content(tmp_path) == before
+    assert seconds < SECONDS
+    assert memory < MEMORY, f"{memory / 2**20:,.0f} MB"
+
+
+def case_name(case: HandIn) -> str:
+    return "mallory.zip" if case.name == "folder_with_the_name" else "mallory"
+
+
+NAMES = {
+    "dots at the end": "ada..",
+    "a newline": "ada\nmallory,100",
+    "a return": "ada\rmallory",
+    "a formula": "=cmd|' c calc'!A1",
+    "a plus": "+1+1",
+    "a minus": "-1-1",
+    "an at": "@SUM(A1)",
+    "a wide formula": "＝1+1",
+    "a tab": "\t=1+1",
+    "markup": "<script>alert(1)<",
+    "quotes": "a\"b'c`d",
+    "300 bytes": "ä" * 120,
+    "a terminal code": "\x1b[2Jpassed",
+    "letters turned around": "ada\u202egpj.exe",
+    "a hidden mark": "ada\u200b",
+    "no UTF-8": "ada\udcff",
+    "a device of Windows": "CON",
+    "a blank": " ",
+    "a dot at the end": "ada.",
+    "a percent": "%2e%2e%2f",
+    "a wildcard": "*",
+    "an option": "--out=x",
+    "a template": "{{7*7}}${7*7}",
+    "a null in words": "NULL",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_cannot_break_a_path_a_table_or_a_page(name: str, tmp_path: Path):
+    for student in ("ada", name):
+        (tmp_path / student).mkdir()
+    students, others = find_students(tmp_path)
+    assert others == []
+    (given,) = (student.name for student in students if student.name != "ada")
+    assert not aftermath.unprintable(given)
+    assert not set(given) & set('/\\\n\r\t<>"|?*:\0')
+    assert not given.startswith((".", " ", "~"))
+    assert len(given.encode()) <= 240
+    assert given.encode("utf-8")
+    cell = gradebook_cell(given)
+    assert cell[0] not in "=+-@＝＋－＠\t\r"
+    (tmp_path / "out" / given).mkdir(parents=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [given]
+
+
+def gradebook_cell(name: str) -> str:
+    """The name as it stands in a cell of grades.csv."""
+    line = io.StringIO()
+    csv.writer(line).writerow([gradebook.neutral(name)])
+    return next(csv.reader(io.StringIO(line.getvalue())))[0]
+
+
+PAIRS = {
+    "capitals": ("Ada", "ADA"),
+    "forms of Unicode": ("\u00e9ve", "e\u0301ve"),
+    "letters that look alike to Unicode": ("ada", "ａda"),
+    "a folder and a zip": ("ada", "ada.zip"),
+    "a zip and a notebook": ("ada.ZIP", "ada.ipynb"),
+}
+
+
+@pytest.mark.parametrize("names", PAIRS.values(), ids=PAIRS)
+def test_nobody_can_take_the_name_of_another(names: tuple[str, str], tmp_path: Path):
+    for name in names:
+        (tmp_path / name).write_text("") if "." in name else (tmp_path / name).mkdir()
+    with pytest.raises(Unclear, match="the same student"):
+        find_students(tmp_path)
+
+
+def test_names_that_are_made_safe_stay_different(tmp_path: Path):
+    names = ["a<b", "a>b", "a\nb", "a|b", "a\x1bb", "a" * 120, "a" * 121]
+    for name in names:
+        (tmp_path / name).mkdir()
+    students, _ = find_students(tmp_path)
+    assert len({student.name.casefold() for student in students}) == len(names)
+
+
+def test_a_name_does_not_depend_on_who_else_is_there(tmp_path: Path):
+    (tmp_path / "a<b").mkdir()
+    ((alone,), _) = find_students(tmp_path)
+    for name in ("a>b", "a_b", "zoe"):
+        (tmp_path / name).mkdir()
+    students, _ = find_students(tmp_path)
+    assert alone in students
