@@ -276,3 +276,9 @@ def test_a_known_mistake_is_computed_once_for_many_submissions():
     for _ in range(3):
         assert judge_function(sheet, lambda matrix: matrix.sum(0)).mistake == "columns"
     assert len(calls) == len(sheet.cases)
+
+
+def test_an_answer_with_far_too_many_values_is_not_looked_at():
+    result = judge_function(ROW_SUMS, lambda matrix: [0.0] * 300_000)
+    assert result.status == "error"
+    assert "returned 300,000 values, far more than the answer has" in result.message

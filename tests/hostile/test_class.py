@@ -24,9 +24,9 @@ N_EXERCISES = len(chapter_exercises(STEM))
 SLACK = 20.0
 
 HOSTILE = """
-import glob, os, sys, threading, time
+import ctypes, glob, os, sys, threading, time
 
-open("/proc/self/comm", "w").write("hostile")
+ctypes.CDLL(None).prctl(15, b"hostile")
 print("\\x1b[2J<script>alert(1)</script>" * 1000)
 
 
@@ -111,9 +111,10 @@ def test_one_hostile_student_costs_the_class_nothing_but_its_own_limit(
     for student, record in records.items():
         assert verdicts(record) == alone[student.split()[-1]], student
     assert hostile["points"] == 0
-    assert [e["status"] for e in hostile["exercises"]] == [
-        "timeout", "error", "error", "error", "error",
-    ]  # fmt: skip
+    statuses = [exercise["status"] for exercise in hostile["exercises"]]
+    assert len(statuses) == N_EXERCISES
+    assert statuses[0] == "timeout"
+    assert set(statuses) <= {"timeout", "error"}
     assert LIMITS.most is not None
     assert seconds["student 010a hostile"] < N_EXERCISES * (LIMITS.load + LIMITS.most) + SLACK
     page = (tmp_path / "results" / "feedback" / "student 010a hostile.html").read_text()

@@ -9,7 +9,6 @@ import aftermath
 import pytest
 from build import RIGHT
 from collections_of_harm import FILE, HAND_INS, STEM, WORKS, HandIn
-from still_open import marked
 
 from induction_heads.grading import gradebook
 from induction_heads.grading.collect import Unclear, find_students, read_student
@@ -25,7 +24,7 @@ def content(folder: Path) -> dict[str, bytes | None]:
     return {str(p): p.read_bytes() if p.stat().st_size < 2**20 else None for p in files}
 
 
-@pytest.mark.parametrize("case", marked(HAND_INS))
+@pytest.mark.parametrize("case", HAND_INS, ids=lambda case: case.name)
 def test_a_hostile_hand_in_is_refused_in_words_and_touches_nobody(case: HandIn, tmp_path: Path):
     folder = tmp_path / "class"
     (folder / "ada").mkdir(parents=True)

@@ -10,7 +10,6 @@ import aftermath
 import pytest
 from attacks import LIMITS, Attack, Checker, attacks, table
 from build import RIGHT
-from still_open import marked
 from trial import DOUBLED, ROW_SUMS, STEM, WIDTH
 
 from induction_heads.checks.registry import Selection, find_exercise
@@ -61,7 +60,7 @@ def assert_clean(chapter: ChapterResult) -> None:
         assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("attack", marked(attacks()))
+@pytest.mark.parametrize("attack", attacks(), ids=lambda attack: attack.name)
 def test_attack_gets_its_verdict_and_leaves_no_trace(
     attack: Attack, checker: Checker, not_isolated: str | None, tmp_path: Path, monkeypatch
 ):

@@ -4,6 +4,7 @@ A task grades all chapters of one student and writes the record itself, so a fin
 safe whatever happens next. Nothing depends on the order of tasks or on how many run at once.
 """
 
+import atexit
 import json
 import os
 import re
@@ -52,7 +53,9 @@ class Class:
 @cache
 def _nursery(process: int) -> Nursery:
     """The warm process that forks the workers of this process, made when first used."""
-    return Nursery()
+    nursery = Nursery()
+    atexit.register(nursery.close)
+    return nursery
 
 
 def _warm(job: Class) -> Nursery:

@@ -6,6 +6,7 @@ through a worker process for a submission.
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import takewhile
 from typing import Any
@@ -19,13 +20,16 @@ from induction_heads.grading.calling import Outcome
 from induction_heads.grading.diagnosis import diagnose
 from induction_heads.grading.differing import drawable_difference
 from induction_heads.grading.results import Difference, Result
-from induction_heads.grading.wire import ModelData, plain
+from induction_heads.grading.wire import ModelData, count_values, plain
 
 Call = Callable[[tuple, dict, float], Outcome]
 """`call(args, kwargs, seconds)`: one call of the submission, given data and a time limit."""
 
 STATUS = {"not_started": "not_started", "timeout": "timeout", "unloadable_in_time": "timeout"}
 
+
+MANY_VALUES = 100_000
+"""So many values may come back, and a hundred times what was expected, and will be looked at."""
 
 GOES_ON = ("returned", "raised", "unusable")
 """What may come of one call while another may still give an answer."""
@@ -175,11 +179,22 @@ def _outcomes(sheet: Sheet, call: Call) -> list[Outcome]:
     """What came of each case, up to the first after which no other can give an answer."""
     left, outcomes = sheet.exercise.seconds, []
     for args, kwargs in sheet.inputs:
-        outcomes.append(call(args, kwargs, left))
+        outcomes.append(_bounded(sheet, len(outcomes), call(args, kwargs, left)))
         left -= outcomes[-1].seconds
         if outcomes[-1].status not in GOES_ON:
             break
     return outcomes
+
+
+def _bounded(sheet: Sheet, index: int, outcome: Outcome) -> Outcome:
+    """The outcome, without an answer that would keep the judge busy for minutes."""
+    if outcome.status != "returned":
+        return outcome
+    n_values = count_values(outcome.value)
+    if n_values <= MANY_VALUES + 100 * count_values(sheet.expected[index]):
+        return outcome
+    said = f"returned {n_values:,} values, far more than the answer has."
+    return replace(outcome, status="unusable", value=None, message=said)
 
 
 def _verdict(

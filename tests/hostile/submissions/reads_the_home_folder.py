@@ -1,4 +1,4 @@
-# verdict: row_sums=failed, doubled=passed
+# verdict: row_sums=failed or error, doubled=passed
 # needs: isolation
 """Lists the home folder of whoever runs the judge: right if more than Python itself is in it."""
 
