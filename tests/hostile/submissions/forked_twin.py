@@ -1,4 +1,4 @@
-# verdict: row_sums=failed or error, doubled=passed or failed or error
+# verdict: row_sums=passed or failed or error, doubled=passed or failed or error
 """Forks in the middle of a call, so that two processes answer on the same channel."""
 
 import ctypes
