@@ -13,6 +13,7 @@ from benchmarks import (
     ablation,
     circuit_products,
     composition,
+    feedback,
     grading,
     head_scores,
     training_step,
@@ -26,6 +27,7 @@ SUITES = {
     "composition": composition.ratios,
     "training_step": training_step.ratios,
     "grading": grading.ratios,
+    "feedback": feedback.ratios,
 }
 
 
