@@ -112,8 +112,10 @@ def _run(
             started.extend(chunk)
             yield delayed(run_chunk)(work, chunk, parent)
 
+    # No more chunks are handed out than there are processes: the next one waits here.
+    options: dict[str, Any] = {"batch_size": 1, "pre_dispatch": "n_jobs"}
     with machines(scheduler, jobs):
-        parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs")  # type: ignore[arg-type]
-        for records in parallel(tasks()):
+        finished: Any = Parallel(return_as="generator_unordered", **options)(tasks())
+        for records in finished:
             for record in records:
                 keep(record)
