@@ -106,6 +106,21 @@ def test_a_model_that_always_kills_its_process_is_recorded_and_the_others_are_tr
     assert len(folder.records()) == 4
 
 
+@pytest.mark.slow
+def test_a_dask_worker_that_dies_is_replaced_and_its_model_run_again(folder, notes):
+    distributed = pytest.importorskip("distributed")
+    variants, tests = large(3), Path(__file__).parent
+    here = {"PYTHONPATH": f"{tests.parent / 'src'}{os.pathsep}{tests}", "OMP_NUM_THREADS": "1"}
+    work = partial(pretended, notes=notes, deadly=variants[1].name, times=1)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+        env=here, silence_logs=50,
+    ) as cluster:  # fmt: skip
+        records = run_family(variants, folder, scheduler=cluster.scheduler_address, work=work)
+    assert [record["status"] for record in records] == ["trained"] * 3
+    assert runs(notes)[variants[1].name] == 2
+
+
 def test_a_fault_stops_the_run_and_keeps_what_was_finished(folder):
     variants = [Variant(), BRIEF]
     with pytest.raises(ZeroDivisionError):

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @click.option("--sample", "share", type=click.FloatRange(0, 1, min_open=True), default=1.0,
               metavar="SHARE", help="Only this share of the models, always the same.")  # fmt: skip
 @click.option("--backend", type=click.Choice(["dask"]), help="Run on a cluster.")
-@click.option("--scheduler", metavar="ADDR", help="Address of the Dask scheduler.")
+@click.option(
+    "--scheduler",
+    metavar="ADDR",
+    help="Address of the Dask scheduler; its workers should have one thread each.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def sweep(
     family: str, out: Path, jobs: int | None, resume: bool, share: float, backend: str | None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from induction_heads.sweep_family import Variant
 from induction_heads.sweep_journal import Record
@@ -13,6 +14,8 @@ from induction_heads.sweep_tables import FORMED, best, formation_step
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#999999"
 LAYER_COLORS = {1: GRAY, 2: BLUE, 3: GREEN}
 SMEARED = ORANGE
+KINDS = {"1 layer": GRAY, "2 layers": BLUE, "3 layers": GREEN, "smeared keys": SMEARED}
+"""What a color stands for."""
 
 Pairs = Sequence[tuple[Variant, Record]]
 
@@ -24,8 +27,7 @@ def color_of(variant: Variant) -> str:
 
 def all_models(pairs: Pairs) -> Figure:
     """A row for each model: its formation step, its best scores, the effect of every head."""
-    height = 1.6 + 0.17 * len(pairs)
-    figure = Figure(figsize=(10, height), layout="constrained")
+    figure = Figure(figsize=(10, 2 + 0.17 * len(pairs)), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     _formation(axes[0], pairs)
     _scores(axes[1], pairs)
@@ -34,6 +36,11 @@ def all_models(pairs: Pairs) -> Figure:
     axes[0].set_ylim(len(pairs) - 0.5, -0.5)
     for ax in axes:
         _lines_between_groups(ax, [variant.group for variant, _ in pairs])
+        below = ax.transAxes + ScaledTranslation(0, -0.5, figure.dpi_scale_trans)
+        ax.legend(
+            frameon=False, fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0),
+            bbox_transform=below, borderaxespad=0,
+        )  # fmt: skip
     return figure
 
 
@@ -44,19 +51,21 @@ def _lines_between_groups(ax: Axes, groups: Sequence[str]) -> None:
 
 
 def _formation(ax: Axes, pairs: Pairs) -> None:
-    most = max((variant.steps for variant, _ in pairs), default=1)
-    never = 1.15 * most
+    most = max([20, *(variant.steps for variant, _ in pairs)])
+    never = 1.8 * most
     for row, (variant, record) in enumerate(pairs):
-        step = formation_step(record)
+        step, color = formation_step(record), color_of(variant)
         if step is not None:
-            ax.plot(step, row, "o", color=color_of(variant), markersize=4)
+            ax.plot(max(step, 10), row, "o", color=color, markersize=4)
         elif record["status"] == "trained":
-            ax.plot(never, row, "o", mfc="none", color=color_of(variant), markersize=4)
+            ax.plot(never, row, "o", mfc="none", color=color, markersize=4)
         else:
             ax.plot(never, row, "x", color="black", markersize=4)
-    ax.axvline(1.07 * most, color="#dddddd", linewidth=0.8)
-    ax.text(never, -0.7, "not", ha="center", va="bottom", fontsize=7)
-    ax.set(xlabel="training step", xlim=(-0.03 * most, 1.23 * most))
+    for label, color in KINDS.items():
+        ax.plot([], [], "o", color=color, label=label)
+    ax.axvline(1.25 * most, color="#dddddd", linewidth=0.8)
+    ax.text(never, -0.6, "not", ha="center", va="bottom", fontsize=7)
+    ax.set(xlabel="training step", xscale="log", xlim=(9, 2.6 * most))
     ax.set_title(f"First snapshot with\ninduction score ≥ {FORMED}", fontsize=9)
 
 
@@ -71,7 +80,6 @@ def _scores(ax: Axes, pairs: Pairs) -> None:
     ax.axvline(FORMED, color="#dddddd", linewidth=0.8)
     ax.set(xlabel="score", xlim=(-0.03, 1.03))
     ax.set_title("Highest score of a head,\nlast snapshot", fontsize=9)
-    ax.legend(frameon=False, fontsize=7, loc="lower center")
 
 
 def _effects(ax: Axes, pairs: Pairs) -> None:
@@ -85,7 +93,6 @@ def _effects(ax: Axes, pairs: Pairs) -> None:
     ax.plot([], [], "|", color=GRAY, label="control: no copy")
     ax.set(xlabel="rise of the loss (nats)")
     ax.set_title("Effect of silencing each head,\nlast snapshot", fontsize=9)
-    ax.legend(frameon=False, fontsize=7, loc="lower right")
 
 
 CURVES = {
@@ -107,10 +114,10 @@ def over_training(pairs: Pairs) -> Figure:
                       for s in record["snapshots"]]  # fmt: skip
             done = [s["step"] / variant.steps for s in record["snapshots"]]
             ax.plot(done, values, color=color_of(variant), linewidth=0.8, alpha=0.7)
-        ax.set(ylabel=label, xlabel="share of the training steps")
-        ax.label_outer()
-    for label, color in {"1 layer": GRAY, "2 layers": BLUE, "3 layers": GREEN,
-                         "smeared keys": SMEARED}.items():  # fmt: skip
+        ax.set_ylabel(label)
+    for ax in figure.axes[2:]:
+        ax.set_xlabel("share of the training steps")
+    for label, color in KINDS.items():
         figure.axes[0].plot([], [], color=color, label=label)
     figure.axes[0].legend(frameon=False, fontsize=8)
     return figure
@@ -131,7 +138,7 @@ def score_against_effect(pairs: Pairs) -> Figure:
             ]
             if heads:
                 ax.plot(*zip(*heads, strict=True), ".", color=color, markersize=2, alpha=0.5)
-                ax.plot([], [], "o", color=color, label=f"heads of layer {layer}")
+            ax.plot([], [], "o", color=color, label=f"heads of layer {layer}")
         ax.set(xlabel="induction score", xlim=(-0.03, 1.03), title=title)
     figure.axes[0].set_ylabel("rise of the loss (nats)")
     figure.axes[0].legend(frameon=False, fontsize=8)

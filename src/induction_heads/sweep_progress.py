@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from induction_heads.sweep_family import Variant
@@ -26,10 +26,8 @@ class Progress:
         self.done = [record for name, record in kept.items() if name in self.costs]
         self.n_kept = len(self.done)
         self.started = time.monotonic()
-        self.bar = Bar(
-            BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )  # fmt: skip
+        columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self.bar = Bar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self.task = self.bar.add_task(self.line(), total=sum(self.costs.values()))
 
     def __enter__(self) -> "Progress":
