@@ -9,7 +9,7 @@ from induction_heads.sweep_family import Variant
 from induction_heads.sweep_figures import all_models, over_training, score_against_effect
 from induction_heads.sweep_journal import Record
 from induction_heads.sweep_record import ABLATIONS_PER_HEAD, PERIODS, ROWS
-from induction_heads.sweep_tables import FORMED
+from induction_heads.sweep_tables import FORMED, formation_step
 
 COLUMNS = ("models", "formed", "formed at steps", "induction score", "effect (nats)")
 
@@ -17,7 +17,7 @@ COLUMNS = ("models", "formed", "formed at steps", "induction score", "effect (na
 def pictures(variants: Sequence[Variant], records: Sequence[Record]) -> list[Picture]:
     """The figures of a sweep, each with a caption that says what is counted in it."""
     pairs = list(zip(variants, records, strict=True))
-    n_formed = sum(max_score(record) >= FORMED for record in records)
+    n_formed = sum(formation_step(record) is not None for record in records)
     n_heads = sum(v.n_layers * v.n_heads * len(r["snapshots"]) for v, r in pairs)
     return [
         Picture(
@@ -43,12 +43,6 @@ def pictures(variants: Sequence[Variant], records: Sequence[Record]) -> list[Pic
             "heads where the second block is another one.",
         ),
     ]
-
-
-def max_score(record: Record) -> float:
-    """The highest induction score of any head in any snapshot; 0 without snapshots."""
-    scores = (x for s in record["snapshots"] for layer in s["induction"] for x in layer)
-    return max(scores, default=0.0)
 
 
 def _group_cells(group: dict[str, Any]) -> list[str]:
