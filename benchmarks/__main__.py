@@ -16,6 +16,7 @@ from benchmarks import (
     feedback,
     grading,
     head_scores,
+    sweep,
     training_step,
 )
 from benchmarks.ratios import Ratio
@@ -25,6 +26,7 @@ SUITES = {
     "head_scores": head_scores.ratios,
     "circuit_products": circuit_products.ratios,
     "composition": composition.ratios,
+    "sweep": sweep.ratios,
     "training_step": training_step.ratios,
     "grading": grading.ratios,
     "feedback": feedback.ratios,

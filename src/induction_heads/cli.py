@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "status": ("induction_heads.cli_progress", "status", "Show what is done and what is left."),
     "grade": ("induction_heads.cli_grade", "grade", "Grade the submissions of a class."),
     "release": ("induction_heads.cli_release", "release", "Write the pack for students."),
+    "sweep": ("induction_heads.cli_sweep", "sweep", "Train and ablate a family of models."),
     "train": ("induction_heads.cli_train", "train", "Train a model of the zoo again."),
 }
 """Name → (module, attribute, short help). PyTorch is not imported to list them."""

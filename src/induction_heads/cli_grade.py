@@ -1,7 +1,6 @@
 """`induction-heads grade`: the grades of a class."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,11 +40,12 @@ def grade(
     2: the command was not understood, or cannot run here.
     """
     from induction_heads.grading.grade import CannotGrade, Order, grade_folder
+    from induction_heads.machines import cores
 
     if bool(backend) != bool(scheduler):
         raise click.UsageError("--backend dask and --scheduler ADDR go together.")
     order = Order(
-        submissions, out, _selected(chapters), weights, jobs or _cores(), resume, seed_file,
+        submissions, out, _selected(chapters), weights, jobs or cores(), resume, seed_file,
         scheduler, without_isolation,
     )  # fmt: skip
     try:
@@ -57,12 +57,6 @@ def grade(
         sys.exit(130)
     _tell(order, grades, as_json)
     sys.exit(1 if grades.failed else 0)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _selected(chapters: str | None) -> "list[Selection]":

@@ -43,7 +43,11 @@ def zoo_folder(name: str) -> Path:
 
 
 def save_model(model: AttentionOnly, folder: Path | str) -> None:
-    """Write `config.json` and `model.safetensors` (half precision) to `folder`."""
+    """Write `config.json` and `model.safetensors` (half precision) to `folder`.
+
+    Raises ValueError for a model with smeared keys, which a config cannot describe.
+    """
+    _must_be_plain(model, "saved")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n")
@@ -126,7 +130,9 @@ def to_transformer_lens(model: AttentionOnly, tokenizer: Any | None = None) -> "
 
     TransformerLens gives every projection a bias; ours are zero. In float32 the two differ by
     rounding: less than 1e-5 on the toys, less than 1e-4 on `python-2l`, whose logits reach 20.
+    Raises ValueError for a model with smeared keys: TransformerLens has none.
     """
+    _must_be_plain(model, "converted to TransformerLens")
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -146,6 +152,16 @@ def to_transformer_lens(model: AttentionOnly, tokenizer: Any | None = None) -> "
             weight.copy_(_native_weight(model, name.replace("._original_component", "")))
     bridge.cfg.bos_token = config.bos_token
     return bridge.requires_grad_(False).eval()
+
+
+def _must_be_plain(model: AttentionOnly, done: str) -> None:
+    """Raise ValueError for a model that computes more than its config and weights' names say."""
+    if type(model) is not AttentionOnly:
+        raise ValueError(
+            f"A model of type {type(model).__name__} cannot be {done}: TransformerLens and the "
+            "model folders know plain keys only, and its α would be lost. Score and ablate it as "
+            "it is, with head_scores and ablation_scores."
+        )
 
 
 def _native_weight(model: AttentionOnly, name: str) -> Tensor:

@@ -105,7 +105,8 @@ class Picture:
     caption: str
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()
@@ -119,24 +120,33 @@ def pictures(model: Any, report: Report) -> list[Picture]:
     return [
         Picture(
             "scores.png",
-            _png(_score_figure(report)),
+            png(_score_figure(report)),
             "Scores of all heads, five kinds, and the highest induction score of each layer.",
             "Each score is the mean over the probes. " + " ".join(summary_sentences(report)),
         ),
         Picture(
             "types.png",
-            _png(_type_figure(report)),
+            png(_type_figure(report)),
             "Bars: number of heads of each type in every layer.",
             f"{named} of {len(report.heads)} heads earn a name at threshold {report.threshold}.",
         ),
         Picture(
             "stripe.png",
-            _png(_stripe_figure(report, pattern, period, (layer, head))),
+            png(_stripe_figure(report, pattern, period, (layer, head))),
             f"Attention pattern of L{layer}H{head} with the induction stripe outlined.",
             f"L{layer}H{head} has the highest induction score, {best:.2f}. Here it reads two "
             f"copies of {period} random tokens. The outline is where an induction head attends.",
         ),
     ]
+
+
+def figures_html(figures: list[Picture]) -> str:
+    """The figures for a page that needs no other file: images within the text, with captions."""
+    return "".join(
+        f"<figure><img src='data:image/png;base64,{base64.b64encode(figure.png).decode()}' "
+        f"alt='{escape(figure.alt)}'><figcaption>{escape(figure.caption)}</figcaption></figure>"
+        for figure in figures
+    )
 
 
 def page(report: Report, figures: list[Picture]) -> str:
@@ -146,11 +156,7 @@ def page(report: Report, figures: list[Picture]) -> str:
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
         for row in table_rows(report)
     )
-    shown = "".join(
-        f"<figure><img src='data:image/png;base64,{base64.b64encode(figure.png).decode()}' "
-        f"alt='{escape(figure.alt)}'><figcaption>{escape(figure.caption)}</figcaption></figure>"
-        for figure in figures
-    )
+    shown = figures_html(figures)
     probes = sorted({(p["period"], p["gap"]) for p in report.probes})
     seeds = len({p["seed"] for p in report.probes})
     found = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary_sentences(report))

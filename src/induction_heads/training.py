@@ -49,6 +49,14 @@ class TrainingRun:
     snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
+class Diverged(ValueError):
+    """The loss stopped being a number. `run` holds the losses and the snapshots until then."""
+
+    def __init__(self, message: str, run: TrainingRun):
+        super().__init__(message)
+        self.run = run
+
+
 def snapshot_steps(steps: int, count: int) -> list[int]:
     """`count` steps from 0 to `steps`, denser early, where the circuit forms."""
     spread = {round(steps * (i / (count - 1)) ** 1.5) for i in range(count)}
@@ -85,7 +93,7 @@ def train(
 
     The data come from a generator started at `seed`, so the same seed gives the same run on the
     same machine. A snapshot at step s holds the weights after s updates; step 0 is before training.
-    Raises ValueError if the loss stops being a number.
+    Raises Diverged, a ValueError, if the loss stops being a number.
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
@@ -112,9 +120,8 @@ def train(
             optimizer.step()
             run.losses.append(loss.item())
             if not loss.isfinite():
-                raise ValueError(
-                    f"The loss became {loss.item()} at step {step}: lower the learning rate."
-                )
+                said = f"The loss became {loss.item()} at step {step}: lower the learning rate."
+                raise Diverged(said, run)
             bar.update()
             bar.set_postfix(loss=f"{run.losses[-1]:.3f}", refresh=False)
     return run

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from induction_heads.grading import results_folder
+from induction_heads import durable
+from induction_heads.durable import write_atomically
 from induction_heads.grading.results_folder import (
     NotUsable,
     ResultsFolder,
     Settings,
-    write_atomically,
 )
 
 SETTINGS = Settings("1.0", "c", ("ch01_attention",), "w", 12345)
@@ -78,7 +78,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     def fail(*_):
         raise OSError("no space")
 
-    monkeypatch.setattr(results_folder.os, "replace", fail)
+    monkeypatch.setattr(durable.os, "replace", fail)
     with pytest.raises(OSError, match="no space"):
         write_atomically(file, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -8,10 +8,9 @@ import atexit
 import json
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,11 +26,10 @@ from induction_heads.grading.results_folder import ResultsFolder, Settings
 from induction_heads.grading.running import Limits, WorkerFailed
 from induction_heads.grading.submission import Submission
 from induction_heads.grading.weights import Worth
+from induction_heads.machines import DEATHS, end_with, machines
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 MAX_DEATHS = 2
-DEATHS = ("TerminatedWorkerError", "KilledWorker")
-"""What joblib and Dask raise when a process of theirs was killed."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +68,6 @@ def _warm(job: Class) -> Nursery:
 
 
 @cache
-def _end_with(parent: int) -> None:
-    """End this process soon after `parent` does: joblib's own would wait for work for minutes."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@cache
 def _sheets(stem: str, seed: int) -> dict[str, Sheet]:
     """The sheets of a chapter, drawn once in each process and used for every student."""
     return {exercise.name: Sheet(exercise, seed) for exercise in chapter_exercises(stem)}
@@ -94,7 +80,7 @@ def grade_student(job: Class, name: str, handed_in: HandIn) -> dict[str, Any] | 
     submissions cannot be run here at all.
     """
     if job.parent not in (None, os.getpid()):
-        _end_with(job.parent)
+        end_with(job.parent)
     folder = ResultsFolder(job.folder)
     if not (job.folder / "settings.json").is_file() or folder.settings() != job.settings:
         return _graded(job, name, handed_in)
@@ -256,24 +242,10 @@ def _run(
 ) -> None:
     from joblib import Parallel, delayed
 
-    with ExitStack() as stack:
-        for manager in _backend(scheduler, min(jobs, max(len(work), 2))):
-            stack.enter_context(manager)
+    with machines(scheduler, min(jobs, max(len(work), 2))):
         parallel = Parallel(return_as="generator_unordered", batch_size=1)  # type: ignore[arg-type]
         tasks = (delayed(grade_student)(job, student.name, h) for student, h in work)
         for record in parallel(tasks):
             if record is not None:
                 ResultsFolder(job.folder).write_record(record)
             done()
-
-
-def _backend(scheduler: str | None, jobs: int) -> Iterator[Any]:
-    from joblib import parallel_config
-
-    if scheduler is None:
-        yield parallel_config(backend="loky" if jobs > 1 else "sequential", n_jobs=jobs)
-        return
-    from dask.distributed import Client
-
-    yield Client(scheduler, timeout=10, set_as_default=True)
-    yield parallel_config(backend="dask", n_jobs=-1)

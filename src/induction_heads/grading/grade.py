@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import induction_heads
 from induction_heads.checks import registry
 from induction_heads.checks.registry import Selection
+from induction_heads.durable import write_atomically
 from induction_heads.grading import gradebook, pages, weights
 from induction_heads.grading.classroom import (
     Class,
@@ -24,7 +25,6 @@ from induction_heads.grading.results_folder import (
     NotUsable,
     ResultsFolder,
     Settings,
-    write_atomically,
 )
 from induction_heads.grading.running import WorkerFailed
 from induction_heads.grading.sandbox import isolation

@@ -5,16 +5,22 @@ Every file is written under another name, flushed and renamed, so it is there in
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from induction_heads.durable import (
+    TEMPORARY,
+    append_line,
+    canonical,
+    locked,
+    remove_unfinished,
+    write_atomically,
+)
 
 FORMAT = 1
-TEMPORARY = ".writing-"
 
 
 class NotUsable(ValueError):
@@ -34,7 +40,7 @@ class Settings:
 
     def digest(self) -> str:
         """A digest of all settings."""
-        return hashlib.sha256(_canonical(asdict(self)).encode()).hexdigest()
+        return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()
 
 
 NAMES = {
@@ -45,38 +51,6 @@ NAMES = {
     "seed": "the seed",
     "format": "the form of the results",
 }
-
-
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file so that it has all of `data` or does not change, also if the machine stops."""
-    data = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o600 if path.name == "settings.json" else 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # Windows cannot open a folder.
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
 def _text(value: dict[str, Any]) -> str:
@@ -109,12 +83,11 @@ class ResultsFolder:
 
     def begin(self, settings: Settings) -> None:
         """Write the settings of a new run."""
-        write_atomically(self.path / "settings.json", _text(asdict(settings)))
+        write_atomically(self.path / "settings.json", _text(asdict(settings)), private=True)
 
     def sweep(self) -> None:
         """Remove what killed runs left half-written. Only while this folder is `held`."""
-        for entry in list(self.path.rglob(f"{TEMPORARY}*")):
-            entry.unlink(missing_ok=True)
+        remove_unfinished(self.path)
 
     def record(self, student: str, settings: str, submission: str) -> dict[str, Any] | None:
         """The record of a student if it is whole and of these settings and this submission."""
@@ -126,14 +99,14 @@ class ResultsFolder:
         if not isinstance(found, dict) or text != _text(found):
             return None
         checksum = found.pop("checksum", None)
-        whole = checksum == hashlib.sha256(_canonical(found).encode()).hexdigest()
+        whole = checksum == hashlib.sha256(canonical(found).encode()).hexdigest()
         wanted = (student, settings, submission)
         given = tuple(found.get(key) for key in ("student", "settings", "submission"))
         return found if whole and given == wanted else None
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write a student's record with its checksum. From now on it is not graded again."""
-        checksum = hashlib.sha256(_canonical(record).encode()).hexdigest()
+        checksum = hashlib.sha256(canonical(record).encode()).hexdigest()
         file = self._record_file(record["student"])
         write_atomically(file, _text(record | {"checksum": checksum}))
 
@@ -142,20 +115,13 @@ class ResultsFolder:
 
     def note(self, **event: Any) -> None:
         """Add a line to the journal, after whatever a killed run left there."""
-        line = f"{_canonical(event)}\n".encode()
-        handle = os.open(self.path / "journal.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            size = os.fstat(handle).st_size
-            torn = size > 0 and hasattr(os, "pread") and os.pread(handle, 1, size - 1) != b"\n"
-            os.write(handle, b"\n" + line if torn else line)
-        finally:
-            os.close(handle)
+        append_line(self.path / "journal.jsonl", canonical(event))
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder for one run. Raises NotUsable if another run holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with _lock(self.path / ".lock", wait=False) as taken:
+        with locked(self.path / ".lock", wait=False) as taken:
             if not taken:
                 raise NotUsable(f"Another `grade` is writing to {self.path}. Wait until it ends.")
             yield
@@ -165,27 +131,5 @@ class ResultsFolder:
         """Wait until no other process grades this student, also one left over by a killed run."""
         folder = self.path / ".locks"
         folder.mkdir(exist_ok=True)
-        with _lock(folder / student, wait=True):
+        with locked(folder / student, wait=True):
             yield
-
-
-@contextmanager
-def _lock(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock that the system gives back when the process ends, however it ends."""
-    with open(path, "ab") as file:
-        yield _taken(file, wait=wait)
-
-
-def _taken(file: BinaryIO, *, wait: bool) -> bool:
-    """Take the lock on an open file. False if another process has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs at once are not noticed.
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:  # Some network folders have no locks.
-        return True
-    return True

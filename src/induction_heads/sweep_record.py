@@ -1,0 +1,198 @@
+"""What is measured of one model of a sweep: one record, from its start to its last ablation.
+
+**One ablation** is one head, silenced (zero ablation) in one snapshot of one model, on one batch of
+probe rows: one forward pass's worth of work, and one number, the rise of the loss in nats. A head
+of a snapshot is ablated on `PROBES` batches of two copies of a random block, and on as many
+controls, where the second block is another one. `ablations` counts those that were carried out.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from induction_heads.activations import head_scores
+from induction_heads.attention_only import AttentionOnly
+from induction_heads.cards import HELD_OUT_SEED, curve
+from induction_heads.interventions import ablation_scores
+from induction_heads.losses import per_token_loss
+from induction_heads.scores import induction_score, previous_token_score
+from induction_heads.sweep_family import D_VOCAB, DATA, Variant
+from induction_heads.tokens import distinct_tokens, repeated_tokens
+from induction_heads.training import Diverged, one_thread, snapshot_steps, train
+
+PERIODS = (8, 10, 12, 16)
+"""Lengths of the block in the probes: several, so that a head with a fixed offset stands out."""
+
+BATCHES = 2
+"""Probe batches of every period, and as many controls."""
+
+ROWS = 16
+"""Rows of a probe batch."""
+
+PROBES = len(PERIODS) * BATCHES
+ABLATIONS_PER_HEAD = 2 * PROBES
+"""Ablations of one head in one snapshot: every probe batch and its control."""
+
+HELD_OUT_BATCHES = 4
+
+Record = dict[str, Any]
+Heads = Float[Tensor, "layer head"]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Rows of a block and another: the same block again, or in a control a different one."""
+
+    tokens: Int[Tensor, "batch pos"]
+    period: int
+
+
+@cache
+def probes(control: bool = False) -> tuple[Probe, ...]:
+    """The probe batches, the same for every model: 16 rows each.
+
+    Row by row a control has the same first block as its probe. No token of its second block is in
+    its first.
+    """
+    found = []
+    for period in PERIODS:
+        for batch in range(BATCHES):
+            seed = 1000 * period + batch
+            repeated = repeated_tokens(D_VOCAB, period, batch=ROWS, seed=seed)
+            unrelated = distinct_tokens(D_VOCAB, 2 * period, ROWS, seed)
+            found.append(Probe(unrelated if control else repeated, period))
+    return tuple(found)
+
+
+def planned_ablations(variant: Variant) -> int:
+    """How many ablations a variant asks for, if its training does not diverge."""
+    steps = snapshot_steps(variant.steps, variant.snapshots)
+    return variant.n_layers * variant.n_heads * len(steps) * ABLATIONS_PER_HEAD
+
+
+def ablation_effects(
+    model: AttentionOnly, *, control: bool = False
+) -> Float[Tensor, "probe layer head"]:
+    """The rise of the loss in nats when a head is silenced: probe batch by probe batch.
+
+    The loss is that of the second block from its second token on, as everywhere in this course.
+    """
+    return torch.stack([ablation_scores(model, probe.tokens, last=probe.period - 1)
+                        for probe in probes(control)])  # fmt: skip
+
+
+def probe_scores(model: AttentionOnly) -> dict[str, Heads]:
+    """The previous-token and induction score of every head, as means over all probe batches."""
+    found: dict[str, list[Heads]] = {"previous_token": [], "induction": []}
+    for probe in probes():
+        scorers = {
+            "previous_token": previous_token_score,
+            "induction": partial(induction_score, period=probe.period),
+        }
+        for name, score in head_scores(model, probe.tokens, scorers).items():
+            found[name].append(score)
+    return {name: torch.stack(scores).mean(dim=0) for name, scores in found.items()}
+
+
+def probe_losses(model: AttentionOnly) -> dict[str, float]:
+    """Mean losses in nats: of the first and second copy, and of a control's second block."""
+    first, second, control = [], [], []
+    with torch.inference_mode():
+        for probe, other in zip(probes(), probes(control=True), strict=True):
+            losses = per_token_loss(model(probe.tokens), probe.tokens)
+            first.append(losses[:, : probe.period - 1].mean().item())
+            second.append(losses[:, 1 - probe.period :].mean().item())
+            losses = per_token_loss(model(other.tokens), other.tokens)
+            control.append(losses[:, 1 - probe.period :].mean().item())
+    return {
+        "first_copy_loss": sum(first) / len(first),
+        "second_copy_loss": sum(second) / len(second),
+        "control_loss": sum(control) / len(control),
+    }
+
+
+def held_out_losses(model: AttentionOnly, data: str) -> dict[str, float]:
+    """Loss and in-context-learning score in nats on rows like the training data, never trained on.
+
+    The in-context-learning score of Olsson et al. 2022 is the loss at token 500 minus that at token
+    50. These rows have 32 or 64 tokens, so here it is the mean over the last quarter of the tokens
+    minus that over the first quarter: below 0 where the context helps.
+    """
+    generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+    with torch.inference_mode():
+        tokens = torch.cat([DATA[data].sample(generator) for _ in range(HELD_OUT_BATCHES)])
+        losses = per_token_loss(model(tokens), tokens)
+    quarter = losses.shape[1] // 4
+    score = losses[:, -quarter:].mean() - losses[:, :quarter].mean()
+    return {"loss": losses.mean().item(), "in_context_learning": score.item()}
+
+
+def snapshot_record(model: AttentionOnly, variant: Variant, step: int) -> Record | None:
+    """Losses, scores and ablation effects of one snapshot; None if its loss is not a number.
+
+    `rise` and `control_rise` are means over the probe batches, `rise_sd` and `control_rise_sd` the
+    standard deviations between them.
+    """
+    losses = held_out_losses(model, variant.data) | probe_losses(model)
+    if not all(torch.tensor(list(losses.values())).isfinite()):
+        return None
+    record: Record = {"step": step} | {name: round(loss, 4) for name, loss in losses.items()}
+    record |= {name: _rounded(score) for name, score in probe_scores(model).items()}
+    for name, control in (("rise", False), ("control_rise", True)):
+        effects = ablation_effects(model, control=control)
+        record[name] = _rounded(effects.mean(dim=0))
+        record[f"{name}_sd"] = _rounded(effects.std(dim=0))
+    return record
+
+
+def _rounded(heads: Heads) -> list[list[float]]:
+    # Adding 0 makes −0 a 0.
+    return [[round(value, 4) + 0.0 for value in row] for row in heads.tolist()]
+
+
+def model_record(variant: Variant) -> Record:
+    """Train one model, then measure and ablate every snapshot of it.
+
+    `status` is "trained", or "diverged" with the reason in `why`: then the snapshots until that
+    step are there. The same variant gives the same record on the same machine, but for `seconds`.
+    """
+    started = time.thread_time()
+    model, status, why = variant.new_model(), "trained", ""
+    steps = snapshot_steps(variant.steps, variant.snapshots)
+    try:
+        run = train(model, DATA[variant.data].sample, variant.settings(),
+                    seed=variant.seed, snapshots_at=steps, progress=False)  # fmt: skip
+    except Diverged as error:
+        run, status, why = error.run, "diverged", str(error)
+    with one_thread():
+        snapshots = []
+        for step, weights in run.snapshots.items():
+            model.load_state_dict(weights)
+            snapshots.append(snapshot_record(model, variant, step))
+    kept = [snapshot for snapshot in snapshots if snapshot is not None]
+    heads = variant.n_layers * variant.n_heads
+    return {
+        "model": variant.name,
+        "status": status,
+        "why": why,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "ablations": len(kept) * heads * ABLATIONS_PER_HEAD,
+        "seconds": round(time.thread_time() - started, 2),
+        "curve": curve([loss for loss in run.losses if math.isfinite(loss)]),
+        "snapshots": kept,
+    }
+
+
+def died_record(variant: Variant, times: int) -> Record:
+    """The record of a model whose process died every time: it is in the tables, with no numbers."""
+    why = f"the process that trained it died {times} times"
+    return {
+        "model": variant.name, "status": "died", "why": why, "parameters": 0, "ablations": 0,
+        "seconds": 0.0, "curve": [], "snapshots": [],
+    }  # fmt: skip
