@@ -1,4 +1,4 @@
-# verdict: row_sums=passed or error, doubled=passed
+# verdict: row_sums=passed or error or timeout, doubled=passed
 # needs: isolation
 """Fills the disk with files of an allowed size each (stopped at 2 GB, which is not contained)."""
 

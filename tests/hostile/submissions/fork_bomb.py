@@ -1,4 +1,4 @@
-# verdict: row_sums=passed or error, doubled=passed
+# verdict: row_sums=passed or error or timeout, doubled=passed
 # needs: isolation
 """Forks without end (stopped at 200, which counts as not contained)."""
 

@@ -1,4 +1,4 @@
-# verdict: row_sums=passed or error, doubled=passed
+# verdict: row_sums=passed or error or timeout, doubled=passed
 # needs: isolation
 """Fills /dev/shm, which is memory that no limit of a process counts (stopped at 2 GB)."""
 
