@@ -1,7 +1,7 @@
 """A family of models trained on real text, each a matched pair with one plain recipe.
 
 The text is the source of the Python standard library. All models but `python-2l` see as many
-tokens (8.2 million, 2,048 a step) at the same learning rate, and differ from the plain recipe in
+tokens (6.1 million, 2,048 a step) at the same learning rate, and differ from the plain recipe in
 one thing.
 """
 
@@ -48,10 +48,10 @@ class TextVariant(SweptModel):
     normalization: str | None = "LN"
     architecture: str = "attention-only"
     seed: int = 0
-    steps: int = 4000
+    steps: int = 3000
     learning_rate: float = 4e-3
     weight_decay: float = 0.01
-    snapshots: int = 20
+    snapshots: int = 16
 
     @property
     def group(self) -> str:
@@ -126,7 +126,7 @@ DIFFERENCES = {
     ("n_ctx", 64): "context-64",
     ("n_ctx", 256): "context-256",
     ("d_vocab", 512): "vocabulary-512",
-    ("d_vocab", 4096): "vocabulary-4096",
+    ("d_vocab", 2048): "vocabulary-2048",
     ("normalization", None): "no-layer-norm",
 }
 """(Field, value) → what the difference is called."""
@@ -140,7 +140,7 @@ DATA_WORDS = {
 """`TILED` in words."""
 
 _PYTHON_2L = replace(
-    PLAIN, tiled="half", steps=7500, learning_rate=8e-3, weight_decay=0.03, snapshots=30
+    PLAIN, tiled="half", steps=7500, learning_rate=8e-3, weight_decay=0.03, snapshots=25
 )
 
 _PAIRED = (
@@ -151,7 +151,7 @@ _PAIRED = (
     replace(PLAIN, n_ctx=64),
     replace(PLAIN, n_ctx=256),
     replace(PLAIN, d_vocab=512),
-    replace(PLAIN, d_vocab=4096),
+    replace(PLAIN, d_vocab=2048),
     replace(PLAIN, normalization=None),
     replace(PLAIN, n_layers=1),
     replace(PLAIN, architecture="gpt2"),
