@@ -4,16 +4,29 @@ Every function draws one batch [batch pos] from the generator that it is given a
 the same generator state gives the same rows. Token ids run from 0 to `D_VOCAB` − 1.
 """
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from induction_heads.tokens import distinct_tokens, seeded, tiled_blocks
+from induction_heads.training import Sampler
 
 D_VOCAB = 64
 """The toys have so many token ids."""
 
 Rows = Int[Tensor, "batch pos"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model is trained on: rows of `n_pos` tokens from `sample`, and the same in words."""
+
+    n_pos: int
+    batch: int
+    sample: Sampler
+    words: str
 
 
 def zipf_tokens(
@@ -73,10 +86,9 @@ def tiled_rows(
     else:
         source = zipf_tokens(D_VOCAB, n_pos, exponent=exponent, batch=batch, seed=generator)
     rows = tiled_blocks(source, n_pos, generator, periods=periods, copies=3)
-    if share < 1:
-        rows[round(share * batch) :] = random_rows(generator, n_pos=n_pos, batch=batch)[
-            round(share * batch) :
-        ]
+    plain = batch - round(share * batch)
+    if plain:
+        rows[-plain:] = random_rows(generator, n_pos=n_pos, batch=plain)
     return noisy(rows, noise, generator) if noise else rows
 
 
@@ -122,17 +134,19 @@ def fixed_period_rows(generator: torch.Generator, *, period: int = 10) -> Rows:
     return source[:, torch.arange(32) % period]
 
 
-def chain_rows(generator: torch.Generator, *, shared: bool = False, jumps: float = 0.2) -> Rows:
-    """Each row walks round a ring of 8 tokens and, one time in five, jumps to any of them.
+def ring_rows(
+    generator: torch.Generator, *, size: int = 8, shared: bool = False, jumps: float = 0.2
+) -> Rows:
+    """Each row walks round a ring of a few tokens and, one time in five, jumps to any of them.
 
-    Each row draws a ring of its own. `shared` rings are the eight pieces 0–7, 8–15, … of the ids,
-    the same in all rows: then what follows a token can be learned by heart.
+    Each row draws a ring of its own. `shared` rings are consecutive ids, 0 to `size` − 1, and so
+    on, the same for all rows: then what follows a token can be learned by heart.
     """
     if shared:
-        rings = torch.arange(D_VOCAB).reshape(8, 8)[torch.randint(8, (32,), generator=generator)]
+        all_rings = torch.arange(D_VOCAB).reshape(-1, size)
+        rings = all_rings[torch.randint(len(all_rings), (32,), generator=generator)]
     else:
-        rings = distinct_tokens(D_VOCAB, 8, 32, generator)
-    moves = torch.ones(32, 32, dtype=torch.long)
+        rings = distinct_tokens(D_VOCAB, size, 32, generator)
     jumped = torch.rand(32, 32, generator=generator) < jumps
-    moves = torch.where(jumped, torch.randint(8, (32, 32), generator=generator), moves)
-    return rings.gather(1, moves.cumsum(dim=1) % 8)
+    anywhere = torch.randint(size, (32, 32), generator=generator)
+    return rings.gather(1, torch.where(jumped, anywhere, 1).cumsum(dim=1) % size)
