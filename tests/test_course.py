@@ -32,6 +32,9 @@ PACKAGE = (
     "losses",
     "interventions",
     "composition",
+    "repeats",
+    "clamped",
+    "redundancy",
 )
 FIRST_CHAPTERS = {
     "ch01_attention",

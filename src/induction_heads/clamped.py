@@ -77,9 +77,9 @@ def clamp_patterns_during_training(
 ) -> Float[Tensor, " step"]:
     """The loss at each of the first steps of a training of `toy-2l` with these patterns held.
 
-    `patterns` names heads as (layer, head). The recipe is that of the zoo before its rate falls, with
-    the weights and the data of `seed`. Loss i is measured before update i + 1. Neither the data nor
-    the weights at the start depend on what is held, so two runs differ in nothing else.
+    `patterns` names heads as (layer, head). The recipe is that of the zoo, before its learning rate
+    falls, with the weights and the data of `seed`. Loss i is measured before update i + 1. Neither
+    the data nor the weights at the start depend on what is held: two runs differ in nothing else.
     """
     recipe = RECIPES["toy-2l"]
     settings = replace(recipe.settings, steps=steps, decay=0.0)
@@ -109,4 +109,3 @@ def induction_pattern(tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch 
     wanted = follows_earlier_copy(tokens).float()
     wanted[..., 0] += wanted.sum(dim=-1) == 0
     return wanted / wanted.sum(dim=-1, keepdim=True)
-

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def counted(
     pairs: list[Counter] = []
     for row in rows:
         seen = set() if within else seen
-        pairs.append(Counter(zip(row, row[1:], strict=False)))
+        pairs.append(Counter(pairwise(row)))
         for position, token in enumerate(row):
             earlier = [key for key in range(position) if row[key] == token]
             repeated += token in seen if not within else bool(earlier)
@@ -110,8 +111,9 @@ STATISTICS_MISTAKES = (
             lambda tokens: counted(tokens, shift=0),
             "After A B … A, which token does an induction head predict: A or B?"),
     Mistake("all distances count, not those of the usable ones", _with_all_repeats,
-            "A repeat with another follower tells a head nothing. Is it in your count of distances?"),
-    Mistake("each row has its own table of successors", lambda tokens: counted(tokens, pooled=False),
+            "A repeat with another follower tells a head nothing. Is it in your count?"),
+    Mistake("each row has its own table of successors",
+            lambda tokens: counted(tokens, pooled=False),
             "What is known by heart is the same in every row. Over what do you count pairs?"),
 )  # fmt: skip
 STATISTICS_ALSO_RIGHT = (_floats(_by_tensors), counted)
@@ -122,7 +124,7 @@ STATISTICS_ALSO_RIGHT = (_floats(_by_tensors), counted)
 CHANCE_MISTAKES = (
     Mistake("the chance for the last token, not the mean over the row",
             lambda: "1 - (1 - 1/V)**(n - 1)",
-            "The first token of a row repeats nothing. Which tokens of the row is your answer for?"),
+            "The first token of a row repeats nothing. For which tokens is your answer?"),
     Mistake("the chance that anything repeats at all", lambda: "1 - exp(-n * (n - 1) / (2*V))",
             "For long rows yours is nearly 1. Is every token of such a row a repeat?"),
     Mistake("each earlier token adds 1/V", lambda: "(n - 1) / (2*V)",
@@ -211,7 +213,7 @@ def _by_mask(free, held, layer, step):
 
 CLAMP_MISTAKES = (
     Mistake("nothing is held", clamped(lambda free, held, layer, step: free),
-            "These are the losses of an ordinary run. Is your function called in the forward pass?"),
+            "These are the losses of an ordinary run. Is your function called at all?"),
     Mistake("all heads of the layer are held",
             clamped(lambda f, h, layer, s: put_in(f, h, layer, lambda a, b, at, one: a == at)),
             "`patterns` names single heads. What do their neighbors do in yours?"),
@@ -256,9 +258,7 @@ def gap_by(finish: Callable[[float, float, list[float]], float]):
 
     def answer(model, tokens, heads):
         alone = [loss_without(model, tokens, [head]) for head in heads]
-        return finish(
-            loss_without(model, tokens, []), loss_without(model, tokens, heads), alone
-        )
+        return finish(loss_without(model, tokens, []), loss_without(model, tokens, heads), alone)
 
     return answer
 
@@ -270,8 +270,8 @@ def _by_masks(model, tokens, heads):
         hooks = []
         for layer in {layer for layer, _ in silent}:
             mask = torch.tensor([(layer, h) not in silent for h in range(model.cfg.n_heads)])
-            hooks.append((hook_name(layer, "pattern"),
-                          lambda pattern, hook, mask=mask: pattern * mask[:, None, None]))  # fmt: skip
+            hook = lambda value, hook, mask=mask: value * mask[:, None, None]  # noqa: E731
+            hooks.append((hook_name(layer, "pattern"), hook))
         return losses(model.run_with_hooks(tokens, fwd_hooks=hooks), tokens).mean().item()
 
     clean = loss([])
@@ -286,15 +286,15 @@ GAP_MISTAKES = (
             gap_by(lambda clean, joint, alone: sum(a - clean for a in alone) - (joint - clean)),
             "Heads that cover for each other should give a number above 0. Which rise is larger "
             "then?"),
-    Mistake("losses are compared, not rises", gap_by(lambda clean, joint, alone: joint - sum(alone)),
+    Mistake("losses are compared, not rises",
+            gap_by(lambda clean, joint, alone: joint - sum(alone)),
             "A rise is a difference to the clean loss. How often is that in your sum?"),
     Mistake("the mean of the single rises is subtracted, not their sum",
             gap_by(lambda clean, joint, alone: joint - sum(alone) / len(alone)),
-            "If the heads had nothing to do with each other, what would all of them cost together?"),
+            "If the heads had nothing to do with each other, what would all cost together?"),
     Mistake("the largest single rise is subtracted",
             gap_by(lambda clean, joint, alone: joint - max(alone)),
-            "If the heads had nothing to do with each other, what would all of them cost together?"
-            " Only the dearest?"),
+            "Would silencing both cost only the dearer of the two, if they were unrelated?"),
     Mistake("a ratio, not a difference",
             gap_by(lambda c, joint, alone: (joint - c) / sum(a - c for a in alone)),
             "What is your number if the heads are independent? The exercise asks for nats."),
@@ -348,7 +348,8 @@ FORM_MISTAKES = (
     Mistake("tokens that come back are enough", rule(lambda found: found["repeated"] > 0.5),
             "A row may hold four tokens in any order. What would the rule of an induction head "
             "predict there?"),
-    Mistake("the induction rule need only be right often", rule(lambda found: found["usable"] > 0.3),
+    Mistake("the induction rule need only be right often",
+            rule(lambda found: found["usable"] > 0.3),
             "It is right often in some kinds that do not form. Who else could be right there, "
             "without looking at tokens?"),
     Mistake("what is known by heart is not asked",
