@@ -88,6 +88,6 @@ KINDS: dict[str, Data] = {
 
 STEPS = {
     "noise-15": 1200, "rows-50": 1200, "zipf-15-tiled": 1200, "context-48-tokens": 800,
-    "context-64-rows": 800,
+    "context-64-rows": 800, "context-64-tokens": 1200,
 }  # fmt: skip
 """Kinds that train for longer than 400 steps, to see whether 400 were only too few."""
