@@ -102,9 +102,9 @@ def will_form(tokens: Int[Tensor, "batch pos"]) -> bool:
 
     ★★★ hard · 25 minutes. Why: whoever understands what makes a head form can say it beforehand.
 
-    `tokens` are 256 rows of 32 tokens, of one kind of training data. The check asks about nine
-    kinds and knows what most of the stored runs of each did within 400 steps. The page shows the
-    results of none of these nine. Nothing is trained: decide from the rows.
+    `tokens` are 256 rows of 32 tokens, of one kind of training data. The check asks about ten kinds
+    and knows what most of the stored runs of each did within 400 steps. Nine of them are not on the
+    page. Nothing is trained: decide from the rows.
 
     Start here: which simpler way to predict the next token could the rows allow? Your four shares
     tell two of them apart from induction.
