@@ -211,7 +211,27 @@ def _by_mask(free, held, layer, step):
     return free * (1 - mask) + wanted * mask
 
 
+def _names_looked_up_late(patterns, seed=0, steps=30):
+    """A function made in a loop finds the values that its names have when the loop is over."""
+    recipe = RECIPES["toy-2l"]
+    model: Any = new_model(recipe, seed)
+    for (layer, head), wanted in patterns.items():
+        free = model.layers[layer].pattern
+
+        def held(x):
+            pattern = free(x).clone()  # noqa: B023
+            pattern[:, head] = wanted  # noqa: B023
+            return pattern
+
+        model.layers[layer].pattern = held
+    settings = replace(recipe.settings, steps=steps, decay=0.0)
+    return torch.tensor(train(model, recipe.sample, settings, seed=seed, progress=False).losses)
+
+
 CLAMP_MISTAKES = (
+    Mistake("functions made in a loop share their names", _names_looked_up_late,
+            "One held head comes out right, two do not. A function made in a loop looks its names "
+            "up when it is called: which layer's values does it find then?"),
     Mistake("nothing is held", clamped(lambda free, held, layer, step: free),
             "These are the losses of an ordinary run. Is your function called at all?"),
     Mistake("all heads of the layer are held",
