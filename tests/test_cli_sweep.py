@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from induction_heads.cli import main
+from induction_heads.sweep_families import FAMILIES
 from induction_heads.sweep_family import TRIAL
 from induction_heads.sweep_journal import SweepFolder
-from induction_heads.sweep_record import planned_ablations
 
 SOURCE = Path(__file__).parents[1] / "src"
 TABLES = ("models.csv", "snapshots.csv", "table.csv")
@@ -53,7 +53,7 @@ def unbroken(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
 @pytest.mark.slow
 def test_a_run_tells_how_far_it_is_and_leaves_all_files(unbroken):
     out, done = unbroken
-    planned = f"{sum(map(planned_ablations, TRIAL)):,}"
+    planned = f"{sum(map(FAMILIES['trial'].planned_ablations, TRIAL)):,}"
     assert f"0 of {len(TRIAL)} models, 0 of {planned} ablations" in done.stderr
     assert " s left" in done.stderr
     assert f"{len(TRIAL)} of {len(TRIAL)} models, {planned} of {planned} ablations" in done.stderr

@@ -12,20 +12,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.sweep import loop_over_hooks
 from induction_heads.interventions import ablation_scores
 from induction_heads.models import load_attention_only, to_transformer_lens
-from induction_heads.sweep_family import (
-    DATA,
-    REPLICATION,
-    TRIAL,
-    Variant,
-    family_digest,
-    sample,
-)
+from induction_heads.sweep_families import FAMILIES
+from induction_heads.sweep_family import DATA, REPLICATION, TRIAL, Variant
+from induction_heads.sweep_journal import models_digest
 from induction_heads.sweep_record import (
     ABLATIONS_PER_HEAD,
     ablation_effects,
     held_out_losses,
     model_record,
-    planned_ablations,
     probe_losses,
     probe_scores,
     probes,
@@ -37,25 +31,26 @@ BRIEF = Variant(steps=4, snapshots=2)
 def test_the_replication_has_the_models_and_ablations_that_were_promised():
     assert len(REPLICATION) >= 34
     assert len({variant.name for variant in REPLICATION}) == len(REPLICATION)
-    assert sum(map(planned_ablations, REPLICATION)) >= 50_000
+    assert sum(map(FAMILIES["replication"].planned_ablations, REPLICATION)) >= 50_000
     assert {variant.n_layers for variant in REPLICATION} == {1, 2, 3}
     assert {variant.smeared for variant in REPLICATION} == {True, False}
 
 
 def test_a_sample_is_fixed_and_in_the_order_of_the_family():
-    few = sample(REPLICATION, 0.05)
+    family = FAMILIES["replication"]
+    few = family.sample(0.05).models
     assert len(few) == 3
-    assert few == sample(REPLICATION, 0.05)
-    assert set(few) < set(sample(REPLICATION, 0.5))
-    assert sample(REPLICATION, 1.0) == REPLICATION
-    assert len(sample(TRIAL, 0.0001)) == 1
+    assert few == family.sample(0.05).models
+    assert set(few) < set(family.sample(0.5).models)
+    assert family.sample(1.0).models == REPLICATION
+    assert len(FAMILIES["trial"].sample(0.0001).models) == 1
     with pytest.raises(ValueError, match="share of 0"):
-        sample(TRIAL, 0)
+        family.sample(0)
 
 
 def test_a_family_with_another_seed_has_another_digest():
-    assert family_digest(TRIAL) == family_digest(tuple(TRIAL))
-    assert family_digest(TRIAL) != family_digest([replace(v, seed=7) for v in TRIAL])
+    assert models_digest(TRIAL) == models_digest(tuple(TRIAL))
+    assert models_digest(TRIAL) != models_digest([replace(v, seed=7) for v in TRIAL])
 
 
 def test_siblings_with_and_without_smeared_keys_start_from_the_same_weights():
@@ -125,7 +120,8 @@ def test_a_record_is_the_same_every_time_and_counts_what_was_done():
     assert record == again
     assert record["status"] == "trained"
     assert [snapshot["step"] for snapshot in record["snapshots"]] == [0, 4]
-    assert record["ablations"] == 2 * 4 * ABLATIONS_PER_HEAD == planned_ablations(BRIEF)
+    assert record["ablations"] == 2 * 4 * ABLATIONS_PER_HEAD
+    assert record["ablations"] == FAMILIES["trial"].planned_ablations(BRIEF)
     assert len(probes()) * 2 == ABLATIONS_PER_HEAD
 
 

@@ -2,14 +2,16 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
+from induction_heads.sweep_families import FAMILIES
 from induction_heads.sweep_family import Variant
 from induction_heads.sweep_figures import all_models, over_training, score_against_effect
 from induction_heads.sweep_page import page
 from induction_heads.sweep_progress import Progress
-from induction_heads.sweep_record import died_record, planned_ablations
+from induction_heads.sweep_record import died_record
 from induction_heads.sweep_tables import (
     as_csv,
     formation_step,
@@ -20,6 +22,7 @@ from induction_heads.sweep_tables import (
 )
 
 VARIANTS = [Variant(seed=0), Variant(seed=1), Variant(n_layers=1), Variant(smeared=True)]
+FAMILY = replace(FAMILIES["trial"], models=VARIANTS)
 
 
 def snapshot(step: int, induction: float, rise: float, layers: int = 2) -> dict:
@@ -73,7 +76,7 @@ def test_every_snapshot_and_every_head_has_a_row():
 
 
 def test_the_summary_counts_and_gives_the_spread_over_seeds():
-    totals = summary(VARIANTS, RECORDS)
+    totals = summary(FAMILY, RECORDS)
     assert (totals["models"], totals["ablations"], totals["snapshots"]) == (4, 6 * 64, 6)
     assert (totals["formed"], totals["cpu_seconds"]) == (1, 6.0)
     assert totals["diverged"] == [VARIANTS[2].name]
@@ -96,7 +99,7 @@ def test_the_figures_show_every_model(n_models):
 
 def test_the_page_says_what_did_not_form_and_escapes_what_it_is_told():
     run = {"family": "<b>", "command": "x & y", "date": "today", "versions": {"torch": "2"}}
-    text = page(VARIANTS, RECORDS, run | summary(VARIANTS, RECORDS))
+    text = page(FAMILY, RECORDS, run | summary(FAMILY, RECORDS))
     assert "<h1>Sweep: &lt;b&gt;</h1>" in text
     assert "x &amp; y" in text
     assert "<td>50, –</td>" in text
@@ -105,8 +108,8 @@ def test_the_page_says_what_did_not_form_and_escapes_what_it_is_told():
 
 
 def test_the_time_left_follows_the_cost_of_what_is_left():
-    progress = Progress(VARIANTS, {VARIANTS[2].name: RECORDS[2]})
-    planned = f"{sum(map(planned_ablations, VARIANTS)):,}"
+    progress = Progress(FAMILY, {VARIANTS[2].name: RECORDS[2]})
+    planned = f"{sum(map(FAMILY.planned_ablations, VARIANTS)):,}"
     assert progress.line() == f"1 of 4 models, 64 of {planned} ablations"
     assert progress.seconds_left() is None
     progress.started -= 10

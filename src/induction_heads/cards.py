@@ -45,7 +45,7 @@ def longest_period(recipe: Recipe) -> int:
     return min(usable // 2, recipe.config.d_vocab // 2)
 
 
-def snapshot_rows(run: TrainingRun, recipe: Recipe) -> list[dict[str, Any]]:
+def snapshot_rows(run: TrainingRun[AttentionOnly], recipe: Recipe) -> list[dict[str, Any]]:
     """For each snapshot: step, both scores of every head, the loss in the second copy (nats)."""
     model, period = AttentionOnly(recipe.config), longest_period(recipe)
     tokens = make_repeated_tokens(model, period, batch=32, seed=1)
@@ -90,7 +90,7 @@ def curve(losses: Sequence[float]) -> list[list[float]]:
 
 def train_and_measure(
     name: str, recipe: Recipe, *, seed: int, progress: bool = True
-) -> tuple[TrainingRun, dict[str, Any]]:
+) -> tuple[TrainingRun[AttentionOnly], dict[str, Any]]:
     """One run of a recipe and its record: what was trained, how, and what came out."""
     started = time.process_time()
     run = run_recipe(recipe, seed=seed, progress=progress)
@@ -181,7 +181,9 @@ def loss_at(points: Sequence[Sequence[float]], step: int) -> float:
     return min(points, key=lambda point: abs(point[0] - step))[1]
 
 
-def save_folder(run: TrainingRun, recipe: Recipe, record: dict[str, Any], folder: Path) -> None:
+def save_folder(
+    run: TrainingRun[AttentionOnly], recipe: Recipe, record: dict[str, Any], folder: Path
+) -> None:
     """Write weights, snapshots, record, card and (for text) tokenizer to `folder`."""
     save_model(run.model, folder)
     save_snapshots(run.snapshots, folder)

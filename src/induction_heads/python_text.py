@@ -1,12 +1,15 @@
 """Real text that every Python has: the source of its standard library, as tokens."""
 
 import sysconfig
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+from induction_heads.tokens import tiled_blocks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -76,4 +79,36 @@ def text_rows(
     starts = torch.randint(len(stream) - n_pos, (batch, 1), generator=generator)
     rows = stream[starts + torch.arange(n_pos)]
     rows[:, 0] = 0
+    return rows
+
+
+@cache
+def python_streams(d_vocab: int = 1024) -> "tuple[Tensor, Tensor, Tokenizer]":
+    """The running Python's standard library as two streams, and the tokenizer trained on it."""
+    texts = standard_library_source()
+    tokenizer = train_tokenizer(list(texts.values()), d_vocab)
+    return *split_streams(texts, tokenizer), tokenizer
+
+
+def partly_tiled_rows(
+    stream: Int[Tensor, " pos"],
+    n_pos: int,
+    batch: int,
+    generator: torch.Generator,
+    *,
+    tiled: int,
+    shuffled: int = 0,
+) -> Int[Tensor, "batch pos"]:
+    """`text_rows`, but in the first `tiled` rows pieces of the text stand three times.
+
+    A piece has 8 tokens to half a row. In the first `shuffled` of these rows the tokens of the
+    text come in random order, so that nothing but the repeat helps.
+    """
+    rows = text_rows(stream, n_pos, batch, generator)
+    if tiled:
+        pieces = rows[:tiled, 1:]
+        order = torch.rand(shuffled, n_pos - 1, generator=generator).argsort(dim=1)
+        pieces[:shuffled] = pieces[:shuffled].gather(1, order)
+        periods = (8, n_pos // 2)
+        rows[:tiled, 1:] = tiled_blocks(pieces, n_pos - 1, generator, periods=periods, copies=3)
     return rows

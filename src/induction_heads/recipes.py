@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,12 +14,7 @@ from induction_heads.attention_only import (
     initialize,
     sinusoids,
 )
-from induction_heads.python_text import (
-    split_streams,
-    standard_library_source,
-    text_rows,
-    train_tokenizer,
-)
+from induction_heads.python_text import partly_tiled_rows, python_streams, text_rows
 from induction_heads.tokens import (
     distinct_tokens,
     markov_table,
@@ -63,7 +57,9 @@ def new_model(recipe: Recipe, seed: int) -> AttentionOnly:
     return initialize(model, std=std, seed=seed, W_E=W_E, W_pos=positions)
 
 
-def run_recipe(recipe: Recipe, *, seed: int | None = None, progress: bool = True) -> TrainingRun:
+def run_recipe(
+    recipe: Recipe, *, seed: int | None = None, progress: bool = True
+) -> TrainingRun[AttentionOnly]:
     """Train a model by its recipe. The same seed gives the same model on the same machine."""
     seed = recipe.seed if seed is None else seed
     steps = snapshot_steps(recipe.settings.steps, recipe.snapshots)
@@ -83,26 +79,15 @@ def _tiled_markov(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
     return tiled_blocks(source, 64, generator, periods=(8, 32), copies=3)
 
 
-@cache
-def _python_streams() -> "tuple[Tensor, Tensor, Tokenizer]":
-    texts = standard_library_source()
-    tokenizer = train_tokenizer(list(texts.values()))
-    return *split_streams(texts, tokenizer), tokenizer
-
-
 def _python_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
     """16 rows of 128: 8 of running text, 4 of repeated pieces, 4 of repeated shuffled pieces."""
-    rows = text_rows(_python_streams()[0], 128, 16, generator)
-    pieces = rows[:8, 1:]
-    order = torch.rand(4, pieces.shape[1], generator=generator).argsort(dim=1)
-    pieces[:4] = pieces[:4].gather(1, order)
-    rows[:8, 1:] = tiled_blocks(pieces, 127, generator, periods=(8, 64), copies=3)
-    return rows
+    stream = python_streams()[0]
+    return partly_tiled_rows(stream, 128, 16, generator, tiled=8, shuffled=4)
 
 
 def _python_held_out(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
     """16 rows of 128 tokens of running text from files that training never sees."""
-    return text_rows(_python_streams()[1], 128, 16, generator)
+    return text_rows(python_streams()[1], 128, 16, generator)
 
 
 def _toy(n_layers: int, n_ctx: int = 32) -> AttentionOnlyConfig:
@@ -152,7 +137,7 @@ RECIPES: dict[str, Recipe] = {
         "are derived from it; the text itself is not included.",
         "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat on "
         "purpose, so how strong its heads are is not what running text alone would give.",
-        snapshots=10, sinusoidal=True, tokenizer=lambda: _python_streams()[2],
+        snapshots=10, sinusoidal=True, tokenizer=lambda: python_streams()[2],
     ),
 }  # fmt: skip
 """Zoo name → recipe."""

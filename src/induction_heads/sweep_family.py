@@ -1,18 +1,15 @@
 """Families of models to sweep: which models there are, how each is trained and on which data."""
 
-import hashlib
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.durable import canonical
 from induction_heads.recipes import RECIPES
 from induction_heads.smeared_keys import with_smeared_keys
+from induction_heads.swept_model import SweptModel
 from induction_heads.tokens import distinct_tokens
 from induction_heads.training import Sampler, Settings
 
@@ -67,7 +64,7 @@ DATA = {
 
 
 @dataclass(frozen=True)
-class Variant:
+class Variant(SweptModel):
     """One model of a family: its sizes, its data, its seed and its training.
 
     The seed decides the weights at the start and the order of the data. A model with smeared keys
@@ -92,9 +89,9 @@ class Variant:
         return f"{self.n_layers}l-{self.n_heads}h-{self.d_model}-{self.data}{smeared}"
 
     @property
-    def name(self) -> str:
-        """The name in tables and figures, as in `2l-2h-64-tiled-s0`."""
-        return f"{self.group}-s{self.seed}"
+    def data_words(self) -> str:
+        """Its training data in words."""
+        return DATA[self.data].words
 
     def config(self) -> AttentionOnlyConfig:
         """The sizes of the model."""
@@ -127,23 +124,6 @@ class Variant:
         return training + self.snapshots * (0.02 + 0.009 * heads)
 
 
-def family_digest(variants: Sequence[Variant]) -> str:
-    """A digest of everything that the variants say."""
-    return hashlib.sha256(canonical([asdict(v) for v in variants]).encode()).hexdigest()
-
-
-def sample(variants: Sequence[Variant], share: float) -> tuple[Variant, ...]:
-    """A fixed share of a family, at least one model: always the same ones, drawn by their names.
-
-    Raises ValueError unless 0 < share ≤ 1.
-    """
-    if not 0 < share <= 1:
-        raise ValueError(f"A share of {share} came in; use one above 0 and up to 1.")
-    drawn = sorted(variants, key=lambda v: hashlib.sha256(v.name.encode()).hexdigest())
-    kept = set(drawn[: math.ceil(share * len(variants))])
-    return tuple(variant for variant in variants if variant in kept)
-
-
 _GROUPS = (
     *(Variant(n_layers=n) for n in (1, 2, 3)),
     *(Variant(n_layers=n, smeared=True) for n in (1, 2)),
@@ -172,6 +152,3 @@ TRIAL: tuple[Variant, ...] = (
     replace(_BRIEFLY, seed=1),
 )
 """Five models that are hardly trained: to see the machinery work within seconds."""
-
-FAMILIES = {"replication": REPLICATION, "trial": TRIAL}
-"""Name → family, for the command line."""

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from induction_heads.sweep_family import Variant
 from induction_heads.sweep_journal import Record
 from induction_heads.sweep_tables import FORMED, best, formation_step
+from induction_heads.swept_model import SweptModel
 
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#999999"
 LAYER_COLORS = {1: GRAY, 2: BLUE, 3: GREEN}
@@ -17,12 +17,12 @@ SMEARED = ORANGE
 KINDS = {"1 layer": GRAY, "2 layers": BLUE, "3 layers": GREEN, "smeared keys": SMEARED}
 """What a color stands for."""
 
-Pairs = Sequence[tuple[Variant, Record]]
+Pairs = Sequence[tuple[SweptModel, Record]]
 
 
-def color_of(variant: Variant) -> str:
+def color_of(model: SweptModel) -> str:
     """Orange for smeared keys; else gray, blue, green for 1, 2 and 3 layers or more."""
-    return SMEARED if variant.smeared else LAYER_COLORS[min(variant.n_layers, 3)]
+    return SMEARED if model.smeared else LAYER_COLORS[min(model.n_layers, 3)]
 
 
 def all_models(pairs: Pairs) -> Figure:

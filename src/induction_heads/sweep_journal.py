@@ -24,12 +24,13 @@ from induction_heads.durable import (
     remove_unfinished,
     write_atomically,
 )
-from induction_heads.sweep_family import Variant, family_digest
+from induction_heads.swept_model import SweptModel
 
 Record = dict[str, Any]
 
-SOURCES = ("activations", "attention_only", "interventions", "losses", "recipes", "scores",
-           "smeared_keys", "sweep_family", "sweep_record", "tokens", "training")  # fmt: skip
+SOURCES = ("activations", "attention_only", "interventions", "losses", "python_text", "recipes",
+           "rotary_positions", "scores", "small_gpt2", "smeared_keys", "sweep_family",
+           "sweep_record", "text_family", "text_record", "tokens", "training")  # fmt: skip
 """The modules that the numbers depend on."""
 
 
@@ -61,10 +62,15 @@ SHOWN = {
 }
 
 
-def settings_of(family: str, share: float, variants: Sequence[Variant]) -> Settings:
-    """The settings of a sweep over `variants`, with this code on this Python."""
+def models_digest(models: Sequence[Any]) -> str:
+    """A digest of everything that the descriptions of the models say."""
+    return hashlib.sha256(canonical([asdict(model) for model in models]).encode()).hexdigest()
+
+
+def settings_of(family: str, share: float, models: Sequence[SweptModel]) -> Settings:
+    """The settings of a sweep over `models`, with this code on this Python."""
     return Settings(
-        family, share, family_digest(variants), _source_digest(),
+        family, share, models_digest(models), _source_digest(),
         torch.__version__.split("+")[0], platform.python_version(), induction_heads.__version__,
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ import torch
 
 import induction_heads
 from induction_heads.durable import write_atomically
-from induction_heads.sweep_family import Variant
+from induction_heads.sweep_families import Family
 from induction_heads.sweep_journal import Record
 from induction_heads.sweep_page import page
 from induction_heads.sweep_tables import as_csv, head_rows, model_rows, snapshot_rows, summary
@@ -29,17 +29,17 @@ def versions() -> dict[str, str]:
 
 
 def write_outputs(
-    out: Path, variants: Sequence[Variant], records: Sequence[Record], run: dict[str, Any]
+    out: Path, family: Family, records: Sequence[Record], run: dict[str, Any]
 ) -> dict[str, Any]:
     """Write all files and return the summary. The tables depend on the records alone.
 
     `run` says what was run: `family`, `command` and whatever else belongs into the summary.
     """
     date = datetime.now(UTC).date().isoformat()
-    totals = run | summary(variants, records) | {"versions": versions(), "date": date}
-    write_atomically(out / "models.csv", as_csv(model_rows(variants, records)))
+    totals = run | summary(family, records) | {"versions": versions(), "date": date}
+    write_atomically(out / "models.csv", as_csv(model_rows(family.models, records)))
     write_atomically(out / "snapshots.csv", as_csv(snapshot_rows(records)))
     write_atomically(out / "table.csv", as_csv(head_rows(records)))
-    write_atomically(out / "index.html", page(variants, records, totals))
+    write_atomically(out / "index.html", page(family, records, totals))
     write_atomically(out / "summary.json", json.dumps(totals, indent=1) + "\n")
     return totals

@@ -5,18 +5,18 @@ from html import escape
 from typing import Any
 
 from induction_heads.report_page import STYLE, Picture, figures_html, png
-from induction_heads.sweep_family import Variant
+from induction_heads.sweep_families import Family
 from induction_heads.sweep_figures import all_models, over_training, score_against_effect
 from induction_heads.sweep_journal import Record
-from induction_heads.sweep_record import ABLATIONS_PER_HEAD, PERIODS, ROWS
 from induction_heads.sweep_tables import FORMED, formation_step
+from induction_heads.swept_model import SweptModel
 
 COLUMNS = ("models", "formed", "formed at steps", "induction score", "effect (nats)")
 
 
-def pictures(variants: Sequence[Variant], records: Sequence[Record]) -> list[Picture]:
+def pictures(models: Sequence[SweptModel], records: Sequence[Record]) -> list[Picture]:
     """The figures of a sweep, each with a caption that says what is counted in it."""
-    pairs = list(zip(variants, records, strict=True))
+    pairs = list(zip(models, records, strict=True))
     n_formed = sum(formation_step(record) is not None for record in records)
     n_heads = sum(v.n_layers * v.n_heads * len(r["snapshots"]) for v, r in pairs)
     return [
@@ -52,7 +52,7 @@ def _group_cells(group: dict[str, Any]) -> list[str]:
     return [str(group["models"]), str(group["formed"]), steps, *shown]
 
 
-def page(variants: Sequence[Variant], records: Sequence[Record], totals: dict[str, Any]) -> str:
+def page(family: Family, records: Sequence[Record], totals: dict[str, Any]) -> str:
     """The whole page as one HTML text. It needs no other file and no network."""
     heading = "".join(f"<th scope='col'>{name}</th>" for name in ("group", *COLUMNS))
     rows = "".join(
@@ -71,7 +71,7 @@ def page(variants: Sequence[Variant], records: Sequence[Record], totals: dict[st
         if record["status"] != "trained"
     ]
     versions = ", ".join(f"{name} {version}" for name, version in totals["versions"].items())
-    shown = figures_html(pictures(variants, records))
+    shown = figures_html(pictures(family.models, records))
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Sweep: {escape(totals["family"])}</title><style>{STYLE}</style></head><body>
@@ -84,17 +84,11 @@ are those of the highest head in the last snapshot, mean ± standard deviation o
 {f"<p>Models that did not finish:</p><ul>{''.join(lost)}</ul>" if lost else ""}
 {shown}
 <h2>How it was measured</h2>
-<p>A group is named for layers, heads, width (d_model), data and smeared keys. Data, in rows:</p>
+<p>{escape(family.named_for)} Training data:</p>
 <ul>{data}</ul>
-<p>Every head of every snapshot is silenced {ABLATIONS_PER_HEAD} times: on two batches of {ROWS}
-rows with two copies of a random block of each length in {escape(str(PERIODS))}, and on as many
-controls whose second block is another one. The effect is the rise of the loss on the second block,
-from its second token on. The in-context-learning score is the loss over the last quarter of a row
-minus the loss over its first quarter.</p>
+<p>{escape(family.measured)}</p>
 <h2>What this does not show</h2>
-<p>These are toys on made-up data. They do not say when induction heads form in a language model.
-Two heads that do the same work hide each other: silencing one costs little, and that does not mean
-that it does nothing. A formation step is only known up to the distance between two snapshots.</p>
+<p>{escape(family.limits)}</p>
 <p>Made on {escape(totals["date"])} by <code>{escape(totals["command"])}</code> with
 {escape(versions)}, in {totals["cpu_seconds"]:,.0f} CPU-seconds.</p>
 </body></html>

@@ -2,16 +2,15 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from induction_heads.sweep_family import Variant
+from induction_heads.sweep_families import Family
 from induction_heads.sweep_journal import Record
-from induction_heads.sweep_record import planned_ablations
 
 
 class Progress:
@@ -20,9 +19,9 @@ class Progress:
     The time left is the time spent, times the cost of what is left over the cost of what was done.
     """
 
-    def __init__(self, variants: Sequence[Variant], kept: Mapping[str, Record]):
-        self.costs = {variant.name: variant.cost() for variant in variants}
-        self.planned = sum(map(planned_ablations, variants))
+    def __init__(self, family: Family, kept: Mapping[str, Record]):
+        self.costs = {model.name: model.cost() for model in family.models}
+        self.planned = sum(map(family.planned_ablations, family.models))
         self.done = [record for name, record in kept.items() if name in self.costs]
         self.n_kept = len(self.done)
         self.started = time.monotonic()

@@ -23,6 +23,7 @@ from induction_heads.interventions import ablation_scores
 from induction_heads.losses import in_context_learning_score, per_token_loss
 from induction_heads.scores import induction_score, previous_token_score
 from induction_heads.sweep_family import D_VOCAB, DATA, Variant
+from induction_heads.swept_model import SweptModel
 from induction_heads.tokens import distinct_tokens, repeated_tokens
 from induction_heads.training import Diverged, one_thread, snapshot_steps, train
 
@@ -68,12 +69,6 @@ def probes(control: bool = False) -> tuple[Probe, ...]:
             unrelated = distinct_tokens(D_VOCAB, 2 * period, ROWS, seed)
             found.append(Probe(unrelated if control else repeated, period))
     return tuple(found)
-
-
-def planned_ablations(variant: Variant) -> int:
-    """How many ablations a variant asks for, if its training does not diverge."""
-    steps = snapshot_steps(variant.steps, variant.snapshots)
-    return variant.n_layers * variant.n_heads * len(steps) * ABLATIONS_PER_HEAD
 
 
 def ablation_effects(
@@ -186,10 +181,10 @@ def model_record(variant: Variant) -> Record:
     }
 
 
-def died_record(variant: Variant, times: int) -> Record:
+def died_record(model: SweptModel, times: int) -> Record:
     """The record of a model whose process died every time: it is in the tables, with no numbers."""
     why = f"the process that trained it died {times} times"
     return {
-        "model": variant.name, "status": "died", "why": why, "parameters": 0, "ablations": 0,
+        "model": model.name, "status": "died", "why": why, "parameters": 0, "ablations": 0,
         "seconds": 0.0, "curve": [], "snapshots": [],
     }  # fmt: skip

@@ -6,17 +6,24 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from induction_heads.sweep_family import DATA, Variant
+from induction_heads.sweep_families import Family
 from induction_heads.sweep_journal import Record
-from induction_heads.sweep_record import ABLATIONS_PER_HEAD
+from induction_heads.swept_model import SweptModel
 
 FORMED = 0.4
 """An induction head is said to have formed at the first snapshot with a score of at least this."""
 
 Row = dict[str, Any]
 
-LOSSES = ("loss", "in_context_learning", "first_copy_loss", "second_copy_loss", "control_loss")
-PER_HEAD = ("previous_token", "induction", "rise", "rise_sd", "control_rise", "control_rise_sd")
+
+def per_head(snapshot: Record) -> list[str]:
+    """The names of what a snapshot says about every head."""
+    return sorted(name for name, value in snapshot.items() if isinstance(value, list))
+
+
+def of_the_model(snapshot: Record) -> list[str]:
+    """The names of what a snapshot says about the model as a whole, but its step."""
+    return sorted(set(snapshot) - {"step"} - set(per_head(snapshot)))
 
 
 def best(heads: Sequence[Sequence[float]]) -> float:
@@ -30,24 +37,21 @@ def formation_step(record: Record) -> int | None:
     return next(steps, None)
 
 
-def model_rows(variants: Sequence[Variant], records: Sequence[Record]) -> list[Row]:
+def model_rows(models: Sequence[SweptModel], records: Sequence[Record]) -> list[Row]:
     """One row a model: what it is, what became of it, when it formed, its last snapshot."""
+    names = _names(records)
     rows = []
-    for variant, record in zip(variants, records, strict=True):
+    for model, record in zip(models, records, strict=True):
         last = record["snapshots"][-1] if record["snapshots"] else None
         rows.append(
-            {
-                "model": variant.name, "n_layers": variant.n_layers, "n_heads": variant.n_heads,
-                "d_model": variant.d_model, "d_head": variant.d_head, "data": variant.data,
-                "smeared": int(variant.smeared), "seed": variant.seed, "steps": variant.steps,
-                "parameters": record["parameters"], "status": record["status"],
-                "snapshots": len(record["snapshots"]), "ablations": record["ablations"],
-                "formation_step": formation_step(record),
-                **{f"last_{name}": last and last[name] for name in LOSSES},
-                **{f"last_{name}": last and best(last[name])
-                   for name in ("previous_token", "induction", "rise", "control_rise")},
-            }
-        )  # fmt: skip
+            {"model": model.name, "group": model.group}
+            | {name: value for name, value in vars(model).items() if name != "snapshots"}
+            | {"smeared": int(model.smeared)}
+            | {name: record[name] for name in ("parameters", "status", "why", "ablations")}
+            | {"snapshots": len(record["snapshots"]), "formation_step": formation_step(record)}
+            | {f"last_{name}": last and last[name] for name in names["of_the_model"]}
+            | {f"last_{name}": last and best(last[name]) for name in names["per_head"]}
+        )
     return rows
 
 
@@ -55,24 +59,29 @@ def snapshot_rows(records: Iterable[Record]) -> list[Row]:
     """One row a snapshot: its losses, and the highest score and effect of any head."""
     return [
         {"model": record["model"], "step": snapshot["step"]}
-        | {name: snapshot[name] for name in LOSSES}
-        | {f"best_{name}": best(snapshot[name])
-           for name in ("previous_token", "induction", "rise", "control_rise")}
+        | {name: snapshot[name] for name in of_the_model(snapshot)}
+        | {f"best_{name}": best(snapshot[name]) for name in per_head(snapshot)}
         for record in records
         for snapshot in record["snapshots"]
-    ]  # fmt: skip
+    ]
 
 
 def head_rows(records: Iterable[Record]) -> list[Row]:
     """One row a head of a snapshot: its scores and what its ablation costs, in nats."""
     return [
         {"model": record["model"], "step": snapshot["step"], "layer": layer, "head": head}
-        | {name: snapshot[name][layer][head] for name in PER_HEAD}
+        | {name: snapshot[name][layer][head] for name in per_head(snapshot)}
         for record in records
         for snapshot in record["snapshots"]
         for layer, heads in enumerate(snapshot["induction"])
         for head in range(len(heads))
     ]
+
+
+def _names(records: Iterable[Record]) -> dict[str, list[str]]:
+    """The names that the first snapshot of any model has."""
+    first = next((s for record in records for s in record["snapshots"]), {})
+    return {"of_the_model": of_the_model(first), "per_head": per_head(first)}
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -84,23 +93,23 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def summary(variants: Sequence[Variant], records: Sequence[Record]) -> Row:
+def summary(family: Family, records: Sequence[Record]) -> Row:
     """The totals: how many models and ablations, how many formed, and group by group when."""
-    groups = dict.fromkeys(variant.group for variant in variants)
-    pairs = list(zip(variants, records, strict=True))
+    groups = dict.fromkeys(model.group for model in family.models)
+    pairs = list(zip(family.models, records, strict=True))
     return {
         "models": len(records),
         "ablations": sum(record["ablations"] for record in records),
         "snapshots": sum(len(record["snapshots"]) for record in records),
         "one_ablation": "one head silenced in one snapshot on one batch of probe rows; "
-        f"{ABLATIONS_PER_HEAD} for each head of each snapshot, half of them on controls",
+        f"{family.ablations_per_head} for each head of each snapshot, controls included",
         "formed": sum(formation_step(record) is not None for record in records),
         "formed_means": f"a head's induction score reaches {FORMED}",
         "diverged": [r["model"] for r in records if r["status"] == "diverged"],
         "died": [r["model"] for r in records if r["status"] == "died"],
         "cpu_seconds": round(sum(record["seconds"] for record in records), 1),
-        "data": {v.data: DATA[v.data].words for v in variants},
-        "groups": {group: _group([r for v, r in pairs if v.group == group]) for group in groups},
+        "data": {model.data: model.data_words for model in family.models},
+        "groups": {group: _group([r for m, r in pairs if m.group == group]) for group in groups},
     }
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from induction_heads.machines import DEATHS, end_with, machines
-from induction_heads.sweep_family import Variant
+from induction_heads.sweep_families import Family
 from induction_heads.sweep_journal import Record, SweepFolder
-from induction_heads.sweep_record import died_record, model_record
+from induction_heads.sweep_record import died_record
+from induction_heads.swept_model import SweptModel
 
 CHUNK_SECONDS = 1.0
 """A task should take so long, so that sending it costs little beside it."""
@@ -22,22 +23,22 @@ MAX_DEATHS = 3
 """After so many deaths of its process a model is recorded as died. From the second on it ran alone,
 so that no other model can have been the cause."""
 
-Work = Callable[[Variant], Record]
+Work = Callable[[Any], Record]
 
 
-def chunks(variants: Sequence[Variant]) -> list[tuple[Variant, ...]]:
-    """The variants, the costliest first, in groups of at least `CHUNK_SECONDS` but for the last."""
+def chunks(models: Sequence[SweptModel]) -> list[tuple[SweptModel, ...]]:
+    """The models, the costliest first, in groups of at least `CHUNK_SECONDS` but for the last."""
     found, group, seconds = [], [], 0.0
-    for variant in sorted(variants, key=Variant.cost, reverse=True):
-        group.append(variant)
-        seconds += variant.cost()
+    for model in sorted(models, key=lambda model: model.cost(), reverse=True):
+        group.append(model)
+        seconds += model.cost()
         if seconds >= CHUNK_SECONDS:
             found.append(tuple(group))
             group, seconds = [], 0.0
     return [*found, tuple(group)] if group else found
 
 
-def run_chunk(work: Work, chunk: tuple[Variant, ...], parent: int | None) -> list[Record]:
+def run_chunk(work: Work, chunk: tuple[SweptModel, ...], parent: int | None) -> list[Record]:
     """The records of a chunk, with one PyTorch thread.
 
     `parent` is the process to end with, or None where tasks run on other machines.
@@ -49,21 +50,20 @@ def run_chunk(work: Work, chunk: tuple[Variant, ...], parent: int | None) -> lis
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [work(variant) for variant in chunk]
+        return [work(model) for model in chunk]
     finally:
         torch.set_num_threads(before)
 
 
 def run_family(
-    variants: Sequence[Variant],
+    family: Family,
     folder: SweepFolder,
     *,
     jobs: int = 1,
     scheduler: str | None = None,
     done: Callable[[Record], None] = lambda record: None,
-    work: Work = model_record,
 ) -> list[Record]:
-    """Run every variant that `folder` has no record of, and return all records in their order.
+    """Run every model that `folder` has no record of, and return all records in their order.
 
     `jobs` processes share the work, or the workers of the Dask scheduler at the address
     `scheduler`. `done` is called with each new record once it is on the disk. A chunk whose process
@@ -77,32 +77,32 @@ def run_family(
         records[record["model"]] = record
         done(record)
 
-    while left := [variant for variant in variants if variant.name not in records]:
+    while left := [model for model in family.models if model.name not in records]:
         # After a process died, one at a time: then it is known which model brought it down.
-        alone = [variant for variant in left if deaths[variant.name]][:1]
+        alone = [model for model in left if deaths[model.name]][:1]
         parts = [tuple(alone)] if alone else chunks(left)
-        started: list[Variant] = []
+        started: list[SweptModel] = []
         try:
-            _run(parts, 2 if alone else jobs, scheduler, work, keep, started)
+            _run(parts, 2 if alone else jobs, scheduler, family.record, keep, started)
         except Exception as error:
             if type(error).__name__ not in DEATHS:
                 raise
-            for variant in (v for v in started if v.name not in records):
-                deaths[variant.name] += 1
-                if deaths[variant.name] >= MAX_DEATHS:
-                    keep(died_record(variant, MAX_DEATHS))
-    return [records[variant.name] for variant in variants]
+            for model in (m for m in started if m.name not in records):
+                deaths[model.name] += 1
+                if deaths[model.name] >= MAX_DEATHS:
+                    keep(died_record(model, MAX_DEATHS))
+    return [records[model.name] for model in family.models]
 
 
 def _run(
-    parts: Sequence[tuple[Variant, ...]],
+    parts: Sequence[tuple[SweptModel, ...]],
     jobs: int,
     scheduler: str | None,
     work: Work,
     keep: Callable[[Record], None],
-    started: list[Variant],
+    started: list[SweptModel],
 ) -> None:
-    """Run the chunks. `started` is filled with the variants handed to a process so far."""
+    """Run the chunks. `started` is filled with the models handed to a process so far."""
     from joblib import Parallel, delayed
 
     parent = None if scheduler else os.getpid()

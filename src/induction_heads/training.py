@@ -4,14 +4,13 @@ import copy
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
-
-from induction_heads.attention_only import AttentionOnly
 
 Sampler = Callable[[torch.Generator], Int[Tensor, "batch pos"]]
 """Draws one batch of token ids from a generator."""
@@ -40,11 +39,14 @@ class Settings:
         return min(1.0, (step + 1) / max(1, self.warmup), left if self.decay else 1.0)
 
 
+Model = TypeVar("Model", bound=nn.Module)
+
+
 @dataclass
-class TrainingRun:
+class TrainingRun(Generic[Model]):
     """A trained model, its loss in nats per token at every step, and its weights at some steps."""
 
-    model: AttentionOnly
+    model: Model
     losses: list[float] = field(default_factory=list)
     snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
@@ -74,21 +76,21 @@ def one_thread():
         torch.set_num_threads(before)
 
 
-def next_token_loss(model: AttentionOnly, tokens: Int[Tensor, "batch pos"]) -> Tensor:
+def next_token_loss(model: nn.Module, tokens: Int[Tensor, "batch pos"]) -> Tensor:
     """Mean cross-entropy of every next token, in nats."""
     logits = model(tokens)[:, :-1]
     return F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
 
 
 def train(
-    model: AttentionOnly,
+    model: Model,
     sample: Sampler,
     settings: Settings,
     *,
     seed: int = 0,
     snapshots_at: Iterable[int] = (),
     progress: bool = True,
-) -> TrainingRun:
+) -> TrainingRun[Model]:
     """Train `model` in place with AdamW on batches from `sample`.
 
     The data come from a generator started at `seed`, so the same seed gives the same run on the

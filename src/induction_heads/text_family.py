@@ -1,0 +1,170 @@
+"""A family of models trained on real text, each a matched pair with one plain recipe.
+
+The text is the source of the Python standard library. All models but `python-2l` see as many
+tokens (6.1 million, 2,048 a step) at the same learning rate, and differ from the plain recipe in
+one thing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from induction_heads.attention_only import (
+    AttentionOnly,
+    AttentionOnlyConfig,
+    initialize,
+    sinusoids,
+)
+from induction_heads.python_text import partly_tiled_rows, python_streams
+from induction_heads.rotary_positions import with_rotary_positions
+from induction_heads.small_gpt2 import new_small_gpt2
+from induction_heads.swept_model import SweptModel
+from induction_heads.training import Sampler, Settings
+
+TOKENS_A_STEP = 2048
+"""Rows times positions of a batch, whatever the length of a row."""
+
+TILED = {"none": (0, 0), "eighth": (1 / 8, 0), "half": (1 / 2, 1 / 4)}
+"""Name → share of rows in which pieces of text stand three times, share with shuffled pieces."""
+
+POSITIONS = ("sinusoidal", "random", "rotary")
+"""How positions start. The first two are learned from there; rotary ones are not learned."""
+
+
+@dataclass(frozen=True)
+class TextVariant(SweptModel):
+    """One model of the family: what it is, what it reads, its seed and its training."""
+
+    n_layers: int = 2
+    n_heads: int = 4
+    d_model: int = 128
+    d_head: int = 32
+    n_ctx: int = 128
+    d_vocab: int = 1024
+    tiled: str = "eighth"
+    positions: str = "sinusoidal"
+    normalization: str | None = "LN"
+    architecture: str = "attention-only"
+    seed: int = 0
+    steps: int = 3000
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.01
+    snapshots: int = 16
+
+    @property
+    def group(self) -> str:
+        """What tells it from the plain recipe: `plain`, `no-tiling`, `context-64`, …"""
+        differs = [words for (name, value), words in DIFFERENCES.items()
+                   if getattr(self, name) == value != getattr(PLAIN, name)]  # fmt: skip
+        return "-".join(differs) or "plain"
+
+    @property
+    def data(self) -> str:
+        """The name of its data: how many rows are tiled."""
+        return self.tiled
+
+    @property
+    def data_words(self) -> str:
+        """Its data in words."""
+        return DATA_WORDS[self.tiled]
+
+    @property
+    def smeared(self) -> bool:
+        """No model of this family has smeared keys."""
+        return False
+
+    def settings(self) -> Settings:
+        """How it is trained: as `python-2l`, at a lower learning rate."""
+        return Settings(
+            steps=self.steps, learning_rate=self.learning_rate, betas=(0.9, 0.98),
+            weight_decay=self.weight_decay, warmup=200, bfloat16=True,
+        )  # fmt: skip
+
+    def new_model(self) -> nn.Module:
+        """The model before training."""
+        sizes = (self.n_layers, self.n_heads, self.d_model)
+        if self.architecture == "gpt2":
+            return new_small_gpt2(*sizes, self.d_vocab, self.n_ctx, seed=self.seed)
+        config = AttentionOnlyConfig(
+            *sizes, self.d_head, self.d_vocab, self.n_ctx, self.normalization, bos_token=0
+        )
+        generator = torch.Generator().manual_seed(self.seed)
+        special = {"W_E": 0.1 * torch.randn(self.d_vocab, self.d_model, generator=generator)}
+        if self.positions != "random":
+            special["W_pos"] = sinusoids(self.n_ctx, self.d_model)
+        std = 0.8 / self.d_model**0.5
+        model = initialize(AttentionOnly(config), std=std, seed=self.seed, **special)
+        return with_rotary_positions(model) if self.positions == "rotary" else model
+
+    def sampler(self) -> Sampler:
+        """Draws batches of its training rows."""
+        stream, batch = python_streams(self.d_vocab)[0], TOKENS_A_STEP // self.n_ctx
+        tiled, shuffled = (round(share * batch) for share in TILED[self.tiled])
+        return lambda generator: partly_tiled_rows(
+            stream, self.n_ctx, batch, generator, tiled=tiled, shuffled=shuffled
+        )
+
+    def cost(self) -> float:
+        """A rough guess of the CPU-seconds it takes, measured on one core of a small server."""
+        size = self.d_vocab + self.n_layers * (700 + self.n_ctx)
+        size *= 1.5 if self.architecture == "gpt2" else 1.0
+        return self.steps * size / 95_000 + 1.5 * self.snapshots
+
+
+PLAIN = TextVariant()
+"""The recipe with which every other one is paired."""
+
+DIFFERENCES = {
+    ("weight_decay", 0.03): "python-2l",
+    ("n_layers", 1): "one-layer",
+    ("architecture", "gpt2"): "gpt2",
+    ("tiled", "none"): "no-tiling",
+    ("positions", "random"): "random-positions",
+    ("positions", "rotary"): "rotary",
+    ("n_ctx", 64): "context-64",
+    ("n_ctx", 256): "context-256",
+    ("d_vocab", 512): "vocabulary-512",
+    ("d_vocab", 2048): "vocabulary-2048",
+    ("normalization", None): "no-layer-norm",
+}
+"""(Field, value) → what the difference is called."""
+
+DATA_WORDS = {
+    "none": "running text",
+    "eighth": "running text; in an eighth of the rows pieces of the text stand three times",
+    "half": "half running text; in a quarter of the rows pieces of the text stand three times, in "
+    "a quarter the same with the tokens of a piece in random order",
+}
+"""`TILED` in words."""
+
+_PYTHON_2L = replace(
+    PLAIN, tiled="half", steps=7500, learning_rate=8e-3, weight_decay=0.03, snapshots=25
+)
+
+_PAIRED = (
+    replace(PLAIN, tiled="none"),
+    replace(PLAIN, positions="random"),
+    replace(PLAIN, tiled="none", positions="random"),
+    replace(PLAIN, positions="rotary"),
+    replace(PLAIN, n_ctx=64),
+    replace(PLAIN, n_ctx=256),
+    replace(PLAIN, d_vocab=512),
+    replace(PLAIN, d_vocab=2048),
+    replace(PLAIN, normalization=None),
+    replace(PLAIN, n_layers=1),
+    replace(PLAIN, architecture="gpt2"),
+)
+
+
+def _seeds(variant: TextVariant, count: int) -> Sequence[TextVariant]:
+    return [replace(variant, seed=seed) for seed in range(count)]
+
+
+TEXT: tuple[TextVariant, ...] = (
+    *_seeds(_PYTHON_2L, 5),
+    *_seeds(PLAIN, 5),
+    *(variant for paired in _PAIRED for variant in _seeds(paired, 3)),
+)
+"""`python-2l` and the plain recipe with five seeds each, eleven paired recipes with three."""
