@@ -48,7 +48,8 @@ def phase_change_step(curve: list[tuple[int, float]]) -> float:
 def uniform_copying_loss_formula() -> str:
     """The loss of a model that knows which tokens are in the context, and not their order.
 
-    ★★ medium · 10 minutes, with pen and paper. Why: a plateau means little without what it could be.
+    ★★ medium · 10 minutes, with pen and paper. Why: a plateau means little without what it could
+    be.
 
     The next token is in the context with probability r, and is then any one of P tokens alike.
     Otherwise it is any one of the V − P others alike. The model knows V, P and r and says just

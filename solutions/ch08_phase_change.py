@@ -1,6 +1,7 @@
 """Solutions of chapter 8, the phase change, with a reason for each line that needs one."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ def phase_change_step(curve: list[tuple[int, float]]) -> float:
     """By steps alone, the first few steps would win in nearly every run."""
     points = [(step, loss) for step, loss in curve if step > 0]
     lowest, found = math.inf, math.nan
-    for (a, before), (b, after) in zip(points, points[1:], strict=False):
+    for (a, before), (b, after) in pairwise(points):
         slope = (after - before) / math.log(b / a)  # ln(b) − ln(a)
         if slope < lowest:
             # The middle between ln(a) and ln(b) is ln √(a · b).

@@ -135,7 +135,8 @@ FORMULA_MISTAKES = (
     Mistake("the model is told which of the two comes next",
             lambda: "r * log(P) + (1 - r) * log(V - P)",
             "What probability does one token of the context get? Sum all V probabilities."),
-    Mistake("a new token may be any of the V", lambda: "r * log(P / r) + (1 - r) * log(V / (1 - r))",
+    Mistake("a new token may be any of the V",
+            lambda: "r * log(P / r) + (1 - r) * log(V / (1 - r))",
             "How many tokens are left for a new one, if those of the context are not among them?"),
     Mistake("the loss on tokens of the context alone", lambda: "log(P)",
             "That is what a model would pay that is sure of a copy. Is it right each time?"),
@@ -261,7 +262,8 @@ CORRELATES_MISTAKES = (
             "One head of four becomes an induction head. How far does your score rise?"),
     Mistake("the first head of the last layer", correlates(lambda heads: heads[-1][0]),
             "Is it the same head in each model? Which one does the exercise name?"),
-    Mistake("the control is the in-context-learning score", correlates(control="in_context_learning"),
+    Mistake("the control is the in-context-learning score",
+            correlates(control="in_context_learning"),
             "What should not gain by an induction head? Which entry of a snapshot is that?"),
     Mistake("covariances", correlates(together=_product),
             "Your number changes if losses are in bits. What does a correlation divide by?"),
@@ -313,7 +315,7 @@ def _other_recipe(seed: int) -> AttentionOnly:
 
 TRAIN_MISTAKES = (
     Mistake("one layer", lambda seed: shaken(load_attention_only("toy-1l"), seed),
-            "Can the key of a one-layer model know the token before it? Chapter 6 has the argument."),
+            "Can a key of one layer know the token before it? Chapter 6 has the argument."),
     Mistake("a repeat is worth nothing to it", _untrained,
             "Was it trained at all? And if so: in your rows, did the token before ever say which "
             "one comes next?"),
