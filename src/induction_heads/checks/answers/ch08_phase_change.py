@@ -247,7 +247,7 @@ def _by_scores(snapshots):
         return (values - values.mean()) / values.std(correction=0)
 
     def together(x, y):
-        return (standard(x) * standard(y)).mean()
+        return (standard(x) * standard(y)).mean().item()
 
     return correlates(together=together)(snapshots)
 
@@ -290,7 +290,7 @@ def shaken(model: AttentionOnly, seed: int) -> AttentionOnly:
 def _untrained(seed: int, scale: float = 1.0) -> AttentionOnly:
     config = AttentionOnlyConfig(2, n_heads=2, d_model=64, d_head=32, d_vocab=64, n_ctx=32)
     model = initialize(AttentionOnly(config), std=0.1, seed=seed).requires_grad_(False)
-    model.W_U *= scale
+    model.W_U.mul_(scale)
     return model
 
 
