@@ -34,7 +34,8 @@ def two_frames(n_pos=6):
 
 
 def data_of(page):
-    return json.loads(re.search(r'"frames-\w+",(\{.*\})\);</script>', page, re.S)[1])
+    (found,) = re.findall(r'"frames-\w+",(\{.*\})\);</script>', page, re.S)
+    return json.loads(found)
 
 
 def test_html_is_balanced_and_loads_nothing():

@@ -255,6 +255,9 @@ def _by_scores(snapshots):
 CORRELATES_MISTAKES = (
     Mistake("the changes are levels as well", correlates(change=list),
             "What is the change from one snapshot to the next, and how many of them are there?"),
+    Mistake("the changes are levels, the control is right",
+            correlates(change=list, control_change=_difference),
+            "Two of your three numbers are the same correlation. Which one should use changes?"),
     Mistake("the control is about levels", correlates(control_change=list),
             "A control should differ in one thing. Do both use changes?"),
     Mistake("the mean over heads, not the best head",
@@ -324,8 +327,8 @@ TRAIN_MISTAKES = (
             "step where you stop?"),
     Mistake("always the same distance",
             lambda seed: shaken(hand_built("fixed_offset", d_vocab=64, n_ctx=32, offset=15), seed),
-            "A head that looks 15 back does all that your rows ask for. What must change from row "
-            "to row?"),
+            "A head that always looks equally far back does all that your rows ask for. What must "
+            "change from row to row?"),
     Mistake("it knows its training rows by heart", lambda seed: _untrained(seed, scale=40.0),
             "It is sure of itself on tokens that it has never seen, and wrong. Does `sample` draw "
             "new rows each time?"),
