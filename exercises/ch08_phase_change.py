@@ -106,8 +106,9 @@ def train_induction_heads(seed: int) -> AttentionOnly:
     - some head has an induction score of at least 0.4 at each length;
     - that head scores less than half of that where the second block is another one.
 
-    Seconds of training are enough; the check waits ten minutes. Start here: what must the rows be like, so that copying pays, at a
-    distance that changes? Write `sample(generator)`, which returns a batch of rows, and
+    Seconds of training are enough; the check waits ten minutes. Start here: what must the rows be
+    like, so that copying pays, at a distance that changes? Write `sample(generator)`, which returns
+    a batch of rows, and
 
         model = initialize(AttentionOnly(config), std=0.1, seed=seed)
         train(model, sample, Settings(steps=300), seed=seed, progress=False)
