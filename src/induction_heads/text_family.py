@@ -143,6 +143,8 @@ _PYTHON_2L = replace(
     PLAIN, tiled="half", steps=7500, learning_rate=8e-3, weight_decay=0.03, snapshots=25
 )
 
+_GPT2 = replace(_PYTHON_2L, architecture="gpt2")
+
 _PAIRED = (
     replace(PLAIN, tiled="none"),
     replace(PLAIN, positions="random"),
@@ -155,6 +157,7 @@ _PAIRED = (
     replace(PLAIN, normalization=None),
     replace(PLAIN, n_layers=1),
     replace(PLAIN, architecture="gpt2"),
+    _GPT2,
 )
 
 
@@ -162,9 +165,13 @@ def _seeds(variant: TextVariant, count: int) -> Sequence[TextVariant]:
     return [replace(variant, seed=seed) for seed in range(count)]
 
 
+KEPT = {"gpt2-2l": _GPT2}
+"""Zoo name → the model of the family that is kept under it."""
+
 TEXT: tuple[TextVariant, ...] = (
     *_seeds(_PYTHON_2L, 5),
     *_seeds(PLAIN, 5),
     *(variant for paired in _PAIRED for variant in _seeds(paired, 3)),
 )
-"""`python-2l` and the plain recipe with five seeds each, eleven paired recipes with three."""
+"""`python-2l` and the plain recipe with five seeds each, eleven paired recipes with three, and
+`python-2l` with the architecture of GPT-2 with three."""
