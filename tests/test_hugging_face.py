@@ -51,7 +51,7 @@ def test_with_a_tokenizer_its_bos_token_is_known(folder, tmp_path):
 
 
 def test_it_is_not_taken_for_an_attention_only_model(folder):
-    with pytest.raises(UnknownModel, match="is not attention-only. Load it with load_model"):
+    with pytest.raises(UnknownModel, match="is not attention-only"):
         load_attention_only(folder)
 
 
