@@ -143,7 +143,7 @@ _PYTHON_2L = replace(
     PLAIN, tiled="half", steps=7500, learning_rate=8e-3, weight_decay=0.03, snapshots=25
 )
 
-_GPT2 = replace(_PYTHON_2L, architecture="gpt2", snapshots=12)
+_GPT2 = replace(_PYTHON_2L, architecture="gpt2", learning_rate=4e-3, snapshots=12)
 
 _PAIRED = (
     replace(PLAIN, tiled="none"),
