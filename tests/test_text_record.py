@@ -26,7 +26,7 @@ from induction_heads.text_record import (
 )
 
 GROUPS = {model.group: model for model in TEXT}
-MODELS = {"attention-only": PLAIN, "rotary": GROUPS["rotary"], "gpt2": GROUPS["gpt2"]}
+MODELS = {"attention-only": PLAIN, "rotary": GROUPS["rotary"], "gpt2": GROUPS["python-2l-gpt2"]}
 
 
 def test_every_pair_differs_from_the_plain_recipe_in_what_its_name_says():

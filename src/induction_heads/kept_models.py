@@ -88,11 +88,11 @@ Hugging Face format.
 
 **License of the data.** {text.license}
 
-**Recipe.** As `python-2l` at half its learning rate: AdamW, {settings.steps} steps, learning rate {settings.learning_rate}, \
-betas {settings.betas}, weight decay {settings.weight_decay}, clipped at {settings.clip}, \
-{settings.warmup} warm-up steps, linear decay over the last {settings.decay:.0%}, bfloat16 matrix \
-products. Position embeddings start as sinusoids. Seed {record["seed"]}. Made with Python \
-{record["versions"]["python"]} and PyTorch {record["versions"]["torch"]} in \
+**Recipe.** As `python-2l` at half its learning rate: AdamW, {settings.steps} steps, learning rate \
+{settings.learning_rate}, betas {settings.betas}, weight decay {settings.weight_decay}, clipped at \
+{settings.clip}, {settings.warmup} warm-up steps, linear decay over the last {settings.decay:.0%}, \
+bfloat16 matrix products. Position embeddings start as sinusoids. Seed {record["seed"]}. Made with \
+Python {record["versions"]["python"]} and PyTorch {record["versions"]["torch"]} in \
 {record["seconds"]:.0f} CPU-seconds, measurements included.
 
 **Command.** `{record["command"]}` trains it again and compares the result with the stored sweep.

@@ -125,7 +125,6 @@ DIFFERENCES = {
     ("positions", "rotary"): "rotary",
     ("n_ctx", 64): "context-64",
     ("n_ctx", 256): "context-256",
-    ("d_vocab", 512): "vocabulary-512",
     ("d_vocab", 2048): "vocabulary-2048",
     ("normalization", None): "no-layer-norm",
 }
@@ -152,11 +151,9 @@ _PAIRED = (
     replace(PLAIN, positions="rotary"),
     replace(PLAIN, n_ctx=64),
     replace(PLAIN, n_ctx=256),
-    replace(PLAIN, d_vocab=512),
     replace(PLAIN, d_vocab=2048),
     replace(PLAIN, normalization=None),
     replace(PLAIN, n_layers=1),
-    replace(PLAIN, architecture="gpt2"),
 )
 
 
@@ -171,7 +168,7 @@ TEXT: tuple[TextVariant, ...] = (
     *(variant for paired in _PAIRED for variant in _seeds(paired, 2)),
 )
 """`python-2l` with five seeds and once with the architecture of GPT-2; the plain recipe with three
-seeds; eleven recipes paired with it, each with the first two of these seeds."""
+seeds; nine recipes paired with it, each with the first two of these seeds."""
 
 KEPT = {"gpt2-2l": _GPT2}
 """Zoo name → the model of the family that is kept under it."""
