@@ -32,6 +32,9 @@ PACKAGE = (
     "losses",
     "interventions",
     "composition",
+    "phase_changes",
+    "smeared_keys",
+    "recipes",
 )
 FIRST_CHAPTERS = {
     "ch01_attention",
