@@ -54,7 +54,7 @@ def test_blocks_of_the_training_data_stand_three_times(name: str, shape: tuple[i
 
 def test_a_quarter_of_the_text_rows_repeats_text_and_a_quarter_shuffled_text(monkeypatch):
     stream = torch.arange(1, 5001)
-    monkeypatch.setattr(recipes, "_python_streams", lambda: (stream, -stream, None))
+    monkeypatch.setattr(recipes, "python_streams", lambda: (stream, -stream, None))
     rows = RECIPES["python-2l"].sample(torch.Generator().manual_seed(0))
     assert rows.shape == (16, 128)
     assert (rows[:, 0] == 0).all()
