@@ -1,9 +1,15 @@
-"""The loss of every token, against a loop."""
+"""The loss of every token against a loop, and what is made of losses."""
+
+import math
 
 import pytest
 import torch
 
-from induction_heads.losses import per_token_loss
+from induction_heads.losses import (
+    in_context_learning_score,
+    per_token_loss,
+    uniform_copying_loss_formula,
+)
 
 
 def test_each_entry_is_the_surprise_of_the_next_token():
@@ -26,3 +32,37 @@ def test_even_logits_cost_the_log_of_the_vocabulary():
 def test_logits_and_tokens_of_different_length_are_refused():
     with pytest.raises(ValueError, match="must agree on"):
         per_token_loss(torch.zeros(1, 4, 8), torch.zeros(1, 5, dtype=torch.long))
+
+
+def test_in_context_learning_score_is_late_minus_early():
+    losses = torch.tensor([[4.0, 5.0, 3.0, 3.0, 3.0, 3.0, 1.0, 2.0, 0.0]]).repeat(2, 1)
+    assert in_context_learning_score(losses) == pytest.approx((2 + 0) / 2 - (4 + 5) / 2)
+
+
+def test_in_context_learning_score_of_a_model_without_a_context_is_zero():
+    assert in_context_learning_score(torch.full((3, 31), 4.16)) == pytest.approx(0, abs=1e-6)
+
+
+def test_rows_without_four_tokens_have_no_in_context_learning_score():
+    with pytest.raises(ValueError, match="need four"):
+        in_context_learning_score(torch.ones(5, 3))
+
+
+def test_uniform_copying_without_knowledge_costs_what_a_guess_costs():
+    V, P = 64, 16
+    assert uniform_copying(V, P, r=P / V) == pytest.approx(math.log(V))
+
+
+def test_uniform_copying_is_the_best_that_one_share_allows():
+    V, P, r = 64, 12, 0.6
+
+    def loss(share):
+        return -r * math.log(share / P) - (1 - r) * math.log((1 - share) / (V - P))
+
+    assert uniform_copying(V, P, r) == pytest.approx(loss(r))
+    assert uniform_copying(V, P, r) < min(loss(r - 0.01), loss(r + 0.01))
+
+
+def uniform_copying(V, P, r):
+    """The formula's value, by Python."""
+    return eval(uniform_copying_loss_formula(), {"log": math.log}, {"V": V, "P": P, "r": r})

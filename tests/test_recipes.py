@@ -54,7 +54,7 @@ def test_blocks_of_the_training_data_stand_three_times(name: str, shape: tuple[i
 
 def test_a_quarter_of_the_text_rows_repeats_text_and_a_quarter_shuffled_text(monkeypatch):
     stream = torch.arange(1, 5001)
-    monkeypatch.setattr(recipes, "_python_streams", lambda: (stream, -stream, None))
+    monkeypatch.setattr(recipes, "python_streams", lambda: (stream, -stream, None))
     rows = RECIPES["python-2l"].sample(torch.Generator().manual_seed(0))
     assert rows.shape == (16, 128)
     assert (rows[:, 0] == 0).all()
@@ -66,3 +66,10 @@ def test_a_quarter_of_the_text_rows_repeats_text_and_a_quarter_shuffled_text(mon
     assert (runs_on[8:] == 1).all()
     held_out = RECIPES["python-2l"].held_out(torch.Generator().manual_seed(0))
     assert (held_out[:, 1:] < 0).all()
+
+
+def test_train_induction_heads_is_the_toy_from_a_seed():
+    model = recipes.train_induction_heads(7)
+    assert model.config == RECIPES["toy-2l"].config
+    assert not any(weight.requires_grad for weight in model.parameters())
+    assert torch.equal(model.W_E, run_recipe(RECIPES["toy-2l"], seed=7, progress=False).model.W_E)

@@ -8,7 +8,7 @@ from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, i
 from induction_heads.interventions import ablation_scores
 from induction_heads.models import save_model, to_transformer_lens
 from induction_heads.scores import previous_token_score
-from induction_heads.smeared_keys import smear, with_smeared_keys
+from induction_heads.smeared_keys import smeared_keys, with_smeared_keys
 
 
 def model() -> AttentionOnly:
@@ -19,7 +19,7 @@ def model() -> AttentionOnly:
 def test_a_key_is_mixed_with_the_one_before_it_and_the_first_stays():
     keys = torch.arange(24.0).reshape(1, 2, 4, 3) ** 2
     alpha = torch.tensor([0.3, -2.0])
-    smeared = smear(keys, alpha)
+    smeared = smeared_keys(keys, alpha)
     for head in range(2):
         share = 1 / (1 + torch.exp(-alpha[head]))
         torch.testing.assert_close(smeared[0, head, 0], keys[0, head, 0])

@@ -25,14 +25,21 @@ def train(
 
     Exit status: 0 if it matches, 1 if it differs, 2 for a wrong call.
     """
+    from induction_heads.text_family import KEPT
+
+    if name in KEPT:
+        if spread:
+            raise click.UsageError(f"{name} is part of a sweep: `sweep text` has its other seeds.")
+        _must_be_free(out, force)
+        _train_kept(name, seed, out, as_json, quiet)
     from induction_heads import cards
     from induction_heads.models import UnknownModel
     from induction_heads.recipes import RECIPES
 
     if name not in RECIPES:
-        raise click.UsageError(f"No recipe called {name!r}. Recipes: {', '.join(RECIPES)}.")
-    if out and not force and out.is_dir() and any(out.iterdir()):
-        raise click.UsageError(f"{out} is not empty. Choose another folder, or add --force.")
+        known = ", ".join([*RECIPES, *KEPT])
+        raise click.UsageError(f"No recipe called {name!r}. Recipes: {known}.")
+    _must_be_free(out, force)
     recipe, progress = RECIPES[name], not (quiet or as_json)
     first = recipe.seed if seed is None else seed
     run, record = cards.train_and_measure(name, recipe, seed=first, progress=progress)
@@ -54,6 +61,27 @@ def train(
     else:
         _tell(record, apart, out)
     raise SystemExit(1 if apart else 0)
+
+
+def _must_be_free(out: Path | None, force: bool) -> None:
+    if out and not force and out.is_dir() and any(out.iterdir()):
+        raise click.UsageError(f"{out} is not empty. Choose another folder, or add --force.")
+
+
+def _train_kept(name: str, seed: int | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Train a model that is kept in Hugging Face format, tell the outcome, and end."""
+    from induction_heads.kept_models import save_kept, train_kept
+
+    model, record = train_kept(name, seed=seed, progress=not (quiet or as_json))
+    if out:
+        save_kept(model, record, out)
+    if as_json:
+        click.echo(json.dumps(record))
+    else:
+        last = record["snapshots"][-1]
+        told = {"held_out_loss": last["loss"], "cpu_seconds": record["seconds"]}
+        _tell(record | told, record["differences"], out)
+    raise SystemExit(0 if record["matches"] else 1)
 
 
 def _tell(record: dict[str, Any], apart: list[str], out: Path | None) -> None:

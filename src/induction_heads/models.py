@@ -15,6 +15,7 @@ from torch import Tensor
 
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.hand_built import KINDS, hand_built, hand_built_heads
+from induction_heads.hugging_face import is_hugging_face, load_hugging_face
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -33,8 +34,9 @@ class UnknownModel(ValueError):
 
 
 def zoo_names() -> list[str]:
-    """The names of the trained models that ship with the package."""
-    return sorted(path.parent.name for path in ZOO.glob("*/config.json"))
+    """The names of the trained attention-only models that ship with the package."""
+    folders = sorted(path.parent for path in ZOO.glob("*/config.json"))
+    return [folder.name for folder in folders if not is_hugging_face(folder)]
 
 
 def zoo_folder(name: str) -> Path:
@@ -92,6 +94,8 @@ def load_attention_only(name: str) -> AttentionOnly:
     Raises UnknownModel with the names of the zoo.
     """
     folder = _folder(name)
+    if is_hugging_face(folder):
+        raise UnknownModel(f"{name!r} is not attention-only. Load it with load_model.")
     return _with_weights(_config(folder), load_file(folder / "model.safetensors"))
 
 
@@ -185,7 +189,8 @@ def _native_weight(model: AttentionOnly, name: str) -> Tensor:
 def load_model(name: str, device: str = "cpu") -> "TransformerBridge":
     """A model as a TransformerLens `TransformerBridge`, ready for `run_with_cache`.
 
-    `name` is a zoo name (`toy-2l`), a folder written by `save_model`, or the name of a model on the
+    `name` is a zoo name (`toy-2l`), a folder written by `save_model` or in Hugging Face format with
+    its weights as `model.safetensors`, or the name of a model on the
     Hugging Face hub (`gpt2`), which needs a connection or a filled cache. Raises `UnknownModel`
     with the names that would work here.
     """
@@ -193,6 +198,9 @@ def load_model(name: str, device: str = "cpu") -> "TransformerBridge":
         folder = _folder(name)
     except UnknownModel:
         return _load_from_hub(name, device)
+    if is_hugging_face(folder):
+        model = load_hugging_face(folder, load_tokenizer(folder))
+        return model if device == "cpu" else model.to(device)
     weights = _with_weights(_config(folder), load_file(folder / "model.safetensors"))
     model = to_transformer_lens(weights, load_tokenizer(folder))
     return model if device == "cpu" else model.to(device)

@@ -141,3 +141,11 @@ RECIPES: dict[str, Recipe] = {
     ),
 }  # fmt: skip
 """Zoo name → recipe."""
+
+
+def train_induction_heads(seed: int) -> AttentionOnly:
+    """A model of two layers that learned to continue repeated blocks: the recipe of `toy-2l`.
+
+    3 CPU-seconds. The seed decides the weights at the start and the data.
+    """
+    return run_recipe(RECIPES["toy-2l"], seed=seed, progress=False).model.requires_grad_(False)

@@ -19,8 +19,9 @@ WHOLE = ("pyproject.toml", "requirements.txt", "runtime.txt", "LICENSE", "LICENS
          "CITATION.cff", "_config.yml", ".gitignore")  # fmt: skip
 README = "book/teach/classroom/README-students.md"
 BOOK = ("_toc.yml", "references.bib", "matplotlibrc", "run_notebooks.py")
-TEXT = (".py", ".md", ".toml", ".txt", ".yml", ".cff", ".ipynb", ".json", ".bib", ".css", ".svg")
-PACKAGE = (".py", ".md", ".json", ".safetensors", ".typed")
+TEXT = (".py", ".md", ".toml", ".txt", ".yml", ".cff", ".ipynb", ".json", ".bib", ".css", ".csv",
+        ".svg")  # fmt: skip
+PACKAGE = (".py", ".md", ".json", ".csv", ".safetensors", ".typed")
 CHECKS = "src/induction_heads/checks/"
 TEACHERS_TARGETS = ("test", "check", "bench")
 TOP = "induction-heads"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from induction_heads.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
 
 
-def smear(
+def smeared_keys(
     keys: Float[Tensor, "batch head pos d_head"], alpha: Float[Tensor, " head"]
 ) -> Float[Tensor, "batch head pos d_head"]:
     """Each key mixed with the one before it: σ(α) k_j + (1 − σ(α)) k_{j−1}, with α of the head.
@@ -38,7 +38,7 @@ class SmearedLayer(AttentionLayer):
     ) -> Float[Tensor, "batch head query key"]:
         """Where each head looks: `AttentionLayer.pattern` with smeared keys."""
         q = torch.einsum("bpm,hmd->bhpd", x, self.W_Q)
-        k = smear(torch.einsum("bpm,hmd->bhpd", x, self.W_K), self.alpha)
+        k = smeared_keys(torch.einsum("bpm,hmd->bhpd", x, self.W_K), self.alpha)
         scores = q @ k.mT / math.sqrt(self.W_Q.shape[-1])
         n_pos = x.shape[1]
         return scores.masked_fill(~self.mask[:n_pos, :n_pos], -math.inf).softmax(dim=-1)  # pyright: ignore[reportIndexIssue]

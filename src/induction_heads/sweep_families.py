@@ -81,7 +81,7 @@ def _toys(models: Sequence[SweptModel]) -> Family:
 
 _SMALL_TEXT = (
     "These models have one or two layers and a context of at most 256 tokens, and the text is "
-    "source code, which repeats more than prose. Each kind has three to five seeds."
+    "source code, which repeats more than prose. Most kinds have two seeds."
 )
 
 FAMILIES = {

@@ -20,7 +20,7 @@ from induction_heads.activations import head_scores
 from induction_heads.attention_only import AttentionOnly
 from induction_heads.cards import HELD_OUT_SEED, curve
 from induction_heads.interventions import ablation_scores
-from induction_heads.losses import per_token_loss
+from induction_heads.losses import in_context_learning_score, per_token_loss
 from induction_heads.scores import induction_score, previous_token_score
 from induction_heads.sweep_family import D_VOCAB, DATA, Variant
 from induction_heads.swept_model import SweptModel
@@ -122,17 +122,14 @@ def probe_losses(model: AttentionOnly) -> dict[str, float]:
 def held_out_losses(model: AttentionOnly, data: str) -> dict[str, float]:
     """Loss and in-context-learning score in nats on rows like the training data, never trained on.
 
-    The in-context-learning score of Olsson et al. 2022 is the loss at token 500 minus that at token
-    50. These rows have 16 to 96 tokens, so here it is the mean over the last quarter of the tokens
-    minus that over the first quarter: below 0 where the context helps.
+    `in_context_learning_score` says what that score is.
     """
     generator = torch.Generator().manual_seed(HELD_OUT_SEED)
     with torch.inference_mode():
         tokens = torch.cat([DATA[data].sample(generator) for _ in range(HELD_OUT_BATCHES)])
         losses = per_token_loss(model(tokens), tokens)
-    quarter = losses.shape[1] // 4
-    score = losses[:, -quarter:].mean() - losses[:, :quarter].mean()
-    return {"loss": losses.mean().item(), "in_context_learning": score.item()}
+    score = in_context_learning_score(losses)
+    return {"loss": losses.mean().item(), "in_context_learning": score}
 
 
 def snapshot_record(model: AttentionOnly, variant: Variant, step: int) -> Record | None:

@@ -1,8 +1,8 @@
-"""A family of models trained on real text, each a matched pair with one plain recipe.
+"""A family of models trained on real text, most of them matched pairs with one plain recipe.
 
-The text is the source of the Python standard library. All models but `python-2l` see as many
-tokens (6.1 million, 2,048 a step) at the same learning rate, and differ from the plain recipe in
-one thing.
+The text is the source of the Python standard library. All models but `python-2l` and its sibling of
+the GPT-2 architecture see as many tokens (6.1 million, 2,048 a step) at the same learning rate, and
+differ from the plain recipe in one thing.
 """
 
 from collections.abc import Sequence
@@ -125,7 +125,6 @@ DIFFERENCES = {
     ("positions", "rotary"): "rotary",
     ("n_ctx", 64): "context-64",
     ("n_ctx", 256): "context-256",
-    ("d_vocab", 512): "vocabulary-512",
     ("d_vocab", 2048): "vocabulary-2048",
     ("normalization", None): "no-layer-norm",
 }
@@ -143,6 +142,8 @@ _PYTHON_2L = replace(
     PLAIN, tiled="half", steps=7500, learning_rate=8e-3, weight_decay=0.03, snapshots=25
 )
 
+_GPT2 = replace(_PYTHON_2L, architecture="gpt2", learning_rate=4e-3, snapshots=12)
+
 _PAIRED = (
     replace(PLAIN, tiled="none"),
     replace(PLAIN, positions="random"),
@@ -150,11 +151,9 @@ _PAIRED = (
     replace(PLAIN, positions="rotary"),
     replace(PLAIN, n_ctx=64),
     replace(PLAIN, n_ctx=256),
-    replace(PLAIN, d_vocab=512),
     replace(PLAIN, d_vocab=2048),
     replace(PLAIN, normalization=None),
     replace(PLAIN, n_layers=1),
-    replace(PLAIN, architecture="gpt2"),
 )
 
 
@@ -164,7 +163,12 @@ def _seeds(variant: TextVariant, count: int) -> Sequence[TextVariant]:
 
 TEXT: tuple[TextVariant, ...] = (
     *_seeds(_PYTHON_2L, 5),
-    *_seeds(PLAIN, 5),
-    *(variant for paired in _PAIRED for variant in _seeds(paired, 3)),
+    _GPT2,
+    *_seeds(PLAIN, 3),
+    *(variant for paired in _PAIRED for variant in _seeds(paired, 2)),
 )
-"""`python-2l` and the plain recipe with five seeds each, eleven paired recipes with three."""
+"""`python-2l` with five seeds and once with the architecture of GPT-2; the plain recipe with three
+seeds; nine recipes paired with it, each with the first two of these seeds."""
+
+KEPT = {"gpt2-2l": _GPT2}
+"""Zoo name → the model of the family that is kept under it."""

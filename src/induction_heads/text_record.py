@@ -208,12 +208,17 @@ def text_record(variant: TextVariant) -> Record:
 
     The keys are those of `sweep_record.model_record`.
     """
+    return train_and_measure(variant)[1]
+
+
+def train_and_measure(variant: TextVariant, *, progress: bool = False) -> tuple[nn.Module, Record]:
+    """The trained model and its record. A bar shows the training if `progress` is asked for."""
     started = time.thread_time()
     model, status, why = variant.new_model(), "trained", ""
     steps = snapshot_steps(variant.steps, variant.snapshots)
     try:
         run = train(model, variant.sampler(), variant.settings(),
-                    seed=variant.seed, snapshots_at=steps, progress=False)  # fmt: skip
+                    seed=variant.seed, snapshots_at=steps, progress=progress)  # fmt: skip
     except Diverged as error:
         run, status, why = error.run, "diverged", str(error)
     with one_thread():
@@ -223,7 +228,7 @@ def text_record(variant: TextVariant) -> Record:
             snapshots.append(snapshot_record(model, variant, step))
     kept = [snapshot for snapshot in snapshots if snapshot is not None]
     n_layers, n_heads = heads_of(model)
-    return {
+    return model, {
         "model": variant.name,
         "status": status,
         "why": why,

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from induction_heads.frames import pattern_frames
 from induction_heads.hover import hover_patterns
 
 from .conftest import SITE
@@ -108,5 +109,31 @@ def test_hover_figures_draw_in_a_notebook_without_network(visit, monkeypatch):
     seen.tab.set_content(f"<html><body>{''.join(outputs)}</body></html>")
     wait_for_figures(seen.tab)
     assert seen.tab.locator(HOVER).count() == 2
+    assert seen.errors == []
+    assert seen.requests_outside("about:") == []
+
+
+def test_a_slider_moves_its_frames_without_kernel_or_network(visit):
+    """With the keyboard, and two figures on one page do not disturb each other."""
+    facts = [{"step": 0, "loss": 4.0}, {"step": 10, "loss": 1.5}, {"step": 20, "loss": 1.0}]
+    patterns = torch.stack([torch.eye(4), torch.ones(4, 4).tril() / 4, torch.eye(4)])
+    figures = [pattern_frames(patterns, facts, period=2)._repr_html_() for _ in range(2)]
+    seen = visit()
+    seen.tab.set_content(f"<html><body>{''.join(figures)}</body></html>")
+    first, second = (seen.tab.locator("figure.pattern-frames").nth(n) for n in range(2))
+
+    def picture(figure):
+        return figure.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+
+    before = picture(first)
+    assert picture(second) == before
+    first.locator("input").focus()
+    seen.tab.keyboard.press("ArrowRight")
+    assert first.locator("output").inner_text() == "step 10, loss 1.50"
+    assert first.locator("input").get_attribute("aria-valuetext") == "step 10, loss 1.50"
+    assert picture(first) != before
+    assert picture(second) == before
+    seen.tab.keyboard.press("End")
+    assert first.locator("output").inner_text() == "step 20, loss 1.00"
     assert seen.errors == []
     assert seen.requests_outside("about:") == []
