@@ -80,7 +80,7 @@ def test_the_guess_is_right_on_every_stored_kind_of_32_tokens():
     for kind, formed in outcomes.items():
         generator = torch.Generator().manual_seed(5)
         data = DATA[kind]
-        rows = torch.cat([data.sample(generator) for _ in range(256 // data.batch)])
+        rows = torch.cat([data.sample(generator) for _ in range(2048 // data.batch)])
         if data.n_pos == 32 and will_form(rows) != (2 * sum(formed) > len(formed)):
             wrong.append(kind)
     assert wrong == []
