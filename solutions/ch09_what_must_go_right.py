@@ -104,7 +104,7 @@ def joint_ablation_gap(
 def will_form(tokens: Int[Tensor, "batch pos"]) -> bool:
     """Induction must pay, and nothing that is simpler to learn may pay as well."""
     found = repeat_statistics(tokens)
-    pays = found["usable"] >= 0.3  # Between the kinds of the page that form and those that do not.
+    pays = found["usable"] >= 0.32  # Between the kinds of the page that form and those that do not.
     # With one distance only, a head that looks a fixed number of places back is enough.
     varied = found["one_distance"] <= 0.5
     # If the same token follows everywhere, the direct path learns it without any context.
