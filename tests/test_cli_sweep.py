@@ -140,7 +140,7 @@ def test_a_sample_is_a_part_of_the_family(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["replicate"], "No family called 'replicate'. Families: replication, trial."),
+        (["replicate"], "No family called 'replicate'. Families: data, replication,"),
         (["trial", "--backend", "dask"], "--backend dask and --scheduler ADDR go together."),
         (["trial", "--sample", "0"], "0.0 is not in the range 0<x<=1"),
         (["trial", "--jobs", "0"], "0 is not in the range x>=1"),

@@ -35,6 +35,9 @@ PACKAGE = (
     "phase_changes",
     "smeared_keys",
     "recipes",
+    "repeats",
+    "clamped",
+    "redundancy",
 )
 FIRST_CHAPTERS = {
     "ch01_attention",

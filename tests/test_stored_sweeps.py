@@ -56,7 +56,7 @@ def test_the_tables_written_from_what_was_read_are_the_same_bytes(name, tmp_path
 
 
 def test_a_name_without_results_gets_the_names_that_have_some():
-    with pytest.raises(NoResults, match="Stored: replication"):
+    with pytest.raises(NoResults, match="Stored: data, "):
         stored_sweep("nothing")
 
 

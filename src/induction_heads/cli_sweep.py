@@ -33,7 +33,9 @@ def sweep(
     family: str, out: Path, jobs: int | None, resume: bool, share: float, backend: str | None,
     scheduler: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train the models of FAMILY (replication, text, trial) and ablate all heads of all snapshots.
+    """Train the models of FAMILY and ablate all heads of all snapshots.
+
+    FAMILY is data, replication, text or trial.
 
     Writes summary.json, index.html and three tables to DIR, and compares with the results that
     ship with the course. Exit code 0: every model is in the tables, also one that diverged. 1: the

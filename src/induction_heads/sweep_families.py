@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from induction_heads import sweep_record, text_record
-from induction_heads.sweep_family import REPLICATION, TRIAL
+from induction_heads.sweep_family import DATA_FAMILY, REPLICATION, TRIAL
 from induction_heads.swept_model import SweptModel
 from induction_heads.text_family import TEXT
 from induction_heads.training import snapshot_steps
@@ -85,6 +85,7 @@ _SMALL_TEXT = (
 )
 
 FAMILIES = {
+    "data": _toys(DATA_FAMILY),
     "replication": _toys(REPLICATION),
     "text": Family(
         TEXT, text_record.text_record, text_record.ABLATIONS_PER_HEAD,

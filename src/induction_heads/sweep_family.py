@@ -1,64 +1,37 @@
 """Families of models to sweep: which models there are, how each is trained and on which data."""
 
 from dataclasses import dataclass, replace
-
-import torch
-from jaxtyping import Int
-from torch import Tensor
+from functools import partial
 
 from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.data_kinds import KINDS, STEPS
 from induction_heads.recipes import RECIPES
 from induction_heads.smeared_keys import with_smeared_keys
 from induction_heads.swept_model import SweptModel
-from induction_heads.tokens import distinct_tokens
-from induction_heads.training import Sampler, Settings
-
-D_VOCAB = 64
-"""All models of the families have so many token ids."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a model is trained on: rows of `n_pos` tokens from `sample`, and the same in words."""
-
-    n_pos: int
-    batch: int
-    sample: Sampler
-    words: str
-
-
-def _noisy(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    tokens = RECIPES["toy-2l"].sample(generator)
-    flipped = torch.rand(tokens.shape, generator=generator) < 0.1
-    return torch.where(flipped, torch.randint(D_VOCAB, tokens.shape, generator=generator), tokens)
-
-
-def _one_copy(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    source = distinct_tokens(D_VOCAB, 32, 32, generator)
-    period = torch.randint(8, 17, (32, 1), generator=generator)
-    position = torch.arange(32)
-    return source.gather(1, torch.where(position < period, position, position - period))
-
-
-def _random(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    return torch.randint(D_VOCAB, (32, 32), generator=generator)
-
+from induction_heads.training import Settings
+from induction_heads.training_data import D_VOCAB, Data, one_copy_rows, random_rows, tiled_rows
 
 DATA = {
     "tiled": Data(
         32, 32, RECIPES["toy-2l"].sample,
         "a block of 4 to 16 distinct tokens three times, then a fresh block three times",
     ),
-    "noisy": Data(32, 32, _noisy, "as tiled, then one token in ten replaced by a random one"),
+    "noisy": Data(
+        32, 32, partial(tiled_rows, noise=0.1),
+        "as tiled, then one token in ten replaced by a random one",
+    ),
     "one-copy": Data(
-        32, 32, _one_copy,
+        32, 32, one_copy_rows,
         "a block of 8 to 16 distinct tokens twice, then tokens that do not repeat",
     ),
-    "random": Data(32, 32, _random, "independent random tokens: the control that teaches nothing"),
+    "random": Data(
+        32, 32, random_rows, "independent random tokens: the control that teaches nothing",
+    ),
     "markov": Data(
         64, 16, RECIPES["markov-2l"].sample,
         "a block of 8 to 32 tokens of a Markov chain three times, then the next block three times",
     ),
+    **KINDS,
 }  # fmt: skip
 """Name → training data."""
 
@@ -141,6 +114,15 @@ REPLICATION: tuple[Variant, ...] = tuple(
 
 Theirs are 34 models of 1 to 40 layers, most of them trained on text; these are toys.
 """
+
+_KINDS_OF_DATA = ("tiled", "noisy", "one-copy", "random", *KINDS)
+
+DATA_FAMILY: tuple[Variant, ...] = tuple(
+    Variant(data=name, seed=seed, steps=STEPS.get(name, 400),
+            snapshots=25 if name == "tiled" or name.startswith("context") else 13)
+    for name in _KINDS_OF_DATA for seed in range(3)
+)  # fmt: skip
+"""Two-layer toys on other data, three seeds each: noise, repeats, frequencies, order, context."""
 
 _BRIEFLY = Variant(steps=60, snapshots=4)
 

@@ -31,7 +31,7 @@ PERIODS = (8, 10, 12, 16)
 """Lengths of the block in the probes: several, so that a head with a fixed offset stands out."""
 
 BATCHES = 2
-"""Probe batches of every period, and as many controls."""
+"""Probe batches of every period, if all periods fit, and as many controls."""
 
 ROWS = 16
 """Rows of a probe batch."""
@@ -55,20 +55,26 @@ class Probe:
 
 
 @cache
-def probes(control: bool = False) -> tuple[Probe, ...]:
-    """The probe batches, the same for every model: 16 rows each.
+def probes(control: bool = False, n_ctx: int = 2 * PERIODS[-1]) -> tuple[Probe, ...]:
+    """The probe batches, the same for every model of this context: 16 rows each.
 
     Row by row a control has the same first block as its probe. No token of its second block is in
-    its first.
+    its first. A model with less than 32 positions gets as many batches, of the periods that fit.
     """
+    fitting = [period for period in PERIODS if 2 * period <= n_ctx]
     found = []
-    for period in PERIODS:
-        for batch in range(BATCHES):
-            seed = 1000 * period + batch
-            repeated = repeated_tokens(D_VOCAB, period, batch=ROWS, seed=seed)
-            unrelated = distinct_tokens(D_VOCAB, 2 * period, ROWS, seed)
-            found.append(Probe(unrelated if control else repeated, period))
-    return tuple(found)
+    for number in range(PROBES):
+        period, batch = fitting[number % len(fitting)], number // len(fitting)
+        seed = 1000 * period + batch
+        repeated = repeated_tokens(D_VOCAB, period, batch=ROWS, seed=seed)
+        unrelated = distinct_tokens(D_VOCAB, 2 * period, ROWS, seed)
+        found.append(Probe(unrelated if control else repeated, period))
+    return tuple(sorted(found, key=lambda probe: probe.period))
+
+
+def _fits(model: AttentionOnly) -> int:
+    """How many positions probes may take: all longer contexts share their probes."""
+    return min(model.config.n_ctx, 2 * PERIODS[-1])
 
 
 def ablation_effects(
@@ -79,13 +85,13 @@ def ablation_effects(
     The loss is that of the second block from its second token on, as everywhere in this course.
     """
     return torch.stack([ablation_scores(model, probe.tokens, last=probe.period - 1)
-                        for probe in probes(control)])  # fmt: skip
+                        for probe in probes(control, _fits(model))])  # fmt: skip
 
 
 def probe_scores(model: AttentionOnly) -> dict[str, Heads]:
     """The previous-token and induction score of every head, as means over all probe batches."""
     found: dict[str, list[Heads]] = {"previous_token": [], "induction": []}
-    for probe in probes():
+    for probe in probes(n_ctx=_fits(model)):
         scorers = {
             "previous_token": previous_token_score,
             "induction": partial(induction_score, period=probe.period),
@@ -98,8 +104,9 @@ def probe_scores(model: AttentionOnly) -> dict[str, Heads]:
 def probe_losses(model: AttentionOnly) -> dict[str, float]:
     """Mean losses in nats: of the first and second copy, and of a control's second block."""
     first, second, control = [], [], []
+    n_ctx = _fits(model)
     with torch.inference_mode():
-        for probe, other in zip(probes(), probes(control=True), strict=True):
+        for probe, other in zip(probes(False, n_ctx), probes(True, n_ctx), strict=True):
             losses = per_token_loss(model(probe.tokens), probe.tokens)
             first.append(losses[:, : probe.period - 1].mean().item())
             second.append(losses[:, 1 - probe.period :].mean().item())
