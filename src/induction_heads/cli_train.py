@@ -29,7 +29,9 @@ def train(
 
     if name in KEPT:
         if spread:
-            raise click.UsageError(f"{name} is part of a sweep: `sweep text` has its other seeds.")
+            raise click.UsageError(
+                f"{name} is part of a sweep, so --spread does not apply. Use --seed."
+            )
         _must_be_free(out, force)
         _train_kept(name, seed, out, as_json, quiet)
     from induction_heads import cards

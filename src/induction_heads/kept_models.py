@@ -12,7 +12,7 @@ from induction_heads.cards import heads_in_words, loss_at
 from induction_heads.python_text import python_streams
 from induction_heads.recipes import RECIPES
 from induction_heads.small_gpt2 import SmallGPT2
-from induction_heads.stored_sweeps import differences, stored_sweep
+from induction_heads.stored_sweeps import differences, stored_names, stored_sweep
 from induction_heads.sweep_tables import FORMED, best, formation_step
 from induction_heads.text_family import KEPT, TextVariant
 from induction_heads.text_record import train_and_measure
@@ -40,6 +40,8 @@ def train_kept(
 
 
 def _stored(group: str) -> list[dict[str, Any]]:
+    if "text" not in stored_names():
+        return []
     return [record for model, record in stored_sweep("text") if model.group == group]
 
 

@@ -39,8 +39,8 @@ def will_form(tokens: Int[Tensor, "batch pos"]) -> bool:
     """Whether a two-layer toy trained on rows like these would form an induction head: a guess.
 
     The rule of an induction head must be right often, and nothing simpler may do as well: neither
-    one fixed distance nor a table of bigrams. The limits (0.32 and one half) fit the runs of chapter
-    9, of 400 steps at one learning rate and 32 tokens of context. They are no law.
+    one fixed distance nor a table of bigrams. The limits (0.32 and one half) fit the runs of
+    chapter 9, of 400 steps at one learning rate and 32 tokens of context. They are no law.
     """
     found = repeat_statistics(tokens)
     varied = found["one_distance"] <= 0.5
