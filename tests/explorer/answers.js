@@ -56,7 +56,8 @@ const QUESTIONS = {
       const made = prepared(own, row, [row], change);
       const parts = contributions(own, run(own, row, made), query, token, made);
       const heads = parts.heads.reduce((sum, { total }) => sum + total, 0);
-      const sources = parts.heads.reduce((sum, { bySource }) => bySource.reduce((s, x) => s + x, sum), 0);
+      let sources = 0;
+      for (const { bySource } of parts.heads) for (const part of bySource) sources += part;
       return [parts.logit, parts.embedding + parts.position + parts.bias + heads, heads, sources];
     });
   },

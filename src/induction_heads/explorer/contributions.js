@@ -84,7 +84,8 @@ function readOut(model, out, query, token) {
   const { scale } = moments(last, query * dModel, dModel);
   for (let i = 0; i < dModel; i++) direction[i] *= model.weights["norm.weight"][i] * scale;
   // Layer norm subtracts the mean: the same as taking the mean out of the direction.
-  const mean = direction.reduce((sum, value) => sum + value, 0) / dModel;
+  let mean = 0;
+  for (const value of direction) mean += value / dModel;
   return { direction: direction.map((value) => value - mean), bias };
 }
 

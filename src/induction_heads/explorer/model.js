@@ -22,7 +22,7 @@ import { addProduct, matrix, newLike } from "./products.js";
  * }} Run
  */
 
-const EPSILON = 1e-5; // of PyTorch's layer norm
+const LAYER_NORM_EPSILON = 1e-5; // of PyTorch's layer norm
 
 /**
  * Run the model on one row of tokens. Throws a RangeError for tokens or a change that do not fit.
@@ -165,7 +165,7 @@ export function moments(x, start, size) {
   let mean = 0, variance = 0;
   for (let i = 0; i < size; i++) mean += x[start + i] / size;
   for (let i = 0; i < size; i++) variance += (x[start + i] - mean) ** 2 / size;
-  return { mean, scale: 1 / Math.sqrt(variance + EPSILON) };
+  return { mean, scale: 1 / Math.sqrt(variance + LAYER_NORM_EPSILON) };
 }
 
 /**

@@ -11,7 +11,7 @@
  * }} Settings
  */
 
-const EPSILON = 1e-8; // PyTorch's
+const ADAM_EPSILON = 1e-8; // PyTorch's
 
 /**
  * The learning rate of a step as a fraction of the highest one.
@@ -52,6 +52,6 @@ export function adamwStep({ weights, first, second, step }, gradient, settings) 
     const slope = gradient[i];
     first[i] += (1 - beta1) * (slope - first[i]);
     second[i] = beta2 * second[i] + (1 - beta2) * slope * slope;
-    weights[i] = kept * weights[i] - (size * first[i]) / (Math.sqrt(second[i]) / root + EPSILON);
+    weights[i] = kept * weights[i] - (size * first[i]) / (Math.sqrt(second[i]) / root + ADAM_EPSILON);
   }
 }
