@@ -27,7 +27,8 @@ from .test_model import random_model
 
 
 def flat(models):
-    return torch.cat([w.flatten() for model in models for w in model.parameters()]).double().numpy()
+    weights = [weight.detach() for model in models for weight in model.parameters()]
+    return torch.cat([weight.flatten() for weight in weights]).double().numpy()
 
 
 @pytest.mark.parametrize("name", TOYS)
@@ -88,21 +89,20 @@ def test_snapshots_of_a_fresh_model_survive_rounding_to_half_precision(ask):
     assert np.array_equal(answered, flat(snapshots_as_read(models).values()))
 
 
-def test_logits_of_weights_rounded_to_half_precision_stay_within_a_thousandth(ask):
-    """A toy in single precision that is not on the grid of half precision."""
+def test_rounding_to_half_precision_moves_the_logits_of_a_trained_toy_little(ask):
+    """The zoo is stored rounded. Here each weight is first moved off the grid, by up to a step."""
     model = load_attention_only("toy-2l")
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.mul_(1 + 1e-4 * torch.rand(weight.shape, generator=generator))
+            weight.mul_(1 + 1e-3 * torch.rand(weight.shape, generator=generator))
     rows = repeated_tokens(64, 5, batch=8)
     answered = ask(
         "logits", model=json.loads(exported_model(model, "m")),
         cases=[{"snapshot": -1, "rows": rows.tolist(), "change": {}}],
     )  # fmt: skip
     difference = np.abs(answered - model(rows).flatten().numpy())
-    assert difference.max() > 1e-6
-    print(difference.max())
+    assert 1e-5 < difference.max() < 0.02  # Where attention is sharp; 0.0005 on average.
 
 
 def test_text_needs_no_escape_in_a_page():

@@ -126,3 +126,24 @@ def test_a_run_equals_torch_on_the_same_batches(kind, n_layers, ask):
 def test_torch_agrees_that_the_random_models_are_both_kinds():
     kinds = {(len(model.layers), type(model)) for model, _ in map(small_model, range(24))}
     assert len(kinds) == 4
+
+
+def test_one_layer_with_smeared_keys_forms_an_induction_head_and_one_without_does_not(ask):
+    """The small default at 150 steps: less than a second of one processor each."""
+    scores = {}
+    for smeared in (True, False):
+        sizes = {"nLayers": 1, "smeared": smeared}
+        scores[smeared] = ask("formation", options={"sizes": sizes, "seed": 0}, steps=150)
+    _, induction, second_copy_loss = scores[True]
+    assert induction > 0.5
+    assert second_copy_loss < 1.5
+    assert scores[False][1] < 0.3
+    assert scores[False][2] > 2.5
+
+
+@pytest.mark.slow
+def test_two_layers_form_an_induction_head(ask):
+    previous_token, induction, second_copy_loss = ask("formation", options={"seed": 1}, steps=380)
+    assert previous_token > 0.4
+    assert induction > 0.5
+    assert second_copy_loss < 1.5
