@@ -21,7 +21,6 @@ AT = (0, 2, 4, 5, 6, 7, 8, 9, 11, 13, 16, 19)
 """The snapshots that are tried, of 20: those around the phase change among them."""
 
 
-
 @cache
 def random_triples(name):
     """360 triples for one toy: a request for `answers.js`, and the expected logits."""

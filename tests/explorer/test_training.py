@@ -53,7 +53,10 @@ def test_every_gradient_of_24_random_models_equals_torch(precision, ask):
         asked.append({"sizes": sizes_of(model), "weights": weights.tolist(), "rows": rows.tolist()})
         expected.append(flat([loss, *gradient]))
         lengths += [1, *(part.numel() for part in gradient)]
-    answered, expected = ask("gradients", precision=precision, models=asked), np.concatenate(expected)
+    answered, expected = (
+        ask("gradients", precision=precision, models=asked),
+        np.concatenate(expected),
+    )
     assert len(answered) == len(expected) == sum(lengths)
     if precision == 64:
         assert np.allclose(answered, expected, rtol=1e-8, atol=1e-13)
@@ -118,7 +121,9 @@ def test_a_run_equals_torch_on_the_same_batches(kind, n_layers, ask):
     run = train(model, lambda _: next(batches, padding), settings,
                 snapshots_at=[steps], progress=False)  # fmt: skip
     assert np.allclose(run.losses[:steps], rows[:, -1], atol=1e-4)
-    after = torch.cat([run.snapshots[steps][name].flatten() for name, _ in model.named_parameters()])
+    after = torch.cat(
+        [run.snapshots[steps][name].flatten() for name, _ in model.named_parameters()]
+    )
     assert np.abs(answered[-count:] - after.numpy()).max() < 2e-3
     assert next_token_loss(model, padding).isfinite()
 

@@ -110,9 +110,7 @@ def text_of(data: bytes) -> str:
     return np.frombuffer(DIGITS.encode(), dtype=np.uint8)[digits].tobytes().decode()
 
 
-def rice_bits(
-    numbers: Int[np.ndarray, " weight"], low_bits: int
-) -> Shaped[np.ndarray, " bits"]:  # fmt: skip
+def rice_bits(numbers: Int[np.ndarray, " weight"], low_bits: int) -> Shaped[np.ndarray, " bits"]:
     """The bits of whole numbers: u >> low_bits ones, a zero, the low bits of u.
 
     u counts 0, −1, 1, −2, 2, … so that small numbers of either sign are short.
