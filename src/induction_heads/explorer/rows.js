@@ -1,0 +1,66 @@
+// @ts-check
+/** Rows of tokens to train on: blocks that repeat, or nothing that does. */
+
+import { below, distinct, uniform } from "./random.js";
+
+/** @typedef {import("./random.js").Random} Random */
+
+/**
+ * With `repeats`, a block of `shortest` to `longest` different tokens stands `copies` times, then a
+ * fresh block of the same length, until the row is full. Without, no token of a row repeats.
+ * `noise` is the share of tokens that are then replaced by random ones.
+ * @typedef {{
+ *   dVocab: number, nPos: number, batch: number, repeats: boolean, copies: number,
+ *   shortest: number, longest: number, noise: number,
+ * }} Data
+ */
+
+/**
+ * Throw a RangeError unless rows of these settings can be drawn.
+ * @param {Data} data
+ */
+export function mustBeDrawable({ dVocab, nPos, repeats, copies, shortest, longest, noise }) {
+  if (!repeats && nPos > dVocab) {
+    throw new RangeError(`${nPos} tokens without a repeat need as many ids; there are ${dVocab}.`);
+  }
+  if (repeats && !(shortest >= 1 && shortest <= longest && longest <= dVocab && copies >= 1)) {
+    throw new RangeError(
+      `Blocks of ${shortest} to ${longest} tokens, ${copies} times, cannot be drawn from ${dVocab}.`,
+    );
+  }
+  if (!(noise >= 0 && noise <= 1)) throw new RangeError(`noise=${noise}: use 0 to 1.`);
+}
+
+/**
+ * Draw one batch: `batch` rows of `nPos` tokens, one after another.
+ * @param {Data} data
+ * @param {Random} random
+ * @param {Int32Array} into
+ */
+export function drawRows(data, random, into) {
+  const { dVocab, nPos, batch, repeats, copies, noise } = data;
+  for (let row = 0; row < batch; row++) {
+    const period = repeats ? data.shortest + below(random, data.longest - data.shortest + 1) : nPos;
+    /** @type {number[]} */
+    let block = [];
+    for (let pos = 0; pos < nPos; pos++) {
+      if (pos % (copies * period) === 0) block = distinct(random, dVocab, period);
+      const token = block[pos % period];
+      into[row * nPos + pos] = noise && uniform(random) < noise ? below(random, dVocab) : token;
+    }
+  }
+}
+
+/**
+ * Rows of one block of different tokens, twice: `[block, block]`.
+ * @param {number} dVocab
+ * @param {number} period
+ * @param {number} count
+ * @param {Random} random
+ */
+export function repeatedRows(dVocab, period, count, random) {
+  return Array.from({ length: count }, () => {
+    const block = distinct(random, dVocab, period);
+    return [...block, ...block];
+  });
+}

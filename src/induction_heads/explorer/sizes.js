@@ -1,0 +1,111 @@
+// @ts-check
+/** The sizes of an attention-only model, and its weights as views into one array. */
+
+import { newLike } from "./products.js";
+
+/** @typedef {import("./products.js").Floats} Floats */
+
+/**
+ * `layerNorm`: in front of each layer and of the unembedding. `smeared`: each key is mixed with the
+ * one before it, by one learned number a head.
+ * @typedef {{
+ *   nLayers: number, nHeads: number, dModel: number, dHead: number, dVocab: number, nCtx: number,
+ *   layerNorm: boolean, smeared: boolean,
+ * }} Sizes
+ */
+
+/**
+ * Weights by the names and in the shapes of the PyTorch model: `W_E`, `layers.0.W_Q`, …
+ * @typedef {{sizes: Sizes, weights: Record<string, Floats>}} Model
+ */
+
+/** A head: its layer and its place in the layer.
+ * @typedef {[number, number]} Head
+ */
+
+/**
+ * Names and shapes of all weights, in the order in which they are stored.
+ * @param {Sizes} sizes
+ * @returns {[string, number[]][]}
+ */
+export function weightShapes(sizes) {
+  const { nLayers, nHeads, dModel, dHead, dVocab, nCtx, layerNorm, smeared } = sizes;
+  /** @type {[string, number[]][]} */
+  const shapes = [
+    ["W_E", [dVocab, dModel]],
+    ["W_pos", [nCtx, dModel]],
+    ["W_U", [dModel, dVocab]],
+  ];
+  for (let layer = 0; layer < nLayers; layer++) {
+    for (const name of ["W_Q", "W_K", "W_V"]) {
+      shapes.push([`layers.${layer}.${name}`, [nHeads, dModel, dHead]]);
+    }
+    shapes.push([`layers.${layer}.W_O`, [nHeads, dHead, dModel]]);
+    if (smeared) shapes.push([`layers.${layer}.alpha`, [nHeads]]);
+    if (layerNorm) shapes.push(...normShapes(`layers.${layer}.`, dModel));
+  }
+  if (layerNorm) shapes.push(...normShapes("", dModel));
+  return shapes;
+}
+
+/**
+ * @param {string} where
+ * @param {number} dModel
+ * @returns {[string, number[]][]}
+ */
+function normShapes(where, dModel) {
+  return [
+    [`${where}norm.weight`, [dModel]],
+    [`${where}norm.bias`, [dModel]],
+  ];
+}
+
+/**
+ * How many numbers a model of these sizes has.
+ * @param {Sizes} sizes
+ */
+export function weightCount(sizes) {
+  return weightShapes(sizes).reduce((total, [, shape]) => total + product(shape), 0);
+}
+
+/**
+ * A model whose weights are views into `flat`: a change of one is a change of the other.
+ * Throws a RangeError if the array has another length.
+ * @param {Floats} flat
+ * @param {Sizes} sizes
+ * @returns {Model}
+ */
+export function modelIn(flat, sizes) {
+  const count = weightCount(sizes);
+  if (flat.length !== count) {
+    throw new RangeError(`${flat.length} numbers came in; these sizes need ${count}.`);
+  }
+  /** @type {Record<string, Floats>} */
+  const weights = {};
+  let start = 0;
+  for (const [name, shape] of weightShapes(sizes)) {
+    weights[name] = flat.subarray(start, start + product(shape));
+    start += product(shape);
+  }
+  return { sizes, weights };
+}
+
+/**
+ * All weights of a model in one new array.
+ * @param {Model} model
+ * @returns {Floats}
+ */
+export function flatWeights(model) {
+  const flat = newLike(model.weights.W_E, weightCount(model.sizes));
+  let start = 0;
+  for (const [name] of weightShapes(model.sizes)) {
+    flat.set(model.weights[name], start);
+    start += model.weights[name].length;
+  }
+  return flat;
+}
+
+/** @param {number[]} shape */
+function product(shape) {
+  return shape.reduce((total, size) => total * size, 1);
+}

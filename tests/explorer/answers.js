@@ -1,0 +1,132 @@
+// @ts-check
+/** What the tests ask of the explorer. Nothing here needs node, so a browser can answer, too. */
+
+import { contributions } from "../../src/induction_heads/explorer/contributions.js";
+import {
+  lossAndGradient,
+  workspaceFor,
+} from "../../src/induction_heads/explorer/gradients.js";
+import { meanMixed, run } from "../../src/induction_heads/explorer/model.js";
+import { adamwStep, clipNorm } from "../../src/induction_heads/explorer/optimizer.js";
+import { flatWeights, modelIn } from "../../src/induction_heads/explorer/sizes.js";
+import {
+  deskFor,
+  measured,
+  modelOf,
+  newTraining,
+  trainingOptions,
+  trainStep,
+} from "../../src/induction_heads/explorer/train.js";
+import { modelFrom, snapshotsFrom } from "../../src/induction_heads/explorer/weights.js";
+
+/** @type {Record<string, (request: any) => number[] | Float64Array>} */
+const QUESTIONS = {
+  /** All weights of a stored model and of its snapshots, if there are any. */
+  weights({ model, snapshots }) {
+    const last = modelFrom(model);
+    const models = snapshots ? snapshotsFrom(snapshots, last).map((one) => one.model) : [last];
+    return models.flatMap((one) => Array.from(flatWeights(one)));
+  },
+
+  /** Logits of every row of every case. A case names a snapshot and what is changed. */
+  logits({ model, snapshots, cases }) {
+    const last = modelFrom(model);
+    const models = snapshots ? snapshotsFrom(snapshots, last).map((one) => one.model) : [last];
+    /** @type {number[]} */
+    const numbers = [];
+    for (const { snapshot, rows, change } of cases) {
+      for (const row of rows) {
+        const own = models.at(snapshot) ?? last;
+        numbers.push(...run(own, row, prepared(own, row, rows, change)).logits);
+      }
+    }
+    return numbers;
+  },
+
+  /** Logits, losses, patterns, z and residuals of one row, one after another. */
+  everything({ model, row }) {
+    const { logits, losses, patterns, z, residuals } = run(modelFrom(model), row);
+    return [logits, losses, ...patterns, ...z, ...residuals].flatMap((part) => Array.from(part));
+  },
+
+  /** For each case: a logit, the sum of what contributes to it, and the sum over sources. */
+  contributions({ model, cases }) {
+    const own = modelFrom(model);
+    return cases.flatMap((/** @type {any} */ { row, query, token, change }) => {
+      const made = prepared(own, row, [row], change);
+      const parts = contributions(own, run(own, row, made), query, token, made);
+      const heads = parts.heads.reduce((sum, { total }) => sum + total, 0);
+      let sources = 0;
+      for (const { bySource } of parts.heads) for (const part of bySource) sources += part;
+      return [parts.logit, parts.embedding + parts.position + parts.bias + heads, heads, sources];
+    });
+  },
+
+  /** For each model: the loss, then the gradient of every weight. */
+  gradients({ precision, models }) {
+    const Floats = precision === 64 ? Float64Array : Float32Array;
+    return models.flatMap((/** @type {any} */ { sizes, weights, rows }) => {
+      const own = modelIn(Floats.from(weights), sizes);
+      const work = workspaceFor(sizes, rows.length, rows[0].length, own.weights.W_E);
+      lossAndGradient(own, rows.flat(), work); // The second call must not see the first.
+      const loss = lossAndGradient(own, rows.flat(), work);
+      return [loss, ...work.flatGradient];
+    });
+  },
+
+  /** The weights after each update by given gradients. */
+  updates({ settings, weights, gradients }) {
+    const state = {
+      step: 0,
+      weights: Float64Array.from(weights),
+      first: new Float64Array(weights.length),
+      second: new Float64Array(weights.length),
+    };
+    return gradients.flatMap((/** @type {number[]} */ given) => {
+      const gradient = Float64Array.from(given);
+      clipNorm(gradient, settings.clip);
+      adamwStep(state, gradient, settings);
+      state.step += 1;
+      return Array.from(state.weights);
+    });
+  },
+
+  /** First weights, then for each step its tokens and its loss, then the last weights. */
+  training({ options, steps }) {
+    const training = newTraining(trainingOptions(options)), desk = deskFor(training);
+    const numbers = Array.from(training.weights);
+    for (let step = 0; step < steps; step++) {
+      const loss = trainStep(training, desk);
+      numbers.push(...desk.tokens, loss);
+    }
+    return [...numbers, ...training.weights];
+  },
+
+  /** The highest previous-token and induction score and the second-copy loss after some steps. */
+  formation({ options, steps }) {
+    const training = newTraining(trainingOptions(options)), desk = deskFor(training);
+    for (let step = 0; step < steps; step++) trainStep(training, desk);
+    const { previousToken, induction, secondCopyLoss } = measured(modelOf(training));
+    return [Math.max(...previousToken.flat()), Math.max(...induction.flat()), secondCopyLoss];
+  },
+};
+
+/**
+ * The change with what depends on the row: clean patterns for `freeze`, means over all rows.
+ * @param {import("../../src/induction_heads/explorer/sizes.js").Model} model
+ * @param {number[]} row
+ * @param {number[][]} rows
+ * @param {any} change
+ */
+function prepared(model, row, rows, { freeze, mean, ...change }) {
+  const frozen = freeze && run(model, row).patterns.map((p, layer) => (freeze.includes(layer) ? p : null));
+  return { ...change, ...(freeze && { frozen }), ...(mean && { means: meanMixed(model, rows) }) };
+}
+
+/**
+ * @param {{question: string}} request
+ * @returns {Float64Array}
+ */
+export function answers(request) {
+  return Float64Array.from(QUESTIONS[request.question](request));
+}

@@ -1,0 +1,53 @@
+"""The modules as one script, and their own tests."""
+
+import re
+
+import pytest
+
+from induction_heads.explorer.script import FOLDER, explorer_script, module_names
+
+from .conftest import HERE
+
+
+def test_unit_tests_of_the_modules_pass(node):
+    said = node("--test", *sorted(HERE.glob("*.test.js")))
+    assert int(re.search(r"^# pass (\d+)", said, flags=re.M)[1]) >= 20
+
+
+def test_every_module_comes_after_what_it_imports():
+    names = module_names()
+    assert sorted(names) == sorted(path.stem for path in FOLDER.glob("*.js"))
+    for name in names:
+        needed = re.findall(r'from "\./(\w+)\.js"', (FOLDER / f"{name}.js").read_text())
+        assert all(names.index(one) < names.index(name) for one in needed)
+
+
+def test_modules_use_nothing_of_node_and_have_fewer_than_400_lines():
+    for path in FOLDER.glob("*.js"):
+        source = path.read_text()
+        assert not re.search(r"node:|\brequire\(|\bprocess\.|\bBuffer\b", source), path.name
+        assert source.startswith("// @ts-check\n")
+        assert len(source.splitlines()) < 400
+
+
+def test_script_needs_no_module(node, tmp_path):
+    (tmp_path / "script.cjs").write_text(
+        explorer_script() + "\nconst { newTraining, trainingOptions, modelOf, run } = explorer;"
+        "\nconst { logits } = run(modelOf(newTraining(trainingOptions())), [1, 2, 3]);"
+        "\nconsole.log(logits.length, logits.every(Number.isFinite));"
+    )
+    assert node(tmp_path / "script.cjs").split() == ["96", "true"]
+
+
+def test_script_of_one_entry_holds_only_what_it_needs():
+    assert module_names("scores") == ["scores"]
+    assert "modelFrom" not in explorer_script("train")
+
+
+def test_script_says_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match=r"no module nothing\.js"):
+        module_names("nothing")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.js").write_text("export function same() {}\n")
+    with pytest.raises(ValueError, match=r"one\.js and two\.js both use the name same"):
+        explorer_script(folder=tmp_path)
