@@ -12,6 +12,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("ch[0-9][0-9]_*.ipynb"))
+STUDIES = [BOOK / "real_text.ipynb"]
+"""Notebooks beside the chapters: they have no exercises."""
 PAGES = sorted(BOOK.glob("*.md")) + sorted(BOOK.glob("teach/*.md"))
 REPOSITORY = "https://github.com/induction-heads/induction-heads"
 
@@ -35,6 +37,7 @@ write a function in a cell of its own and call `check(my_function)` after \
 EMPTY_PHRASES = ("as we can clearly see", "obviously", "it is easy to see", "needless to say")
 
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+every_notebook = pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES], ids=lambda path: path.stem)
 
 
 @cache
@@ -74,11 +77,13 @@ def test_the_book_has_chapters():
 def test_table_of_contents_lists_every_page_once():
     contents = yaml.safe_load((BOOK / "_toc.yml").read_text())
     listed = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
-    present = [page.relative_to(BOOK).with_suffix("").as_posix() for page in [*CHAPTERS, *PAGES]]
+    present = [
+        page.relative_to(BOOK).with_suffix("").as_posix() for page in [*CHAPTERS, *STUDIES, *PAGES]
+    ]
     assert sorted([contents["root"], *listed]) == sorted(present)
 
 
-@every_chapter
+@every_notebook
 def test_notebook_is_stored_without_outputs(path):
     for number, cell in enumerate(cells(path, "code")):
         assert cell["outputs"] == [], f"code cell {number} has outputs: run nbstripout {path}"
@@ -86,7 +91,7 @@ def test_notebook_is_stored_without_outputs(path):
     assert "widgets" not in json.loads(path.read_text())["metadata"]
 
 
-@every_chapter
+@every_notebook
 def test_notebook_runs_on_the_default_kernel(path):
     assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
 
@@ -101,7 +106,7 @@ def test_first_cell_has_the_label_and_the_only_title(path):
     assert len(re.findall(r"^# ", prose, flags=re.M)) == 1
 
 
-@every_chapter
+@every_notebook
 def test_first_code_cell_installs_the_course_on_colab(path):
     first = cells(path, "code")[0]
     assert source(first).strip() == INSTALL_CELL
@@ -128,7 +133,7 @@ def test_every_exercise_function_has_an_exercise_block(path):
     assert wanted <= labels, f"no exercise block for {sorted(wanted - labels)}"
 
 
-@every_chapter
+@every_notebook
 def test_captioned_figures_have_alternative_text_and_a_name(path):
     names = []
     for cell in cells(path, "code"):
@@ -143,7 +148,7 @@ def test_captioned_figures_have_alternative_text_and_a_name(path):
     assert len(names) == len(set(names))
 
 
-@every_chapter
+@every_notebook
 def test_cells_that_show_a_figure_have_a_caption(path):
     for cell in cells(path, "code"):
         if "remove-cell" in cell["metadata"].get("tags", []):
@@ -152,7 +157,7 @@ def test_cells_that_show_a_figure_have_a_caption(path):
         assert not shows or "figure" in cell["metadata"].get("mystnb", {}), source(cell)
 
 
-@every_chapter
+@every_notebook
 def test_hover_figures_have_alternative_text_and_a_caption(path):
     for cell in cells(path, "code"):
         for call in calls(source(cell)):
@@ -161,14 +166,14 @@ def test_hover_figures_have_alternative_text_and_a_caption(path):
                 assert {"alt", "caption"} <= given, source(cell)
 
 
-@every_chapter
+@every_notebook
 def test_code_draws_no_kernel_widget(path):
     """Without a kernel a widget moves and shows nothing new, so the static page has none."""
     for cell in cells(path, "code"):
         assert "ipywidgets" not in source(cell)
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
 def test_citations_are_in_the_bibliography(path):
     known = set(re.findall(r"^@\w+\{(\S+),", (BOOK / "references.bib").read_text(), flags=re.M))
     cited = re.findall(r"\{cite:\w+\}`([^`]+)`", text(path))
@@ -176,18 +181,18 @@ def test_citations_are_in_the_bibliography(path):
     assert keys <= known
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
 def test_pages_embed_nothing_from_another_host(path):
     remote = r"!\[[^\]]*\]\(https?:|<(?:img|script|iframe|link)[^>]*https?:|\{image\}\s*https?:"
     assert re.findall(remote, text(path)) == []
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
 def test_images_in_the_text_have_alternative_text(path):
     assert re.findall(r"!\[\s*\]\(", text(path)) == []
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *PAGES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
 def test_prose_has_no_empty_phrases(path):
     found = [phrase for phrase in EMPTY_PHRASES if phrase in text(path).lower()]
     assert found == []

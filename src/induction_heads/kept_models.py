@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from induction_heads.cards import heads_in_words, loss_at
+from induction_heads.hugging_face import without_progress_bars
 from induction_heads.python_text import python_streams
 from induction_heads.recipes import RECIPES
 from induction_heads.small_gpt2 import SmallGPT2
@@ -59,7 +60,8 @@ def save_kept(model: SmallGPT2, record: dict[str, Any], folder: Path) -> None:
     """Write the weights in half precision, the config, the tokenizer, the record and the card."""
     variant = KEPT[record["name"]]
     folder.mkdir(parents=True, exist_ok=True)
-    model.hf.half().save_pretrained(folder)
+    with without_progress_bars():
+        model.hf.half().save_pretrained(folder)
     model.hf.float()
     (folder / "generation_config.json").unlink(missing_ok=True)
     python_streams(variant.d_vocab)[2].save(str(folder / "tokenizer.json"))
