@@ -11,7 +11,6 @@ from induction_heads.sweep_family import Variant
 from induction_heads.sweep_figures import all_models, over_training, score_against_effect
 from induction_heads.sweep_page import page
 from induction_heads.sweep_progress import Progress
-from induction_heads.sweep_record import died_record
 from induction_heads.sweep_tables import (
     as_csv,
     formation_step,
@@ -20,6 +19,7 @@ from induction_heads.sweep_tables import (
     snapshot_rows,
     summary,
 )
+from induction_heads.sweep_training import died_record
 
 VARIANTS = [Variant(seed=0), Variant(seed=1), Variant(n_layers=1), Variant(smeared=True)]
 FAMILY = replace(FAMILIES["trial"], models=VARIANTS)

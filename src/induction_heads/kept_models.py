@@ -15,8 +15,9 @@ from induction_heads.recipes import RECIPES
 from induction_heads.small_gpt2 import SmallGPT2
 from induction_heads.stored_sweeps import differences, stored_names, stored_sweep
 from induction_heads.sweep_tables import FORMED, best, formation_step
+from induction_heads.sweep_training import train_and_measure
 from induction_heads.text_family import KEPT, TextVariant
-from induction_heads.text_record import train_and_measure
+from induction_heads.text_record import ABLATIONS_PER_HEAD, snapshot_record
 
 
 def train_kept(
@@ -27,7 +28,9 @@ def train_kept(
     `differences` in the record are those from the stored sweep; they are empty if it matches.
     """
     variant = KEPT[name] if seed is None else replace(KEPT[name], seed=seed)
-    model, record = train_and_measure(variant, progress=progress)
+    model, record = train_and_measure(
+        variant, snapshot_record, ABLATIONS_PER_HEAD, progress=progress
+    )
     assert isinstance(model, SmallGPT2)
     group = variant.group
     apart = differences("text", [record | {"model": f"{group}-s0"}]) if _stored(group) else []

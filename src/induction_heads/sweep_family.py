@@ -8,7 +8,7 @@ from induction_heads.data_kinds import KINDS, STEPS
 from induction_heads.recipes import RECIPES
 from induction_heads.smeared_keys import with_smeared_keys
 from induction_heads.swept_model import SweptModel
-from induction_heads.training import Settings
+from induction_heads.training import Sampler, Settings
 from induction_heads.training_data import D_VOCAB, Data, one_copy_rows, random_rows, tiled_rows
 
 DATA = {
@@ -75,6 +75,10 @@ class Variant(SweptModel):
     def settings(self) -> Settings:
         """How it is trained: as the toys of the zoo, but for length and learning rate."""
         return Settings(steps=self.steps, learning_rate=self.learning_rate)
+
+    def sampler(self) -> Sampler:
+        """Draws batches of its training rows."""
+        return DATA[self.data].sample
 
     def new_model(self) -> AttentionOnly:
         """The model before training."""

@@ -6,11 +6,8 @@ of a snapshot is ablated on `PROBES` batches of two copies of a random block, an
 controls, where the second block is another one. `ablations` counts those that were carried out.
 """
 
-import math
-import time
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -18,14 +15,13 @@ from torch import Tensor
 
 from induction_heads.activations import head_scores
 from induction_heads.attention_only import AttentionOnly
-from induction_heads.cards import HELD_OUT_SEED, curve
+from induction_heads.cards import HELD_OUT_SEED
 from induction_heads.interventions import ablation_scores
 from induction_heads.losses import in_context_learning_score, per_token_loss
 from induction_heads.scores import induction_score, previous_token_score
 from induction_heads.sweep_family import D_VOCAB, DATA, Variant
-from induction_heads.swept_model import SweptModel
+from induction_heads.sweep_training import Record, rounded, train_and_measure
 from induction_heads.tokens import distinct_tokens, repeated_tokens
-from induction_heads.training import Diverged, one_thread, snapshot_steps, train
 
 PERIODS = (8, 10, 12, 16)
 """Lengths of the block in the probes: several, so that a head with a fixed offset stands out."""
@@ -42,7 +38,6 @@ ABLATIONS_PER_HEAD = 2 * PROBES
 
 HELD_OUT_BATCHES = 4
 
-Record = dict[str, Any]
 Heads = Float[Tensor, "layer head"]
 
 
@@ -142,56 +137,14 @@ def snapshot_record(model: AttentionOnly, variant: Variant, step: int) -> Record
     if not all(torch.tensor(list(losses.values())).isfinite()):
         return None
     record: Record = {"step": step} | {name: round(loss, 4) for name, loss in losses.items()}
-    record |= {name: _rounded(score) for name, score in probe_scores(model).items()}
+    record |= {name: rounded(score) for name, score in probe_scores(model).items()}
     for name, control in (("rise", False), ("control_rise", True)):
         effects = ablation_effects(model, control=control)
-        record[name] = _rounded(effects.mean(dim=0))
-        record[f"{name}_sd"] = _rounded(effects.std(dim=0))
+        record[name] = rounded(effects.mean(dim=0))
+        record[f"{name}_sd"] = rounded(effects.std(dim=0))
     return record
 
 
-def _rounded(heads: Heads) -> list[list[float]]:
-    # Adding 0 makes −0 a 0.
-    return [[round(value, 4) + 0.0 for value in row] for row in heads.tolist()]
-
-
 def model_record(variant: Variant) -> Record:
-    """Train one model, then measure and ablate every snapshot of it.
-
-    `status` is "trained", or "diverged" with the reason in `why`: then the snapshots until that
-    step are there. The same variant gives the same record on the same machine, but for `seconds`.
-    """
-    started = time.thread_time()
-    model, status, why = variant.new_model(), "trained", ""
-    steps = snapshot_steps(variant.steps, variant.snapshots)
-    try:
-        run = train(model, DATA[variant.data].sample, variant.settings(),
-                    seed=variant.seed, snapshots_at=steps, progress=False)  # fmt: skip
-    except Diverged as error:
-        run, status, why = error.run, "diverged", str(error)
-    with one_thread():
-        snapshots = []
-        for step, weights in run.snapshots.items():
-            model.load_state_dict(weights)
-            snapshots.append(snapshot_record(model, variant, step))
-    kept = [snapshot for snapshot in snapshots if snapshot is not None]
-    heads = variant.n_layers * variant.n_heads
-    return {
-        "model": variant.name,
-        "status": status,
-        "why": why,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "ablations": len(kept) * heads * ABLATIONS_PER_HEAD,
-        "seconds": round(time.thread_time() - started, 2),
-        "curve": curve([loss for loss in run.losses if math.isfinite(loss)]),
-        "snapshots": kept,
-    }
-
-
-def died_record(model: SweptModel, times: int) -> Record:
-    """The record of a model whose process died every time: it is in the tables, with no numbers."""
-    why = f"the process that trained it died {times} times"
-    return {
-        "model": model.name, "status": "died", "why": why, "parameters": 0, "ablations": 0,
-        "seconds": 0.0, "curve": [], "snapshots": [],
-    }  # fmt: skip
+    """Train one model, then measure and ablate every snapshot of it: see `train_and_measure`."""
+    return train_and_measure(variant, snapshot_record, ABLATIONS_PER_HEAD)[1]

@@ -13,7 +13,7 @@ from typing import Any
 from induction_heads.machines import DEATHS, end_with, machines
 from induction_heads.sweep_families import Family
 from induction_heads.sweep_journal import Record, SweepFolder
-from induction_heads.sweep_record import died_record
+from induction_heads.sweep_training import died_record
 from induction_heads.swept_model import SweptModel
 
 CHUNK_SECONDS = 1.0

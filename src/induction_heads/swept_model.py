@@ -1,5 +1,9 @@
 """What every model of a sweep has, whatever it is trained on: sizes, a seed, a length, a name."""
 
+from torch import nn
+
+from induction_heads.training import Sampler, Settings
+
 
 class SweptModel:
     """The description of one model to train and measure. Its descendants are frozen dataclasses."""
@@ -25,6 +29,18 @@ class SweptModel:
     @property
     def data_words(self) -> str:
         """Its training data in words."""
+        raise NotImplementedError
+
+    def settings(self) -> Settings:
+        """How it is trained."""
+        raise NotImplementedError
+
+    def sampler(self) -> Sampler:
+        """Draws batches of its training rows."""
+        raise NotImplementedError
+
+    def new_model(self) -> nn.Module:
+        """The model before training."""
         raise NotImplementedError
 
     def cost(self) -> float:

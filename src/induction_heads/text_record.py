@@ -7,7 +7,6 @@ silenced (zero ablation) in one snapshot on one batch.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,14 +19,14 @@ from torch import Tensor, nn
 
 from induction_heads.activations import attention_patterns
 from induction_heads.attention_only import AttentionOnly
-from induction_heads.cards import HELD_OUT_SEED, curve
+from induction_heads.cards import HELD_OUT_SEED
 from induction_heads.losses import per_token_loss
 from induction_heads.python_text import python_streams, text_rows
 from induction_heads.scores import induction_score, previous_token_score
 from induction_heads.small_gpt2 import SmallGPT2
+from induction_heads.sweep_training import Record, rounded, train_and_measure
 from induction_heads.text_family import TextVariant
 from induction_heads.tokens import distinct_tokens, follows_earlier_copy, repeated_tokens, with_bos
-from induction_heads.training import Diverged, one_thread, snapshot_steps, train
 
 PERIODS = (16, 24, 31)
 """Lengths of the block in the probes: two copies and a BOS token fit in 64 positions."""
@@ -43,8 +42,6 @@ ABLATIONS_PER_HEAD = 2 * len(PERIODS) + NATURAL_BATCHES
 """Ablations of one head in one snapshot: each probe, each control, each batch of held-out text."""
 
 EIGHTHS = 8
-
-Record = dict[str, Any]
 
 
 def predictable_by_repetition(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch next_pos"]:
@@ -151,7 +148,7 @@ def probe_scores(model: nn.Module, variant: TextVariant) -> dict[str, list[list[
         patterns = patterns_of(model, batch.tokens)
         found["previous_token"].append(previous_token_score(patterns).mean(dim=1))
         found["induction"].append(induction_score(patterns, period).mean(dim=1))
-    return {name: _rounded(torch.stack(scores).mean(dim=0)) for name, scores in found.items()}
+    return {name: rounded(torch.stack(scores).mean(dim=0)) for name, scores in found.items()}
 
 
 def held_out_losses(model: nn.Module, variant: TextVariant) -> dict[str, Any]:
@@ -196,45 +193,9 @@ def snapshot_record(model: nn.Module, variant: TextVariant, step: int) -> Record
                 losses = batch_losses(model, batches)
             for name, rise in rises.items():
                 rise[layer, head] = losses[name] - clean[name]
-    return record | {name: _rounded(rise) for name, rise in rises.items()}
-
-
-def _rounded(heads: Float[Tensor, "layer head"]) -> list[list[float]]:
-    return [[round(value, 4) + 0.0 for value in row] for row in heads.tolist()]
+    return record | {name: rounded(rise) for name, rise in rises.items()}
 
 
 def text_record(variant: TextVariant) -> Record:
-    """Train one model on text, then measure and ablate every snapshot of it.
-
-    The keys are those of `sweep_record.model_record`.
-    """
-    return train_and_measure(variant)[1]
-
-
-def train_and_measure(variant: TextVariant, *, progress: bool = False) -> tuple[nn.Module, Record]:
-    """The trained model and its record. A bar shows the training if `progress` is asked for."""
-    started = time.thread_time()
-    model, status, why = variant.new_model(), "trained", ""
-    steps = snapshot_steps(variant.steps, variant.snapshots)
-    try:
-        run = train(model, variant.sampler(), variant.settings(),
-                    seed=variant.seed, snapshots_at=steps, progress=progress)  # fmt: skip
-    except Diverged as error:
-        run, status, why = error.run, "diverged", str(error)
-    with one_thread():
-        snapshots = []
-        for step, weights in run.snapshots.items():
-            model.load_state_dict(weights)
-            snapshots.append(snapshot_record(model, variant, step))
-    kept = [snapshot for snapshot in snapshots if snapshot is not None]
-    n_layers, n_heads = heads_of(model)
-    return model, {
-        "model": variant.name,
-        "status": status,
-        "why": why,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "ablations": len(kept) * n_layers * n_heads * ABLATIONS_PER_HEAD,
-        "seconds": round(time.thread_time() - started, 2),
-        "curve": curve([loss for loss in run.losses if math.isfinite(loss)]),
-        "snapshots": kept,
-    }
+    """Train one model on text, then measure and ablate every snapshot: see `train_and_measure`."""
+    return train_and_measure(variant, snapshot_record, ABLATIONS_PER_HEAD)[1]
