@@ -1,52 +1,81 @@
-# Five words for the commands that CONTRIBUTING.md also gives in full.
-#   make book    install, run the notebooks, build the site
-#   make test    package, course, notebook and browser tests
-#   make check   ruff and pyright; types and lint of the JavaScript after npm install
-#   make bench   speed ratios (BENCH=--quick for the short form)
-#   make serve   show the site at http://localhost:8000
+# Short words for the commands that CONTRIBUTING.md also gives in full.
+#   make install   the package and its command: all that you need for the exercises
+#   make lab       JupyterLab with the chapters as notebooks
+#   make book      also what the site needs; runs the notebooks and builds the site
+#   make serve     shows the site at http://localhost:8000
+# For authors:
+#   make test      package, course, notebook and browser tests, with their coverage
+#   make test-all  the same and the long tests (a class of 100, whole sweeps on a cluster)
+#   make check     ruff, pyright, coverage; types, lint and format of the JavaScript after npm install
+#   make bench     speed ratios (BENCH=--quick for the short form)
 
 PYTHON ?= python3
 BIN := .venv/bin
 PORT ?= 8000
 BENCH ?=
+LAB := jupyterlab==4.6.6
 # One thread for each process of the tests keeps them from fighting over the cores. There are three:
 # many tests wait for a browser, a time limit or a process of their own.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv install book test check bench serve clean
+.PHONY: help venv install lab everything book test test-all check bench serve clean
 help:
-	@sed -n 's/^#   //p' Makefile
+	@sed -n 's/^# *\(  make .*\|For authors:\)/\1/p' Makefile
 
 venv: $(BIN)/python
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
-	  f"This course needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}. \
-	Name a newer one: make book PYTHON=python3.12")'
+	  f"This course needs Python 3.11 or newer, but $(PYTHON) is {v[0]}.{v[1]}. \
+	Name a newer one: make install PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
+# What a reader needs: the package, at the versions of requirements.txt.
 install: .venv/installed
 .venv/installed: requirements.txt pyproject.toml | venv
-	$(BIN)/python -m pip install -r requirements.txt
+	@grep -v '^-e ' requirements.txt > .venv/pins.txt
+	$(BIN)/python -m pip install -c .venv/pins.txt -e .
+	@touch $@
+	@echo "Installed. Start with: $(BIN)/induction-heads check ch01"
+
+# The notebooks are written once, and then they are yours: a later `make lab` leaves them as they are.
+lab: .venv/lab
+	@test -d notebooks || $(BIN)/induction-heads init . --notebooks
+	$(BIN)/jupyter lab notebooks
+.venv/lab: .venv/installed
+	$(BIN)/python -m pip install -c .venv/pins.txt $(LAB)
 	@touch $@
 
-book: install
+# What authors need as well: the site, the tests, the linters.
+everything: .venv/everything
+.venv/everything: requirements.txt pyproject.toml | venv
+	$(BIN)/python -m pip install -r requirements.txt
+	@touch .venv/installed $@
+
+book: everything
 	$(BIN)/python book/run_notebooks.py
 	@# A failed build is forgotten, or Sphinx would not repeat its warnings next time.
 	$(BIN)/jupyter-book build book/ -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 	@echo "The site is ready: open $(CURDIR)/_build/html/index.html"
 
-test: install
-	$(BIN)/python -m pytest -n 3 --dist worksteal
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax book
+test: everything
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder \
+	  -m "$(if $(ALL),,not long)" --cov --cov-fail-under=0
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax book \
+	  --doctest-modules --ignore-glob="*/test_submission.py" src/induction_heads
 
-check: install
+test-all:
+	@$(MAKE) --no-print-directory test ALL=1
+
+check: everything
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	@if [ -x node_modules/.bin/tsc ]; then npm run types && npm run lint; else \
-	  echo "NOT RUN: types and lint of the explorer's JavaScript. Run npm install first."; fi
+	@if [ -f .coverage ]; then echo "Coverage in percent:"; $(BIN)/coverage report --format=total; else \
+	  echo "NOT RUN: coverage. Run make test first."; fi
+	@if [ -x node_modules/.bin/tsc ]; then npm run types && npm run lint && npm run format:check; else \
+	  echo "NOT RUN: types, lint and format of the JavaScript. Run npm install first."; fi
 
-bench: install
+bench: everything
 	$(BIN)/python -m benchmarks $(BENCH)
 
 serve:

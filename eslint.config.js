@@ -6,12 +6,12 @@ export default [
   js.configs.recommended,
   {
     files: ["src/induction_heads/explorer/*.js"],
-    // What a page and a Web Worker both have; nothing of node.
+    // Only what a page and a Web Worker share, nothing from Node.
     languageOptions: { globals: globals["shared-node-browser"] },
     rules: { eqeqeq: "error", "no-var": "error", "prefer-const": "error" },
   },
   {
-    files: ["src/induction_heads/explorer/page/*.js"],
+    files: ["src/induction_heads/explorer/page/*.js", "src/induction_heads/figures/*.js"],
     languageOptions: { globals: globals.browser },
     rules: { eqeqeq: "error", "no-var": "error", "prefer-const": "error" },
   },

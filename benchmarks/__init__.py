@@ -1,1 +1,1 @@
-"""Speed as ratios: our way of doing something beside its peers, in one run on one thread."""
+"""Speed ratios: this package compared with other ways to do the same, on one thread."""

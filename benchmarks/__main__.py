@@ -34,8 +34,8 @@ SUITES = {
 
 
 def table(ratios: list[Ratio]) -> Table:
-    """The ratios for a person to read."""
-    shown = Table(title=f"Ours / the peer (time unless said), one thread, {platform.machine()}")
+    """The ratios as a table for the terminal."""
+    shown = Table(title=f"Ours / the peer (time unless noted), one thread, {platform.machine()}")
     for column in ("work", "peer", "ratio", "rounds", "bound", "demand", ""):
         shown.add_column(column)
     for row in ratios:
@@ -50,7 +50,7 @@ def main() -> None:
     """Run the suites and print their ratios. The exit status does not depend on them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="counted rounds (default 7)")
-    parser.add_argument("--quick", action="store_true", help="one round: does it still run?")
+    parser.add_argument("--quick", action="store_true", help="one round, only to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the ratios here")
     options = parser.parse_args()
     torch.set_num_threads(1)

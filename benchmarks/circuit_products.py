@@ -1,19 +1,19 @@
-"""Copying scores of all heads in the shape of GPT-2 small, beside one head at a time."""
+"""Copying scores of all heads in the shape of GPT-2 small, compared with one head at a time."""
 
 import torch
 from torch import Tensor
 from transformer_lens import FactoredMatrix
 
-from benchmarks.head_scores import asked_layers, gpt2_small_shape, only_of_all
+from benchmarks.head_scores import gpt2_small_shape, n_layers_for, only_of_all
 from benchmarks.ratios import Ratio, compare, times_in_turn
-from induction_heads.circuits import copying_scores
+from induction_heads.interp.circuits import copying_scores
 
 
 def one_head_at_a_time(model) -> Tensor:
     """The same scores from the eigenvalues of each head's own W_E W_V W_O W_U.
 
-    Layer norm is left out here. Ours centers what it scales as well, so the two agree exactly only
-    on models without it.
+    Layer norm is left out here. Ours also centers what it scales, so the two agree exactly only on
+    models without it.
     """
     config = model.cfg
     scores = torch.zeros(config.n_layers, config.n_heads)
@@ -26,8 +26,8 @@ def one_head_at_a_time(model) -> Tensor:
 
 
 def ratios(rounds: int) -> list[Ratio]:
-    """Ours against `FactoredMatrix.eigenvalues` of one head after the other."""
-    n_layers = asked_layers(rounds)
+    """Ours against `FactoredMatrix.eigenvalues`, one head at a time."""
+    n_layers = n_layers_for(rounds)
     model = gpt2_small_shape(n_layers)
     times = times_in_turn(
         {"ours": lambda: copying_scores(model), "peer": lambda: one_head_at_a_time(model)}, rounds

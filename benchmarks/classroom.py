@@ -1,6 +1,6 @@
-"""A simulated class: students who are right, half done, mistaken, empty-handed or hostile.
+"""A simulated class: complete, half-finished, mistaken, empty and hostile submissions.
 
-`python -m benchmarks.classroom FOLDER --size 100 --chapters ch01,ch02` writes one to look at.
+`python -m benchmarks.classroom FOLDER --size 100 --chapters ch01,ch02` writes one.
 """
 
 import argparse
@@ -13,8 +13,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-SWAPS = ((".tril(", ".triu("), ("dim=-1", "dim=-2"), (" - 1", ""), (" + 1", ""), ("**0.5", ""),
-         (".mean(", ".sum("), (" / ", " * "), (">=", ">"), ("[..., 1:]", "[..., :-1]"))  # fmt: skip
+SWAPS = (
+    (".tril(", ".triu("),
+    ("dim=-1", "dim=-2"),
+    (" - 1", ""),
+    (" + 1", ""),
+    ("**0.5", ""),
+    (".mean(", ".sum("),
+    (" / ", " * "),
+    (">=", ">"),
+    ("[..., 1:]", "[..., :-1]"),
+)
 """What a mistaken student may have written instead."""
 
 HOSTILE = {
@@ -25,14 +34,24 @@ HOSTILE = {
     "broken": "def causal_mask(n_pos) return True\n",
     "nulls": "x = 1\0\n",
 }
-"""Sources that try to end, flood or deceive the check; each is quick to fail."""
+"""Sources that try to end, flood or deceive the check; each fails quickly."""
 
-KINDS = ("solved", "solved", "partly", "partly", "mistaken", "mistaken", "mistaken",
-         "stub", "empty", "hostile")  # fmt: skip
+KINDS = (
+    "solved",
+    "solved",
+    "partly",
+    "partly",
+    "mistaken",
+    "mistaken",
+    "mistaken",
+    "stub",
+    "empty",
+    "hostile",
+)
 
 
 def make_class(folder: Path, size: int, stems: Sequence[str], seed: int = 0) -> dict[str, str]:
-    """Write `size` students to `folder`, and return what kind each of them is.
+    """Write `size` students to `folder` and return the kind of each.
 
     The same arguments give the same class. Some hand in a folder, some a zip, some a notebook.
     """
@@ -64,7 +83,7 @@ def _source(stem: str, kind: str, chance: random.Random) -> str:
 
 
 def _partly(solution: str, stub: str, chance: random.Random) -> str:
-    """The solution with the functions of the stub in place of some of its own."""
+    """The solution with some functions replaced by those of the stub."""
     names = [node.name for node in _functions(stub)]
     undone = set(chance.sample(names, len(names) // 2))
     added = [ast.unparse(node) for node in _functions(stub) if node.name in undone]
@@ -101,7 +120,7 @@ def _hand_in(
 
 def main() -> None:
     """Write a simulated class."""
-    from induction_heads.checks.registry import select
+    from induction_heads.course.registry import select
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.classroom", description=__doc__)
     parser.add_argument("folder", type=Path)

@@ -1,4 +1,4 @@
-"""Q-, K- and V-composition of all pairs of heads, beside TransformerLens: time and memory."""
+"""Q-, K- and V-composition of all pairs of heads, against TransformerLens: time and memory."""
 
 import json
 import subprocess
@@ -11,10 +11,10 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from benchmarks.ratios import Ratio, compare, times_in_turn
-from induction_heads.composition import SIDES, composition_scores
+from induction_heads.interp.composition import SIDES, composition_scores
 
 MAX_ROUNDS = 3
-"""The peer takes more than a minute a round, so a few rounds must do."""
+"""The peer takes more than a minute per round, so there are only a few rounds."""
 
 QUICK_LAYERS = 2
 
@@ -23,10 +23,17 @@ def attention_of_gpt2_small(n_layers: int, n_heads: int = 12) -> TransformerBrid
     """Random heads in the shape of GPT-2 small, without MLPs and with a small vocabulary."""
     return TransformerBridge.boot_native(
         TransformerBridgeConfig(
-            d_model=768, d_head=64, n_heads=n_heads, n_layers=n_layers, n_ctx=64, d_vocab=64,
-            attn_only=True, normalization_type=None, seed=0,
+            d_model=768,
+            d_head=64,
+            n_heads=n_heads,
+            n_layers=n_layers,
+            n_ctx=64,
+            d_vocab=64,
+            attn_only=True,
+            normalization_type=None,
+            seed=0,
         )
-    )  # fmt: skip
+    )
 
 
 def of_transformer_lens(model: Any) -> dict[str, torch.Tensor]:
@@ -38,14 +45,14 @@ WAYS = {"ours": composition_scores, "peer": of_transformer_lens}
 
 
 def highest_memory() -> float:
-    """Bytes: the highest memory use of this process so far (Linux), or 0 where it is not told."""
+    """The peak memory of this process in bytes (Linux), or 0 if unknown."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return sum(float(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def most_memory(way: str, n_layers: int) -> float:
-    """Bytes that one computation adds to the highest memory use of a new process."""
+    """Bytes that one computation adds to the peak memory of a new process."""
     command = [sys.executable, "-m", "benchmarks.composition", way, str(n_layers)]
     folder = Path(__file__).parents[1]
     printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
@@ -74,7 +81,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     way, model = WAYS[sys.argv[1]], attention_of_gpt2_small(int(sys.argv[2]))
-    way(attention_of_gpt2_small(1))  # What the first call loads is not counted.
+    way(attention_of_gpt2_small(1))  # The first call loads code, which is not counted.
     before = highest_memory()
     way(model)
     print(json.dumps(highest_memory() - before))

@@ -1,7 +1,7 @@
-"""`grade` at two jobs, beside plain pytest run once for each student, two at a time.
+"""`grade` with two jobs, compared with plain pytest once per student, two at a time.
 
-Plain pytest imports the package anew for each student and calls the student's functions in its own
-process: no isolation and no limits, so what it leaves out is in its favor.
+Plain pytest imports the package for each student and calls the student's functions in its own
+process, without isolation or limits, which is to its advantage.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from benchmarks.classroom import ROOT, make_class
 from benchmarks.ratios import Ratio, compare, seconds
-from induction_heads.checks.registry import select
+from induction_heads.course.registry import select
 from induction_heads.grading.sandbox import isolation
 
 JOBS = 2
 DEMAND = 1 / 3
 ISOLATION = [] if isolation().complete else ["--without-isolation"]
-"""Options of `grade` for this measurement: isolation is on wherever it can be."""
+"""Options of `grade` for this measurement: isolation is on where possible."""
 
 TEST = """
 import runpy
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import pytest
 
-from induction_heads.checks.registry import select
+from induction_heads.course.registry import select
 from induction_heads.grading.judge import judge_function
 
 PAIRS = [(s.stem, e) for c in {chapters!r} for s in select(c) for e in s.exercises]
@@ -42,22 +42,22 @@ def test_exercise(stem, exercise):
 
 
 def environment() -> dict[str, str]:
-    """One thread for each process, and this package on the path."""
+    """One thread per process, and this package on the path."""
     here = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return os.environ | here
 
 
 def grade(students: Path, chapters: list[str]) -> None:
-    """The class through the command, into a new folder."""
+    """Grade the class with the command, into a new folder."""
     with tempfile.TemporaryDirectory() as out:
         options = ["--out", f"{out}/results", "--jobs", str(JOBS), "--chapters", ",".join(chapters)]
-        command = [sys.executable, "-m", "induction_heads.cli", "grade", str(students)]
+        command = [sys.executable, "-m", "induction_heads.cli.main", "grade", str(students)]
         command += [*options, *ISOLATION]
         subprocess.run(command, env=environment(), check=True, capture_output=True)
 
 
-def pytest_once_a_student(students: Path, chapters: list[str]) -> None:
-    """The same students, one pytest each."""
+def pytest_per_student(students: Path, chapters: list[str]) -> None:
+    """The same students with one pytest run each."""
     with ThreadPoolExecutor(JOBS) as pool:
         list(pool.map(partial(_pytest, chapters=chapters), sorted(students.iterdir())))
 
@@ -65,8 +65,19 @@ def pytest_once_a_student(students: Path, chapters: list[str]) -> None:
 def _pytest(folder: Path, chapters: list[str]) -> None:
     file = folder / "test_student.py"
     file.write_text(TEST.format(chapters=chapters))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
-               "--rootdir", str(folder), str(file)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(folder),
+        str(file),
+    ]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     file.unlink()
     if done.returncode not in (0, 1):  # 1: the student's answers are wrong.
@@ -74,7 +85,7 @@ def _pytest(folder: Path, chapters: list[str]) -> None:
 
 
 def ratios(rounds: int) -> list[Ratio]:
-    """Seconds for a class of students who solved, half did or mistook the exercises."""
+    """Seconds for a class of complete, half-finished and mistaken submissions."""
     quick = rounds <= 2
     chapters = ["ch01"] if quick else ["ch01", "ch02", "ch03", "ch04"]
     size, n_rounds = (3, 1) if quick else (30, min(rounds, 2))
@@ -85,15 +96,15 @@ def ratios(rounds: int) -> list[Ratio]:
         ours, theirs = [], []
         for _ in range(n_rounds):
             ours.append(seconds(partial(grade, students, chapters)))
-            theirs.append(seconds(partial(pytest_once_a_student, students, chapters)))
+            theirs.append(seconds(partial(pytest_per_student, students, chapters)))
     rate = 60 * size / min(ours)
     how = "not isolated" if ISOLATION else "isolated"
-    work = f"grade {size} students, {len(chapters)} chapters, {how} ({rate:.0f} a minute)"
-    return [compare(work, ours, "pytest once a student", theirs, None if quick else DEMAND)]
+    work = f"grade {size} students, {len(chapters)} chapters, {how} ({rate:.0f} per minute)"
+    return [compare(work, ours, "pytest once per student", theirs, None if quick else DEMAND)]
 
 
 def _honest_class(folder: Path, size: int, stems: list[str]) -> None:
-    """Folders only, so that pytest can import from them, and nobody hostile."""
+    """Folders only, so that pytest can import from them, without hostile submissions."""
     index, scratch = 0, folder.parent / "scratch"
     kinds = make_class(scratch, 3 * size, stems)
     folder.mkdir()

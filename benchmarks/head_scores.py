@@ -1,4 +1,4 @@
-"""Four scores of every head of a model in the shape of GPT-2 small, beside four other ways."""
+"""Four scores of every head in the shape of GPT-2 small, compared with four other ways."""
 
 from typing import Any
 
@@ -11,27 +11,27 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.ratios import Ratio, compare, times_in_turn
-from induction_heads.activations import attention_patterns, head_scores
-from induction_heads.scores import (
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.activations import attention_patterns, head_scores
+from induction_heads.interp.scores import (
     duplicate_token_score,
     first_token_score,
     induction_score,
     previous_token_score,
 )
-from induction_heads.tokens import repeated_tokens
 
 PERIOD = 50
 QUICK_LAYERS = 2
-"""A quick run only shows that everything still runs, so two of the twelve layers must do."""
+"""A quick run only shows that everything runs, so two of the twelve layers are enough."""
 
 
-def asked_layers(rounds: int) -> int:
-    """All twelve layers of GPT-2 small, or in a quick run a few."""
+def n_layers_for(rounds: int) -> int:
+    """The twelve layers of GPT-2 small, or a few in a quick run."""
     return 12 if rounds > 2 else QUICK_LAYERS
 
 
 def only_of_all(demand: float, n_layers: int) -> float | None:
-    """The demand, which is for all 144 heads, or none for a smaller model."""
+    """The demand, which applies to all 144 heads, or None for a smaller model."""
     return demand if n_layers == 12 else None
 
 
@@ -39,11 +39,19 @@ def gpt2_small_shape(n_layers: int = 12) -> TransformerBridge:
     """Random weights in the shape of GPT-2 small: layers of 12 heads, d_model 768."""
     return TransformerBridge.boot_native(
         TransformerBridgeConfig(
-            d_model=768, d_head=64, n_heads=12, n_layers=n_layers, d_mlp=3072, n_ctx=1024,
-            d_vocab=50257, act_fn="gelu_new", normalization_type="LN", seed=0,
+            d_model=768,
+            d_head=64,
+            n_heads=12,
+            n_layers=n_layers,
+            d_mlp=3072,
+            n_ctx=1024,
+            d_vocab=50257,
+            act_fn="gelu_new",
+            normalization_type="LN",
+            seed=0,
         ),
         tokenizer=word_tokenizer(50257),
-    )  # fmt: skip
+    )
 
 
 def word_tokenizer(d_vocab: int) -> PreTrainedTokenizerFast:
@@ -91,7 +99,7 @@ def naive_triple_loop(model: Any, tokens: Int[Tensor, "batch pos"]) -> dict[str,
 
 def ratios(rounds: int) -> list[Ratio]:
     """Ours against one plain forward, all patterns kept, the naive loop, and `detect_head`."""
-    n_layers = asked_layers(rounds)
+    n_layers = n_layers_for(rounds)
     model = gpt2_small_shape(n_layers)
     tokens = repeated_tokens(50257, PERIOD, batch=2, bos_token=0)
     texts = [" ".join(map(str, row.tolist())) for row in tokens[:, 1:]]

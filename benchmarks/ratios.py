@@ -11,8 +11,7 @@ from typing import Any
 class Ratio:
     """Our time divided by a peer's: the median over rounds, with the lowest and highest round.
 
-    `demand` is the ratio to stay below and `bound` the lowest that the method can reach, where
-    either is known.
+    `demand` is the ratio not to exceed and `bound` the lowest the method can reach, where known.
     """
 
     work: str
@@ -25,13 +24,13 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """`ok`, `MISS`, or nothing where no demand was set."""
+        """`ok`, `MISS`, or an empty string without a demand."""
         if self.demand is None:
             return ""
         return "ok" if self.ratio <= self.demand else "MISS"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, the verdict included."""
+        """The fields and the verdict as plain data."""
         return asdict(self) | {"verdict": self.verdict}
 
 
@@ -46,7 +45,7 @@ def times_in_turn(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, 
     """Seconds of every way in every round, after one round that is not counted.
 
     The ways take turns within a round, so a machine that slows down slows all of them. A single
-    round only shows that everything runs: it is the first one, with what is done only once in it.
+    round only shows that everything runs: it includes the work of the first call.
     """
     if rounds > 1:
         for way in ways.values():
@@ -59,9 +58,13 @@ def times_in_turn(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, 
 
 
 def compare(
-    work: str, ours: list[float], peer: str, theirs: list[float],
-    demand: float | None = None, bound: float | None = None,
-) -> Ratio:  # fmt: skip
+    work: str,
+    ours: list[float],
+    peer: str,
+    theirs: list[float],
+    demand: float | None = None,
+    bound: float | None = None,
+) -> Ratio:
     """The ratio ours / theirs, round by round."""
     rounds = [mine / yours for mine, yours in zip(ours, theirs, strict=True)]
     return Ratio(work, peer, statistics.median(rounds), min(rounds), max(rounds), demand, bound)

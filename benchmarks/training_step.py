@@ -1,4 +1,4 @@
-"""One training step of a toy, beside the same step of the same model in TransformerLens."""
+"""One training step of a toy, compared with the same step in TransformerLens."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.ratios import Ratio, compare, times_in_turn
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.models import to_transformer_lens
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.loading import to_transformer_lens
 
 STEPS = 10
 SIZES = {64: (2, 0.60), 128: (4, 0.70)}

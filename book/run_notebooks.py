@@ -33,9 +33,10 @@ def input_files() -> list[Path]:
     """Everything besides a notebook's own code that can change what the notebook shows."""
     package = (ROOT / "src" / "induction_heads").rglob("*")
     files = [
-        file for file in package
+        file
+        for file in package
         if file.is_file() and "__pycache__" not in file.parts and file.suffix not in PAGE_FILES
-    ]  # fmt: skip
+    ]
     settings = [ROOT / "requirements.txt", BOOK / "matplotlibrc"]
     return sorted(files + [file for file in settings if file.exists()])
 

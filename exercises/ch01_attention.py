@@ -14,7 +14,7 @@ from torch import Tensor
 def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
     """The causal mask: True where a query may look, at itself and at what came before.
 
-    ★ · 3 minutes. Why: without it a model that learns to predict the next token can read it off.
+    ★ · 3 minutes. Why: without it, a model learning to predict the next token could simply read it.
 
     For n_pos = 3 the rows are [True, False, False], [True, True, False], [True, True, True].
     Start from this question: for which pairs (query, key) is the key not in the future?
@@ -25,7 +25,7 @@ def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
 def visible_pairs_formula() -> str:
     """How many of the n_pos × n_pos pairs (query, key) the causal mask leaves, as a formula.
 
-    ★ · 3 minutes, with pen and paper. Why: it is the number of weights that a pattern can have.
+    ★ · 3 minutes, with pen and paper. Why: it is the number of nonzero weights a pattern can have.
 
     Return a Python expression in `n_pos` as text, such as "2 * n_pos**2 - 1" (which is wrong).
     It may use + - * / // % **, sqrt, log, exp, log2, min, max and pi. Any equivalent form passes.
@@ -43,7 +43,8 @@ def attention_pattern(
     matrix.
 
     Queries and keys have the same shape. There may be any number of batch axes in front, also none.
-    Every row of the answer sums to 1, and what lies above the diagonal is 0.
+    Every row of the answer sums to 1, and what lies above the diagonal is 0. Scores can be near 100
+    or −100, which PyTorch's softmax can take and a plain exponential cannot.
     Start from the scores of all pairs; then ask what score makes a weight exactly 0.
     """
     raise NotImplementedError
@@ -66,13 +67,13 @@ def attention_head(
     raise NotImplementedError
 
 
-def attention_from_circuits(
+def attention_from_matrices(
     residual: Float[Tensor, "*batch pos d_model"],
     W_QK: Float[Tensor, "d_model d_model"],
     W_OV: Float[Tensor, "d_model d_model"],
     d_head: int,
 ) -> Float[Tensor, "*batch pos d_model"]:
-    """The same output, from the QK circuit W_Q W_Kᵀ and the OV circuit W_V W_O.
+    """The same output, from the QK matrix W_Q W_Kᵀ and the OV matrix W_V W_O.
 
     ★★ · 10 minutes. Why: it shows that "where" and "what" are set by separate weights.
 
@@ -85,8 +86,8 @@ def attention_from_circuits(
 def count_attention_parameters(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
     """The number of weights in W_Q, W_K, W_V and W_O of every head of a model, without biases.
 
-    ★ · 10 minutes, with pen and paper. Why: it tells you how much of a model the heads are, and
-    how much smaller a head is than its two circuits written out.
+    ★ · 10 minutes, with pen and paper. Why: it says how much of a model its heads are, and how much
+    smaller they are than their QK and OV matrices.
 
     With n_layers=1, n_heads=1, d_model=5, d_head=2, the head of the chapter, it is 40.
     Derive it before you write it: how many numbers are in each of the four matrices?

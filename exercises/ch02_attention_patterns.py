@@ -1,6 +1,6 @@
 """Exercises of chapter 2, attention patterns: from a model to named heads.
 
-Replace each `raise NotImplementedError` by your code. Check all of them with
+Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch02`, or one with `induction-heads check previous_token_score`.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these function
 def previous_token_score(pattern: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch"]:
     """The mean attention from each token to the one right before it.
 
-    ★ · 5 minutes. Why: it is the score of the heads that chapter 3 is about.
+    ★ · 5 minutes. Why: it is the score of the heads in chapter 3.
 
     `pattern` ends in the axes query and key. The mean runs over queries 1, 2, … (query 0 has no
     token before it). Axes in front, such as layer, batch and head, are kept: a pattern of shape
@@ -74,7 +74,7 @@ def detect_head_types(
 ) -> dict[tuple[int, int], str]:
     """The type of each head that has one.
 
-    ★★ · 15 minutes. Why: a list of named heads is what a detector hands to its reader.
+    ★★ · 15 minutes. Why: a list of named heads is what a detector gives its user.
 
     `scores` maps the name of a type to one score per head. A head's type is the name of its highest
     score, if that score is at least `threshold`. A head that reaches it on no score is left out. If

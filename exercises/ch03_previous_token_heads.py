@@ -1,6 +1,6 @@
 """Exercises of chapter 3, previous-token heads: why they look one back, and what they leave behind.
 
-Replace each `raise NotImplementedError` by your code. Check all of them with
+Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch03`, or one with `induction-heads check positional_pattern`.
 
 The models have no layer norm and no BOS token. `model` is a TransformerBridge: `model.W_E`
@@ -16,10 +16,10 @@ import torch  # noqa: F401
 from jaxtyping import Float
 from torch import Tensor
 
-from induction_heads.activations import attention_patterns  # noqa: F401
-from induction_heads.attention import attention_pattern  # noqa: F401
-from induction_heads.scores import previous_token_score  # noqa: F401
-from induction_heads.tokens import distinct_tokens  # noqa: F401
+from induction_heads.data.tokens import distinct_tokens  # noqa: F401
+from induction_heads.interp.activations import attention_patterns  # noqa: F401
+from induction_heads.interp.scores import previous_token_score  # noqa: F401
+from induction_heads.models.attention import attention_pattern  # noqa: F401
 
 if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
     from transformer_lens import TransformerBridge
@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these function
 def score_gap_needed(weight: float, n_keys: int) -> float:
     """How far one score must lie above all the others to receive `weight` of the attention.
 
-    ★★ · 10 minutes, with pen and paper. Why: it says how large the scores of a head must be
-    before the head can be called sharp.
+    ★★ · 10 minutes, with pen and paper. Why: it says how large a head's scores must be before the
+    head counts as sharp.
 
     One of `n_keys` scores is g, the others are all 0. Derive g from the softmax, then write one
     line. `weight` is between 0 and 1 and `n_keys` at least 2. The answer is a Python float. It is 0
@@ -45,8 +45,7 @@ def positional_pattern(
 ) -> Float[Tensor, "query key"]:
     """The pattern a head would have if the residual stream held the position embeddings alone.
 
-    ★★ · 10 minutes. Why: it separates what the positions ask for from what the tokens ask
-    for.
+    ★★ · 10 minutes. Why: it separates what positions ask for from what tokens ask for.
 
     The answer is [n_ctx, n_ctx]: all positions that the model has, causal mask and scaling as in
     any head. Leave out tokens and whatever earlier layers write, also for a head of layer 1.
@@ -61,7 +60,7 @@ def find_previous_token_heads(
 ) -> list[tuple[int, int, float]]:
     """All heads whose previous-token score is at least `threshold`.
 
-    ★★★ · 20 minutes. Why: a claim about a head starts with a list that others can reproduce.
+    ★★★ · 20 minutes. Why: a claim about a head starts with a list that other people can reproduce.
 
     Returns `(layer, head, score)` for each, ints and a float, highest score first; `[]` if there is
     none. The score is the previous-token score, averaged over rows of distinct random tokens that
@@ -77,12 +76,12 @@ def find_previous_token_heads(
 def previous_token_readout(model: "TransformerBridge", layer: int, head: int) -> float:
     """How often what a head of layer 0 writes at position i identifies the token at i − 1.
 
-    ★★★★ · 30 minutes. Why: a pattern says where a head looks. This says what a later
-    layer can learn from it.
+    ★★★★ · 30 minutes. Why: a pattern says where a head looks. This says what later layers can learn
+    from it.
 
     Take 8 or more rows of distinct random tokens, `min(n_ctx, d_vocab)` long. For each row and
     each position i ≥ 1, take what the head writes there (its own output, through W_O). The
-    candidates are what it would write if it looked at i − 1 alone and token t stood there, one for
+    candidates are what it would write if it looked at i − 1 alone and token t was there, one for
     each t of the vocabulary: (W_E[t] + W_pos[i−1]) W_V W_O. The reading is the t whose candidate
     is nearest (Euclidean distance). Returns the share of readings, over rows and positions, that
     are the true token: a float between 0 and 1. The check accepts 0.05 more or less, because rows

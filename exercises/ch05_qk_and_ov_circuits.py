@@ -1,6 +1,6 @@
 """Exercises of chapter 5, QK and OV circuits: what a head looks for, what it writes.
 
-Replace each `raise NotImplementedError` by your code. Check all of them with
+Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch05`, or one with `induction-heads check ov_circuit`.
 
 `model` is a TransformerBridge. `model.W_E` is [d_vocab d_model], `model.W_pos` [pos d_model] and
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def qk_circuit(model: "TransformerBridge", layer: int, head: int) -> FactoredMatrix:
     """How strongly the query at one token matches the key at another: [d_vocab, d_vocab].
 
-    ★ easy · 8 minutes. Why: it says which token a head looks for, whatever the sequence is.
+    ★ · 8 minutes. Why: it says which token a head looks for, in any sequence.
 
     W_E W_Q W_Kᵀ W_Eᵀ, without the scale 1/√d_head: query token down, key token across. A dense
-    tensor of that shape passes as well, and takes d_vocab² numbers.
+    tensor of that shape passes as well, but takes d_vocab² numbers.
 
-    Start here: `FactoredMatrix(A, B)` stands for A @ B. Which two factors are [d_vocab d_head] and
+    Start here: `FactoredMatrix(A, B)` represents A @ B. Which two factors are [d_vocab d_head] and
     [d_head d_vocab]?
     """
     raise NotImplementedError
@@ -37,7 +37,7 @@ def qk_circuit(model: "TransformerBridge", layer: int, head: int) -> FactoredMat
 def ov_circuit(model: "TransformerBridge", layer: int, head: int) -> FactoredMatrix:
     """What attending to a token does to the logit of every token: [d_vocab, d_vocab].
 
-    ★ easy · 6 minutes. Why: a pattern says where a head looks; this says what it does there.
+    ★ · 6 minutes. Why: a pattern says where a head looks; this says what it does there.
 
     W_E W_V W_O W_U: attended token down, predicted token across. A dense tensor passes as well.
     """
@@ -47,7 +47,7 @@ def ov_circuit(model: "TransformerBridge", layer: int, head: int) -> FactoredMat
 def eigenvalue_copying_score(circuit: FactoredMatrix) -> float:
     """Σλ / Σ|λ| over the eigenvalues λ of a circuit: from −1 to 1 (Elhage et al. 2021).
 
-    ★★ medium · 10 minutes. Why: one number for "each token raises itself".
+    ★★ · 10 minutes. Why: one number for "each token raises itself".
 
     Eigenvalues can be complex; |λ| is the modulus, and the sum of all of them is real. Return 0.0
     for a circuit of zeros. The circuit may be [1024 1024] of rank 32: its eigenvalues are those of
@@ -63,7 +63,8 @@ def logit_copying_score(
 ) -> float:
     """How much of what a head raises is the token it attends to, from −1 to 1.
 
-    ★★★ hard · 20 minutes. Why: the second definition of copying, and it disagrees with the first.
+    ★★★ · 20 minutes. Why: it is the second definition of copying, and it disagrees with the
+    first.
 
     For each position j of each row: (1) the logits that the head would write if it attended to j
     alone, v_j W_O W_U, with its value v_j in a real forward pass; (2) minus their mean over the
@@ -83,7 +84,7 @@ def logit_attribution(
 ) -> Float[Tensor, "component batch pos-1"]:
     """What each component adds to the logit of the token that comes next.
 
-    ★★★ hard · 20 minutes. Why: the logit is a sum, so each part's share can be read off.
+    ★★★ · 20 minutes. Why: the logit is a sum, so each part's share can be read off.
 
     Components in this order: token embedding, position embedding, L0H0, L0H1, …, L1H0, L1H1, …
     Entry i of the last axis is about the token at i + 1, predicted at position i; what the last
@@ -99,7 +100,7 @@ def logit_attribution(
 def induction_circuit_parameters(config: dict[str, int]) -> int:
     """How many weights a previous-token head and an induction head have together.
 
-    ★ easy · 5 minutes, with pen and paper. Why: a circuit is small beside its model.
+    ★ · 5 minutes, with pen and paper. Why: a circuit is small compared with its model.
 
     `config` has the sizes "n_layers", "n_heads", "d_model", "d_head", "d_vocab" and "n_ctx". Count
     W_Q, W_K, W_V and W_O of the two heads. Embeddings and biases are not counted. d_model need not

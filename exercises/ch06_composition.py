@@ -1,6 +1,6 @@
 """Exercises of chapter 6, composition: how one head reads what another one wrote.
 
-Replace each `raise NotImplementedError` by your code. Check all of them with
+Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch06`, or one with `induction-heads check virtual_head`.
 
 `model` is a TransformerBridge without layer norm. `model.W_E` is [d_vocab d_model], `model.W_pos`
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens import FactoredMatrix
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig  # noqa: F401
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig  # noqa: F401
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -26,7 +26,7 @@ def composition_score(
 ) -> float:
     """‖W_A W_B‖ / (‖W_A‖ ‖W_B‖): how much of what A writes is read by B, from 0 to 1.
 
-    ★ easy · 5 minutes. Why: one number for an arrow between two heads.
+    ★ · 5 minutes. Why: it is one number for an arrow between two heads.
 
     ‖·‖ is the Frobenius norm, the root of the sum of all squared entries. Neither matrix is zero.
 
@@ -40,7 +40,7 @@ def random_composition_baseline(
 ) -> float:
     """The mean composition score of `samples` pairs of random heads: what unrelated weights score.
 
-    ★★ medium · 12 minutes. Why: a score means nothing without the score of heads that never met.
+    ★★ · 12 minutes. Why: a score means nothing without the score of heads that never met.
 
     Both matrices are products of a Gaussian d_model × d_head factor and a Gaussian
     d_head × d_model factor, as W_V W_O is. The same seed gives the same number and another seed
@@ -56,13 +56,13 @@ def k_composed_qk_circuit(
 ) -> FactoredMatrix:
     """How well a token as query matches a token that an earlier head moved to the key.
 
-    ★★ medium · 12 minutes. Why: in this table, an induction head does look for its own token.
+    ★★ · 12 minutes. Why: in this table, an induction head does look for its own token.
 
     W_E W_Q W_Kᵀ (W_E W_V W_O)ᵀ with W_V W_O of `previous_head` and W_Q W_Kᵀ of `induction_head`:
     query token down, moved token across, [d_vocab, d_vocab], without the scale 1/√d_head. A dense
     tensor of that shape passes as well.
 
-    Start here: what stands at a key after `previous_head` moved token b there? In which rows?
+    Start here: what is at a key after `previous_head` has moved token b there? In which rows?
     """
     raise NotImplementedError
 
@@ -72,7 +72,7 @@ def decompose_attention_scores(
 ) -> Float[Tensor, "batch query_component key_component query key"]:
     """A head's attention scores as a sum over pairs: who wrote the query, who wrote the key.
 
-    ★★★ hard · 25 minutes. Why: it reads off which arrow makes a score, on real input.
+    ★★★ · 25 minutes. Why: it shows which arrow makes a score, on real input.
 
     The components of both axes: token embedding, position embedding, then every head of the earlier
     layers, L0H0 first. Scores are scaled by 1/√d_head, and neither masked nor sent through a
@@ -89,7 +89,7 @@ def virtual_head(
 ) -> FactoredMatrix:
     """What two heads in a row write: a vector x at the start comes out as x times this matrix.
 
-    ★ easy · 6 minutes. Why: two heads in a row move information as a third one would.
+    ★ · 6 minutes. Why: two heads in a row move information as a third one would.
 
     [d_model, d_model]. `first` is in an earlier layer. A dense tensor passes as well.
 
@@ -101,7 +101,7 @@ def virtual_head(
 def build_induction_circuit(d_vocab: int, n_ctx: int) -> AttentionOnly:
     """A model whose weights you write, which continues every repeated block of distinct tokens.
 
-    ★★★ hard · 60 minutes. Why: what you can build, you understand.
+    ★★★ · 60 minutes. Why: what you can build, you understand.
 
     From the second token of the second copy on, and in every later copy, the next token of the
     block gets a probability above ½. This holds for blocks of any length from 2, with or without
@@ -110,7 +110,7 @@ def build_induction_circuit(d_vocab: int, n_ctx: int) -> AttentionOnly:
     they are by default. Any construction that works passes.
 
     Start here: make the weights zero under `torch.no_grad()`, and give the token, the position, the
-    token before this one, and the prediction coordinates of their own. `model.layers[0].W_Q` is
-    [head d_model d_head]. Scores are divided by √d_head.
+    token before this one, and the prediction their own coordinates. `model.layers[0].W_Q` is [head
+    d_model d_head]. Scores are divided by √d_head.
     """
     raise NotImplementedError

@@ -1,6 +1,6 @@
 """Exercises of chapter 10: heads that match and copy in other ways, and heads that do not copy.
 
-Replace each `raise NotImplementedError` by your code. Check all of them with
+Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch10`, or one with `induction-heads check fuzzy_induction_score`.
 """
 
@@ -22,10 +22,10 @@ def fuzzy_induction_score(
 ) -> Float[Tensor, "*batch"]:
     """Mean attention to the tokens that followed earlier tokens similar to the query's, not equal.
 
-    ★★ medium · 15 minutes. Why: a head may match what tokens mean, and the plain score misses it.
+    ★★ · 15 minutes. Why: a head may match what tokens mean, and the plain score misses it.
 
     `similar[a, b]` says whether id b counts as similar to id a, where a is the query's. Copies of
-    the query's own token are left out, whatever `similar` says of them. For each query, sum the
+    the query's own token are left out, whatever `similar` says about them. For each query, sum the
     attention to all keys right after such a token. Then take the mean over the queries that have
     such a key, row by row. The pattern is [row query key] or [row head query key].
 
@@ -40,8 +40,8 @@ def ngram_prefix_score(
 ) -> Float[Tensor, "*batch"]:
     """Mean attention to the tokens that followed earlier copies of the last `n` tokens.
 
-    ★★ medium · 12 minutes. Why: where tokens come back in several places, one of them does not say
-    which continuation is meant.
+    ★★ · 12 minutes. Why: where tokens occur in several places, one token does not say which
+    is meant.
 
     The last n tokens are the query's and the n − 1 before it, in this order. For each query, sum
     the attention to the keys right after earlier copies of them. Then take the mean over the
@@ -56,7 +56,7 @@ def ngram_induction_layer(
 ) -> Float[Tensor, "batch query key"]:
     """The pattern of a perfect n-gram induction head, made from the tokens alone.
 
-    ★★ medium · 12 minutes. Why: what a head would have to learn can be put into a model by hand.
+    ★★ · 12 minutes. Why: what a head would have to learn can be put into a model by hand.
 
     A query shares its attention evenly among the keys right after earlier copies of the last n
     tokens. A query without such a copy looks nowhere: its row is zero.
@@ -67,13 +67,13 @@ def ngram_induction_layer(
 def plateau_loss_formula() -> str:
     """The mean loss of a row when single tokens are matched and pairs are not, as a formula.
 
-    ★★ medium · 8 minutes, with pen and paper. Why: a plateau is explained when its height is
+    ★★ · 8 minutes, with pen and paper. Why: a plateau is explained when its height is
     predicted.
 
     A row is c copies of a block. The block holds each of V ids r times, each time before another
-    id. Count a token of the first copy as one of V, all alike. In the later copies the model knows
-    which ids followed the last token, and cannot tell these r apart. Return the mean loss over the
-    row, in nats, as a Python expression in `V`, `r` and `c`. It may use + - * / **,
+    id. Count a token of the first copy as one of V equally likely ids. In the later copies the
+    model knows which ids followed the last token, and cannot tell these r apart. Return the mean
+    loss over the row, in nats, as a Python expression in `V`, `r` and `c`. It may use + - * / **,
     log (natural) and sqrt.
     """
     raise NotImplementedError
@@ -84,14 +84,14 @@ def lag_posterior(
     table: Float[Tensor, "token successor"],
     lags: tuple[int, ...] = (1, 2),
 ) -> Float[Tensor, "batch pos lag"]:
-    """How probable each lag is, given the tokens up to and with each position.
+    """How probable each lag is, given the tokens up to and including each position.
 
-    ★★★ hard · 20 minutes. Why: a model that chooses between rules can do no better than this.
+    ★★★ · 20 minutes. Why: a model that chooses between rules can do no better than this.
 
     With lag k a token is drawn from the row of `table` that belongs to the token k before it. All
-    lags are equally probable beforehand. The first max(lags) tokens are drawn alike whatever the
-    lag is, and tell nothing. Entry [row, i, place] is the probability of `lags[place]` after the
-    tokens 0 to i have been seen.
+    lags are equally probable beforehand. The first max(lags) tokens do not depend on the lag and
+    carry no information. Entry [row, i, place] is the probability of `lags[place]` after the tokens
+    0 to i have been seen.
     """
     raise NotImplementedError
 
@@ -102,12 +102,12 @@ def match_and_copy_score(
     back: int,
     ahead: int,
 ) -> Float[Tensor, "*batch"]:
-    """Mean attention to what stands `ahead` of earlier copies of the token `back` before the query.
+    """Mean attention `ahead` of earlier copies of the token `back` before the query.
 
-    ★★ medium · 12 minutes. Why: matching and looking are two steps, and a head may shift either.
+    ★★ · 12 minutes. Why: matching and looking are two steps, and a head may shift either.
 
-    The query at position i asks for the token at i − back. For each earlier copy of that token, at
-    a position j before i − back, the key j + ahead counts, unless it stands after the query. For
+    The query at position i matches the token at i − back. For each earlier copy of that token, at
+    a position j before i − back, the key j + ahead counts, unless it comes after the query. For
     each query, sum the attention to such keys. Then take the mean over the queries that have one,
     row by row. The pattern is [row query key] or [row head query key].
 
@@ -123,7 +123,7 @@ def translated_induction_score(
 ) -> Float[Tensor, "*batch"]:
     """Mean attention to the tokens that followed the word of which the query's is the translation.
 
-    ★★ medium · 12 minutes. Why: "translate like this" can be induction, through a learned mapping.
+    ★★ · 12 minutes. Why: "translate like this" can be induction, through a learned mapping.
 
     `dictionary[x]` is the translation of id x; ids beyond its length have none. A query holds the
     translation of x, and an earlier key holds x: the key right after that one counts. For each
@@ -138,15 +138,15 @@ def copy_suppression_score(
     effect: Float[Tensor, "batch pos d_vocab"],
     tokens: Int[Tensor, "batch pos"],
 ) -> float:
-    """How far a head raises what earlier layers predict, where that token stands in the context.
+    """How much a head raises what earlier layers predict, where that token is in the context.
 
-    ★★ medium · 15 minutes. Why: a head can be important because it says no.
+    ★★ · 15 minutes. Why: a head can be important because it lowers a prediction.
 
-    `before` holds the logits that the layers before the head give, `effect` what the head adds to
-    them. Look at each position whose likeliest token by `before` stands in the row at this position
-    or earlier. There, take the effect on that token, minus the mean effect on the other tokens that
-    stand in the row so far, each counted once. Return the mean of these differences over the
-    positions of all rows. Leave out positions without any other token.
+    `before` is the logits from the layers before the head, `effect` what the head adds to them.
+    Look at each position whose likeliest token by `before` occurs in the row at this position or
+    earlier. There, take the effect on that token, minus the mean effect on the other tokens in the
+    row so far, each counted once. Return the mean of these differences over the positions of all
+    rows. Leave out positions without any other token.
 
     Start here: a loop over rows and positions, with `set(row[: position + 1])`, is fine.
     """
@@ -159,9 +159,9 @@ def compensation(
     ablated: Float[Tensor, "batch pos d_vocab"],
     tokens: Int[Tensor, "batch pos"],
 ) -> Float[Tensor, "batch pos-1"]:
-    """How much of a head's direct effect on the next token's logit returns when it is silenced.
+    """How much of a head's direct effect on the next token's logit is restored when it is silenced.
 
-    ★★ medium · 8 minutes. Why: an ablation that costs little may mean that others stepped in.
+    ★★ · 8 minutes. Why: an ablation that costs little may mean that other heads compensated.
 
     `direct` is what the head adds to the logits, `clean` and `ablated` are the logits with and
     without it. For the logit of the token that comes next: the direct effect, minus the fall from
@@ -171,16 +171,17 @@ def compensation(
 
 
 def repair_by_norm_formula() -> str:
-    """The share of a head's direct effect that the final norm gives back, as a formula.
+    """The share of a head's direct effect that the final norm restores, as a formula.
 
-    ★★ medium · 10 minutes, with pen and paper. Why: no head needs to react for self-repair.
+    ★★ · 10 minutes, with pen and paper. Why: self-repair does not need another head to
+    react.
 
     Two heads each write a vector of length a in the direction of the right token. Everything else
-    in the residual stream is at right angles to it and has length r. The final norm divides by the
+    in the residual stream is orthogonal to it and has length r. The final norm divides by the
     length of the sum. Silence one head. The direct effect is what its vector gave with the division
-    as it was; the fall is by how much the right token's logit sinks. Return the direct effect minus
-    the fall, divided by the direct effect, as a Python expression in `a` and `r`. It may use
-    + - * / ** and sqrt.
+    unchanged; the fall is how much the right token's logit falls. Return the direct effect minus
+    the fall, divided by the direct effect, as a Python expression in `a` and `r`. It may use + - *
+    / ** and sqrt.
     """
     raise NotImplementedError
 
@@ -188,15 +189,15 @@ def repair_by_norm_formula() -> str:
 def indirect_effects(
     model: "TransformerBridge",
     prompts: Int[Tensor, "batch pos"],
-    corrupted: Int[Tensor, "batch pos"],
-    answers: Int[Tensor, " batch"],
+    corrupted: Int[Tensor, "corrupted pos"],
+    answers: Int[Tensor, " corrupted"],
 ) -> Float[Tensor, "layer head"]:
     """How much each head's mean over the prompts helps the corrupted ones, in probability.
 
-    ★★★ hard · 25 minutes. Why: heads that carry a task are found by what they cause.
+    ★★★ · 25 minutes. Why: heads that carry a task are found by what they cause.
 
     For each head in turn: take its `z` (`blocks.{layer}.attn.hook_z`, [batch pos head d_head]) at
-    the last position, as a mean over `prompts`. Run `corrupted` with this value in the place of the
+    the last position, as a mean over `prompts`. Run `corrupted` with this value in place of the
     head's own `z` at the last position. The effect is the probability of the right answer at the
     last position, minus that of the corrupted rows as they are, as a mean over the rows.
     """
@@ -210,10 +211,10 @@ def function_vector(
 ) -> Float[Tensor, " d_model"]:
     """The sum of the mean outputs of the heads with the largest effects.
 
-    ★ easy · 6 minutes. Why: a few heads together may hold what a prompt asks for.
+    ★ · 6 minutes. Why: a few heads together may hold what a prompt asks for.
 
     `n_heads` is how many heads of the whole model are taken. The largest effects count, not the
-    largest in size: a head that lowers the right answer is no candidate.
+    largest absolute values: a head that lowers the right answer is not a candidate.
     """
     raise NotImplementedError
 
@@ -223,9 +224,9 @@ def task_vector(
 ) -> Float[Tensor, " d_model"]:
     """What the examples add to the residual stream at the last position, as a mean over rows.
 
-    ★ easy · 5 minutes. Why: what a prompt leaves behind can be moved to another prompt.
+    ★ · 5 minutes. Why: what a prompt leaves behind can be moved to another prompt.
 
     Both are the residual stream at the same place of a model, once for rows with examples and once
-    for rows without. The rows may be of other number and length.
+    for rows without. The rows may differ in number and length.
     """
     raise NotImplementedError

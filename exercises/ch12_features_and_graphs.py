@@ -1,6 +1,6 @@
 """Exercises of chapter 12: features of a stream, and the graph behind a logit.
 
-Replace each `raise NotImplementedError` by your code. Check all of them with
+Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch12`, or one with `induction-heads check sae_loss`.
 """
 
@@ -10,7 +10,7 @@ import torch  # noqa: F401
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from induction_heads.attention import attention_pattern  # noqa: F401
+from induction_heads.models.attention import attention_pattern  # noqa: F401
 
 if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
     from transformer_lens import TransformerBridge
@@ -24,7 +24,8 @@ def sae_loss(
 ) -> Float[Tensor, ""]:
     """What a sparse autoencoder is trained to lower.
 
-    ★ easy · 5 minutes. Why: the loss says what the features are paid for, and what they are not.
+    ★ · 5 minutes. Why: the loss says what the features are rewarded for, and what they are
+    not.
 
     For one example: the squared length of `stream − reconstruction`, plus `penalty` times the sum
     of the activations. Return the mean over the examples, a tensor without axes. Activations are
@@ -36,8 +37,8 @@ def sae_loss(
 def shrunk_activation_formula() -> str:
     """The activation that the penalty leaves, as a formula.
 
-    ★★ medium · 8 minutes, with pen and paper. Why: a penalty on activations costs more than it
-    says, and you can tell beforehand how much.
+    ★★ · 8 minutes, with pen and paper. Why: a penalty on activations also shrinks them, and
+    you can predict by how much.
 
     A stream is a times one direction of length 1, and the decoder of a feature has found that
     direction. Its activation f, which cannot be negative, is chosen to make the loss
@@ -48,9 +49,9 @@ def shrunk_activation_formula() -> str:
 
 
 def dead_features(activations: Float[Tensor, "example feature"]) -> Int[Tensor, " dead"]:
-    """The numbers of the features that are 0 on every example, in rising order.
+    """The indices of the features that are 0 on every example, in increasing order.
 
-    ★ easy · 4 minutes. Why: a dictionary with dead entries is smaller than it looks.
+    ★ · 4 minutes. Why: a dictionary with dead entries is smaller than it looks.
 
     Activations are never negative. The answer is empty if there is none.
     """
@@ -65,8 +66,8 @@ def feature_detection_scores(
 ) -> tuple[Float[Tensor, "feature label"], Float[Tensor, "feature label"]]:
     """Precision and recall of every feature as a detector of every label.
 
-    ★★ medium · 15 minutes. Why: a feature has the name that somebody gave it. These two numbers say
-    whether it deserves it.
+    ★★ · 15 minutes. Why: a feature's name was given by somebody. These two numbers say
+    whether it is deserved.
 
     A feature is *on* in an example if its activation is above `threshold` times its own largest
     activation. `labels` has one of 0 … n_labels − 1 for each example.
@@ -74,7 +75,7 @@ def feature_detection_scores(
     - precision of feature j for label x: of the examples where j is on, the share with label x;
     - recall: of the examples with label x, the share where j is on.
 
-    Where nothing is there to divide by, the score is 0. Return (precision, recall).
+    Where the denominator is 0, the score is 0. Return (precision, recall).
     """
     raise NotImplementedError
 
@@ -87,7 +88,7 @@ def path_contributions(
 ) -> Float[Tensor, "first second source middle"]:
     """What every path adds to the stream at `query` along `direction`, with patterns held fixed.
 
-    ★★★ hard · 25 minutes. Why: with fixed patterns the model is linear, so every path has a number,
+    ★★★ · 25 minutes. Why: with fixed patterns the model is linear, so every path has a number,
     and nothing is left over.
 
     The model has two layers of H heads and no layer norm. A path starts at position s, in
@@ -97,9 +98,9 @@ def path_contributions(
         P_a[m, s] · P_b[query, m] · (x_s M_a M_b) · direction
 
     with the pattern P of a head as it is on these tokens, and M = W_V W_O of the head. The axes
-    `first` and `second` have H + 1 entries: the last one stands for *no head*, where both P and M
-    are identity matrices, so the path stays where it is. The answer sums to what the model's stream
-    has along `direction` at the query.
+    `first` and `second` have H + 1 entries: the last one means *no head*, where both P and M are
+    identity matrices, so the path stays where it is. The answer sums to the component of the
+    model's stream along `direction` at the query.
 
     Start here: `model.W_V` is [layer head d_model d_head], `model.W_O` [layer head d_head d_model].
     `attention_pattern(queries, keys)` of chapter 1 gives a pattern. What does layer 1 read?
@@ -110,7 +111,7 @@ def path_contributions(
 def paths_formula() -> str:
     """How many paths lead to one query, as a formula.
 
-    ★★ medium · 10 minutes, with pen and paper. Why: the sum is exact, and it has this many terms.
+    ★★ · 10 minutes, with pen and paper. Why: the sum is exact, and it has this many terms.
 
     A query sees n positions, its own among them. The model has two layers of H heads. A path uses
     one head or none in each layer. Without a head it stays where it is; a head can bring it from
@@ -123,8 +124,8 @@ def paths_formula() -> str:
 def pruned_edges(flows: Float[Tensor, " edge"], share: float) -> Bool[Tensor, " edge"]:
     """True for the edges to keep: the fewest whose |flow| is at least `share` of all |flow|.
 
-    ★★ medium · 10 minutes. Why: a graph that nobody can read explains nothing, and a rule that says
-    what was left out keeps the small one honest.
+    ★★ · 10 minutes. Why: a graph that nobody can read explains nothing, and a rule that says
+    what was left out keeps a small graph honest.
 
     Signs do not count: two large flows that cancel are both kept. `share` is between 0 and 1.
     """
@@ -136,11 +137,11 @@ def logit_lens(
 ) -> Float[Tensor, "depth batch pos d_vocab"]:
     """The stream before each layer and after the last one, read as logits.
 
-    ★★ medium · 12 minutes. Why: it is the cheapest question to ask of a layer, and easy to ask
-    wrongly.
+    ★★ · 12 minutes. Why: it is the cheapest question about a layer, and easy to ask in the
+    wrong way.
 
     Entry 0 is the stream before layer 0, entry 1 that before layer 1, and so on; the last is the
-    stream after the last layer. Each of them passes the model's final layer norm and its
+    stream after the last layer. Each of them goes through the model's final layer norm and
     unembedding, as if it were the last. So the last entry equals `model(tokens)`.
 
     Start here: the hooks are `blocks.{layer}.hook_resid_pre` and `blocks.{layer}.hook_resid_post`.

@@ -19,7 +19,7 @@ def visible_pairs_formula() -> str:
     """Query i sees i + 1 keys, so the sum is 1 + 2 + … + n_pos.
 
     Twice the sum, written forward and backward, is n_pos columns of n_pos + 1 each. It is a little
-    more than half of the square, because the diagonal stays.
+    more than half of the square, because the diagonal counts.
     """
     return "n_pos * (n_pos + 1) / 2"
 
@@ -43,7 +43,7 @@ def attention_head(
     W_V: Float[Tensor, "d_model d_head"],
     W_O: Float[Tensor, "d_head d_model"],
 ) -> Float[Tensor, "*batch pos d_model"]:
-    """Two steps that do not touch each other: where to look, and what is moved from there."""
+    """Two independent steps: where to look, and what to move from there."""
     pattern = attention_pattern(residual @ W_Q, residual @ W_K)
     # A row of the pattern times the values is the weighted mean of the values at the keys.
     mixed = pattern @ (residual @ W_V)
@@ -51,7 +51,7 @@ def attention_head(
     return mixed @ W_O
 
 
-def attention_from_circuits(
+def attention_from_matrices(
     residual: Float[Tensor, "*batch pos d_model"],
     W_QK: Float[Tensor, "d_model d_model"],
     W_OV: Float[Tensor, "d_model d_model"],
@@ -68,6 +68,6 @@ def attention_from_circuits(
 
 
 def count_attention_parameters(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
-    """Each of the four matrices has d_model × d_head numbers; W_O is only turned on its side."""
+    """Each of the four matrices has d_model × d_head numbers; W_O is only transposed."""
     per_head = 4 * d_model * d_head
     return n_layers * n_heads * per_head

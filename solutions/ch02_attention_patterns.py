@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these function
 def previous_token_score(pattern: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch"]:
     """The mean attention from each token to the one right before it.
 
-    Query i is paired with key i − 1, so all the weights we want lie on one diagonal. Taking the
-    diagonal keeps every axis in front, and it has n − 1 entries: query 0 has no partner on it.
+    Query i is paired with key i − 1, so all these weights are on one diagonal. Taking the diagonal
+    keeps the batch axes. It has n − 1 entries: query 0 has none.
     """
     # Rows are queries: key = query − 1 is one step below the main diagonal, hence offset −1.
     # Without the two dims PyTorch would take the first two axes, which are layers or batches.
@@ -25,7 +25,7 @@ def previous_token_score(pattern: Float[Tensor, "*batch query key"]) -> Float[Te
 def first_token_score(pattern: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch"]:
     """The mean attention from each token to position 0.
 
-    One column, from its second entry on: what is left is one weight a query.
+    One column, from its second entry on: that leaves one weight per query.
     """
     # "1:" drops query 0, which gives position 0 weight 1 in every head and would only add noise.
     return pattern[..., 1:, 0].mean(dim=-1)
@@ -34,7 +34,7 @@ def first_token_score(pattern: Float[Tensor, "*batch query key"]) -> Float[Tenso
 def current_token_score(pattern: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch"]:
     """The mean attention from each token to itself.
 
-    The main diagonal, this time with an entry for query 0 that has to go.
+    The main diagonal, without its entry for query 0.
     """
     own = pattern.diagonal(dim1=-2, dim2=-1)
     # Query 0 sees only itself: its weight is 1 in every head and says nothing about this one.
@@ -46,10 +46,10 @@ def attention_patterns(
 ) -> Float[Tensor, "layer batch head query key"]:
     """The attention pattern of every head of the model, in one tensor.
 
-    One forward pass computes every layer's pattern on its way; we only ask it to keep them.
+    One forward pass computes every layer's pattern; the cache only has to keep them.
     """
     names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(model.cfg.n_layers)]
-    # The filter keeps these activations and no others. The logits come back too: we drop them.
+    # The filter keeps only these activations. The logits are returned too; they are not needed.
     _, cache = model.run_with_cache(tokens, names_filter=names)
     # Each entry is [batch, head, query, key]. stack makes a new axis, and in front is its default.
     return torch.stack([cache[name] for name in names])

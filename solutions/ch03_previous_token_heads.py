@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from induction_heads.activations import attention_patterns
-from induction_heads.attention import attention_pattern
-from induction_heads.scores import previous_token_score
-from induction_heads.tokens import distinct_tokens
+from induction_heads.data.tokens import distinct_tokens
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.scores import previous_token_score
+from induction_heads.models.attention import attention_pattern
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -31,8 +31,8 @@ def positional_pattern(
 ) -> Float[Tensor, "query key"]:
     """An ordinary head, given W_pos where the residual stream would be.
 
-    Scores are bilinear in the residual stream, so leaving the tokens out of it leaves out exactly
-    the three terms of the score in which a token occurs.
+    Scores are bilinear in the residual stream, so without the tokens exactly the three terms of the
+    score that contain a token are missing.
     """
     positions = model.W_pos
     # The function of chapter 1 masks, scales by sqrt(d_head) and takes the softmax over the keys.
@@ -42,10 +42,10 @@ def positional_pattern(
 def find_previous_token_heads(
     model: "TransformerBridge", threshold: float = 0.4
 ) -> list[tuple[int, int, float]]:
-    """Score every head of every layer, keep, sort.
+    """Score every head of every layer, filter, sort.
 
     Tokens that do not repeat leave an induction head nothing to match, so that it cannot pass for a
-    previous-token head. Every layer is searched: where the heads are is for the result to say.
+    previous-token head. Every layer is searched: where the heads are is part of the result.
     """
     # A head may do something else at late positions, so the rows are as long as they can be.
     n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
@@ -60,8 +60,8 @@ def find_previous_token_heads(
 def previous_token_readout(model: "TransformerBridge", layer: int, head: int) -> float:
     """Compare what the head wrote with what each token would have made it write.
 
-    The head has its real pattern, with all the weight it spends elsewhere, so the readout falls if
-    it does not look one back, if it writes nothing, or if it writes the same for many tokens.
+    The head has its real pattern, with all the weight it gives other keys, so the readout falls if
+    it does not look one back, writes nothing, or writes the same for many tokens.
     """
     W_Q, W_K, W_V, W_O = (w[layer, head] for w in (model.W_Q, model.W_K, model.W_V, model.W_O))
     n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.activations import attention_patterns
+from induction_heads.interp.activations import attention_patterns
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def make_repeated_tokens(
     model: "TransformerBridge", period: int = 16, batch: int = 8, seed: int = 0
 ) -> Int[Tensor, "batch pos"]:
-    """Shuffle the vocabulary once a row and keep the first `period` ids.
+    """Shuffle the vocabulary once per row and keep the first `period` ids.
 
-    A shuffle draws without replacement, so no token stands twice in a block and each query has one
-    earlier copy only.
+    A shuffle draws without replacement, so no token occurs twice in a block and each query has only
+    one earlier copy.
     """
     generator = torch.Generator().manual_seed(seed)  # A generator of our own: no global seed.
     bos = model.cfg.bos_token
@@ -43,7 +43,7 @@ def induction_score(
 
 
 def uniform_induction_score(period: int) -> float:
-    """Query i sees i + 1 keys, so the stripe holds 1 / (i + 1) in row i, for i = P … 2P − 1.
+    """Query i sees i + 1 keys, so the stripe is 1 / (i + 1) in row i, for i = P … 2P − 1.
 
     The sum is 1/(P + 1) + … + 1/(2P) = H_2P − H_P with H_n = 1 + 1/2 + … + 1/n, and the mean is
     that over P. For long blocks H_2P − H_P comes close to ln 2.
@@ -80,6 +80,32 @@ def find_induction_heads(
         for layer, head in (lowest >= threshold).nonzero().tolist()
     ]
     return sorted(found, key=lambda item: item[2], reverse=True)
+
+
+def prefix_length_curve(
+    model: "TransformerBridge", layer: int, head: int
+) -> Float[Tensor, " length"]:
+    """Draw rows in which nothing repeats, then make the last k tokens repeat, for each k.
+
+    The rows of all entries have one length, so B is equally far away in each and a change of the
+    attention is due to the match.
+    """
+    longest, n_tokens, generator = 4, 29, torch.Generator().manual_seed(0)
+    bos = model.cfg.bos_token
+    ids = torch.tensor([token for token in range(model.cfg.d_vocab) if token != bos])
+    order = [torch.randperm(len(ids), generator=generator)[:n_tokens] for _ in range(64)]
+    fresh = ids[torch.stack(order)]
+    front = fresh[:, :0] if bos is None else torch.full((len(fresh), 1), bos)
+    # The four tokens up to A are at 0 … 3, or one later with BOS in front: B comes right after.
+    place_of_b = front.shape[1] + longest
+    curve = []
+    for length in range(longest + 1):
+        rows = fresh.clone()
+        # `-0:` would be the whole row, so the end is counted from the front.
+        rows[:, n_tokens - length :] = fresh[:, longest - length : longest]
+        patterns = attention_patterns(model, torch.cat([front, rows], dim=1))
+        curve.append(patterns[layer, :, head, -1, place_of_b].mean())
+    return torch.stack(curve)
 
 
 def per_token_loss(

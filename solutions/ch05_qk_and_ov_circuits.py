@@ -44,9 +44,9 @@ def eigenvalue_copying_score(circuit: FactoredMatrix) -> float:
 def logit_copying_score(
     model: "TransformerBridge", layer: int, head: int, tokens: Int[Tensor, "batch pos"]
 ) -> float:
-    """Take the values from one forward pass, so that all that was read at a position counts."""
+    """Take the values from one forward pass, so that everything at a position counts."""
     _, cache = model.run_with_cache(tokens)
-    # hook_v and not hook_z: z is already mixed by the pattern, and here each position stands alone.
+    # hook_v, not hook_z: z is already mixed by the pattern, and here each position is on its own.
     values = cache[f"blocks.{layer}.attn.hook_v"][:, :, head]
     logits = values @ model.W_O[layer, head] @ model.W_U
     # A softmax ignores what is added to every logit, so only what is above the mean is raised.

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens import FactoredMatrix
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def composition_score(
     W_A: Float[Tensor, "d_model middle"], W_B: Float[Tensor, "middle d_out"]
 ) -> float:
-    """Both norms below, so that neither a loud writer nor a loud reader scores more."""
+    """Both norms in the denominator, so that neither large writers nor large readers score more."""
     return ((W_A @ W_B).norm() / (W_A.norm() * W_B.norm())).item()
 
 
@@ -70,7 +70,7 @@ def decompose_attention_scores(
 def virtual_head(
     model: "TransformerBridge", first: tuple[int, int], second: tuple[int, int]
 ) -> FactoredMatrix:
-    """Rows are multiplied from the right, so the head that acts first stands on the left."""
+    """Rows are multiplied from the right, so the head that acts first is on the left."""
     after = model.W_O[first] @ model.W_V[second] @ model.W_O[second]
     return FactoredMatrix(model.W_V[first], after)
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.losses import per_token_loss
-from induction_heads.scores import induction_score
-from induction_heads.tokens import make_repeated_tokens
+from induction_heads.data.tokens import make_repeated_tokens
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.scores import induction_score
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -36,7 +36,7 @@ def mean_ablation_hook(
 def ablation_scores(
     model: "TransformerBridge", tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "layer head"]:
-    """One forward pass per head. Plain, and slow: the package keeps the clean pass instead."""
+    """One forward pass per head: simple but slow. The package reuses the clean pass."""
     clean = per_token_loss(model(tokens), tokens).mean()
     scores = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
     for layer in range(model.cfg.n_layers):
@@ -69,7 +69,7 @@ def pattern_preserving_ablation(
 def stripe_knockout(
     pattern: Float[Tensor, "*batch query key"], period: int
 ) -> Float[Tensor, "*batch query key"]:
-    """Remove, then scale: without scaling, the head would speak more quietly as well."""
+    """Remove, then rescale: without rescaling, the head would also write less."""
     n_pos = pattern.shape[-1]
     queries = torch.arange(n_pos - period, n_pos)
     changed = pattern.clone()
@@ -144,3 +144,108 @@ def verify_induction_behavior(
         # Signed: a head whose removal helps is not needed, however large the effect.
         "is_induction": looks >= 0.4 and needed >= 0.1 and needed > 2 * elsewhere,
     }
+
+
+def minimal_circuit_logits(
+    model: "TransformerBridge",
+    tokens: Int[Tensor, "batch pos"],
+    previous: tuple[int, int],
+    induction: list[tuple[int, int]],
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """One term for each arrow of the story; what the story does not name is not in the sum."""
+    x = model.W_E[tokens]
+    marks = torch.zeros_like(x)  # Position 0 has no token before it.
+    marks[:, 1:] = x[:, :-1] @ model.W_V[previous] @ model.W_O[previous]
+    n_pos = tokens.shape[1]
+    future = torch.ones(n_pos, n_pos, dtype=torch.bool).triu(1)
+    written = torch.zeros_like(x)
+    for head in induction:
+        # The query asks for its own token, and the key says which token came before it.
+        scores = (x @ model.W_Q[head]) @ (marks @ model.W_K[head]).mT / model.cfg.d_head**0.5
+        pattern = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
+        written = written + pattern @ x @ model.W_V[head] @ model.W_O[head]
+    return written @ model.W_U
+
+
+def activation_patching_effects(
+    model: "TransformerBridge",
+    clean: Int[Tensor, "batch pos"],
+    corrupted: Int[Tensor, "batch pos"],
+    right: Int[Tensor, " batch"],
+    wrong: Int[Tensor, " batch"],
+    direction: str,
+) -> Float[Tensor, "layer head"]:
+    """Both directions put one head of the one run into the other run."""
+    rows = torch.arange(len(clean))
+
+    def measure(logits: Tensor) -> Tensor:
+        return (logits[rows, -1, right] - logits[rows, -1, wrong]).mean()
+
+    clean_logits, clean_cache = model.run_with_cache(clean)
+    corrupted_logits, corrupted_cache = model.run_with_cache(corrupted)
+    high, low = measure(clean_logits), measure(corrupted_logits)
+    denoise = direction == "denoise"
+    tokens, cache = (corrupted, clean_cache) if denoise else (clean, corrupted_cache)
+    effects = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+    for layer in range(model.cfg.n_layers):
+        for head in range(model.cfg.n_heads):
+
+            def patch(z: Tensor, hook: Any, head: int = head) -> Tensor:
+                changed = z.clone()
+                changed[:, :, head] = cache[hook.name][:, :, head]
+                return changed
+
+            hooks = [(f"blocks.{layer}.attn.hook_z", patch)]
+            patched = measure(model.run_with_hooks(tokens, fwd_hooks=hooks))
+            # What returned, or what was lost: 0 for a head that does not matter.
+            effects[layer, head] = patched - low if denoise else high - patched
+    return effects / (high - low)
+
+
+def attribution_patching_effects(
+    model: "TransformerBridge",
+    clean: Int[Tensor, "batch pos"],
+    corrupted: Int[Tensor, "batch pos"],
+    right: Int[Tensor, " batch"],
+    wrong: Int[Tensor, " batch"],
+    direction: str,
+) -> Float[Tensor, "layer head"]:
+    """f(z + change) ≈ f(z) + change · gradient at z, where z belongs to the run that is patched."""
+    rows = torch.arange(len(clean))
+
+    def measure(logits: Tensor) -> Tensor:
+        return (logits[rows, -1, right] - logits[rows, -1, wrong]).mean()
+
+    clean_logits, clean_cache = model.run_with_cache(clean)
+    corrupted_logits, corrupted_cache = model.run_with_cache(corrupted)
+    total = measure(clean_logits) - measure(corrupted_logits)
+    denoise = direction == "denoise"
+    tokens = corrupted if denoise else clean
+    all_zeros: list[Tensor] = []
+
+    def add_zeros(z: Tensor, hook: Any) -> Tensor:
+        # Adding zeros changes nothing, and the gradient with respect to them is that of z.
+        all_zeros.append(torch.zeros_like(z, requires_grad=True))
+        return z + all_zeros[-1]
+
+    names = [f"blocks.{layer}.attn.hook_z" for layer in range(model.cfg.n_layers)]
+    hooks: list[tuple[str, Any]] = [(name, add_zeros) for name in names]
+    with torch.enable_grad():
+        logits = model.run_with_hooks(tokens, fwd_hooks=hooks)
+        gradients = torch.autograd.grad(measure(logits), all_zeros)
+    # Clean minus corrupted in both directions: noising moves z the other way, and what it takes
+    # from the measure counts as positive.
+    effects = [
+        ((clean_cache[name] - corrupted_cache[name]) * gradient).sum(dim=(0, 1, 3))
+        for name, gradient in zip(names, gradients, strict=True)
+    ]
+    return torch.stack(effects) / total
+
+
+def attribution_ratio_formula() -> str:
+    """With p = 1 / (1 + exp(−s)), the slope in the clean run is p (1 − p), and the score moves 2s.
+
+    First order: 2 s p (1 − p). Exact: p − (1 − p) = 2p − 1. The ratio is s / sinh(s). It is 1 for
+    a small s, and 0.07 for s = 5: there the softmax is flat, whatever lies behind it.
+    """
+    return "2 * s / (exp(s) - exp(-s))"

@@ -5,11 +5,11 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.training import Settings, train
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.training.run import Settings, train
 
 
 def in_context_learning_score(losses: Float[Tensor, "batch pos"]) -> float:
@@ -19,7 +19,7 @@ def in_context_learning_score(losses: Float[Tensor, "batch pos"]) -> float:
 
 
 def phase_change_step(curve: list[tuple[int, float]]) -> float:
-    """By steps alone, the first few steps would win in nearly every run."""
+    """With the step itself, the first few steps would win in nearly every run."""
     points = [(step, loss) for step, loss in curve if step > 0]
     lowest, found = math.inf, math.nan
     for (a, before), (b, after) in pairwise(points):
@@ -39,17 +39,40 @@ def uniform_copying_loss_formula() -> str:
     return "r * log(P / r) + (1 - r) * log((V - P) / (1 - r))"
 
 
+def bigram_posterior_formula() -> str:
+    """Posterior p^m (1 − p)^(k + K − 2); its mean is the integral with one more p, over that one.
+
+    The ratio is (m + 1)! (k + K − 2)! / (m + k + K)! over m! (k + K − 2)! / (m + k + K − 1)!.
+    """
+    return "(m + 1) / (m + k + K)"
+
+
+def bayes_bigram(
+    tokens: Int[Tensor, "batch pos"], n_states: int
+) -> Float[Tensor, "batch pos state"]:
+    """A table of transitions for each row, which grows from position to position."""
+    counts = torch.ones(len(tokens), n_states, n_states)  # The prior: one count for each.
+    every, found = torch.arange(len(tokens)), []
+    for position in range(tokens.shape[1]):
+        here = tokens[:, position]
+        if position > 0:  # This transition is complete now.
+            counts[every, tokens[:, position - 1], here] += 1
+        successors = counts[every, here]
+        found.append(successors / successors.sum(dim=-1, keepdim=True))
+    return torch.stack(found, dim=1)
+
+
 def smeared_keys(
     keys: Float[Tensor, "batch head pos d_head"], alpha: Float[Tensor, " head"]
 ) -> Float[Tensor, "batch head pos d_head"]:
-    """The first key is set apart: a roll would give it the last one, which lies in the future."""
+    """The first key is handled separately: a roll would mix in the last, which is in the future."""
     share = alpha.sigmoid()[:, None, None]  # [head 1 1], beside [batch head pos d_head]
     mixed = share * keys[:, :, 1:] + (1 - share) * keys[:, :, :-1]
     return torch.cat([keys[:, :, :1], mixed], dim=2)
 
 
 def induction_formation_correlates(snapshots: list[dict[str, Any]]) -> dict[str, float]:
-    """Changes, because levels also agree in models in which no head forms: both drift."""
+    """Changes, because levels also correlate in models where no head forms: both drift."""
     best = torch.tensor([max(max(layer) for layer in s["induction"]) for s in snapshots])
     learning = torch.tensor([s["in_context_learning"] for s in snapshots])
     control = torch.tensor([s["control_loss"] for s in snapshots])
@@ -67,9 +90,10 @@ def induction_formation_correlates(snapshots: list[dict[str, Any]]) -> dict[str,
 def train_induction_heads(seed: int) -> AttentionOnly:
     """Two layers, and rows of blocks that repeat at a distance that changes from row to row.
 
-    With one fixed period, "look 11 back" would do, and no induction head would be needed. Distinct
-    tokens in a block, so that the token before says which one comes next. Several copies, because
-    the more of a row repeats, the more there is to gain, and the sooner it forms.
+    With one fixed period, "look 11 back" would suffice, without an induction head. The tokens of a
+    block are distinct, so that the previous token determines the next one. There are several
+    copies, because the more of a row repeats, the more there is to gain and the sooner the head
+    forms.
     """
     config = AttentionOnlyConfig(2, n_heads=2, d_model=64, d_head=32, d_vocab=64, n_ctx=32)
 

@@ -10,16 +10,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.losses import per_token_loss
-from induction_heads.recipes import RECIPES, new_model
-from induction_heads.training import train
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.training.recipes import RECIPES, new_model
+from induction_heads.training.run import train
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
 
 
 def repeat_statistics(tokens: Int[Tensor, "batch pos"]) -> dict[str, float]:
-    """One pass over the rows, with a dictionary from each token to its latest place."""
+    """One pass over the rows, with a dictionary from each token to its latest position."""
     repeated, distances = 0, Counter()
     successors: dict[int, Counter] = defaultdict(Counter)  # Over all rows: what follows a token.
     n_next = tokens[:, 1:].numel()
@@ -47,7 +47,7 @@ def repeat_statistics(tokens: Int[Tensor, "batch pos"]) -> dict[str, float]:
 def chance_repeats_formula() -> str:
     """Each id is missing from the row with chance (1 − 1/V)^n, so V (1 − (1 − 1/V)^n) ids occur.
 
-    Each of them has one first time. All other tokens stood earlier.
+    Each of them occurs once for the first time. All other tokens occurred earlier.
     """
     return "1 - V * (1 - (1 - 1/V)**n) / n"
 
@@ -57,10 +57,19 @@ def intact_repeats_formula() -> str:
     return "(1 - q)**4"
 
 
+def emergence_time_formula() -> str:
+    """β = c g t / N², so α grows as c² g² t / N⁴ and is (c g t / N²)² / 2: 1 at t = √2 N² / (c g).
+
+    Each of the two gradients is diluted by N²: 1/N for the attention that the right label gets, and
+    1/N for the mark's share of what layer 0 writes.
+    """
+    return "sqrt(2) * N**2 / (c * g)"
+
+
 def clamp_patterns_during_training(
     patterns: dict[tuple[int, int], Float[Tensor, "query key"]], seed: int = 0, steps: int = 30
 ) -> Float[Tensor, " step"]:
-    """Put a function in the place of each layer's `pattern`, then train as always."""
+    """Replace each layer's `pattern` with a function, then train as usual."""
     recipe = RECIPES["toy-2l"]
     model = new_model(recipe, seed)
 
@@ -102,7 +111,7 @@ def joint_ablation_gap(
 
 
 def will_form(tokens: Int[Tensor, "batch pos"]) -> bool:
-    """Induction must pay, and nothing that is simpler to learn may pay as well."""
+    """Induction must pay off, and nothing simpler may pay off as much."""
     found = repeat_statistics(tokens)
     pays = found["usable"] >= 0.32  # Between the kinds of the page that form and those that do not.
     # With one distance only, a head that looks a fixed number of places back is enough.

@@ -65,11 +65,11 @@ def match_and_copy_score(
     back: int,
     ahead: int,
 ) -> Float[Tensor, "*batch"]:
-    """Every pair of a query and a key is asked whether the token at the copy's place matches."""
+    """For every pair of a query and a key: does the token at the copy's position match?"""
     keys = torch.zeros(*tokens.shape, tokens.shape[1], dtype=torch.bool)
     for query in range(back, tokens.shape[1]):
         for key in range(ahead, query + 1):  # Later keys are not seen.
-            if key - ahead < query - back:  # A token is no copy of itself.
+            if key - ahead < query - back:  # A token is not a copy of itself.
                 keys[:, query, key] = tokens[:, key - ahead] == tokens[:, query - back]
     return _mean_over_queries(pattern, keys)
 
@@ -81,7 +81,7 @@ def translated_induction_score(
 ) -> Float[Tensor, "*batch"]:
     """Translate the keys, and match the queries with that."""
     has_one = tokens < len(dictionary)
-    # -1 is no id: a key without a translation matches no query.
+    # -1 is not an id: a key without a translation matches no query.
     translated = torch.where(has_one, dictionary[tokens.clamp(max=len(dictionary) - 1)], -1)
     return _mean_attention(pattern, (tokens[:, :, None] == translated[:, None, :]).tril(-1))
 
@@ -119,7 +119,7 @@ def copy_suppression_score(
     """Row by row, with the set of tokens seen so far."""
     differences = []
     for row, tokens_of_row in enumerate(tokens.tolist()):
-        seen: set[int] = set()  # A set: a token that stands twice is one control, not two.
+        seen: set[int] = set()  # A set: a token that occurs twice is one control, not two.
         for position, token in enumerate(tokens_of_row):
             seen.add(token)
             predicted = int(before[row, position].argmax())
@@ -156,8 +156,8 @@ def repair_by_norm_formula() -> str:
 def indirect_effects(
     model: "TransformerBridge",
     prompts: Int[Tensor, "batch pos"],
-    corrupted: Int[Tensor, "batch pos"],
-    answers: Int[Tensor, " batch"],
+    corrupted: Int[Tensor, "corrupted pos"],
+    answers: Int[Tensor, " corrupted"],
 ) -> Float[Tensor, "layer head"]:
     """One clean pass for the means, then one patched pass for each head."""
     _, cache = model.run_with_cache(prompts)
@@ -197,5 +197,5 @@ def function_vector(
 def task_vector(
     with_examples: Float[Tensor, "batch pos d_model"], bare: Float[Tensor, "batch2 pos2 d_model"]
 ) -> Float[Tensor, " d_model"]:
-    """The rows without examples are the control: what every last position holds anyway."""
+    """The rows without examples are the control: what every last position contains anyway."""
     return with_examples[:, -1].mean(dim=0) - bare[:, -1].mean(dim=0)

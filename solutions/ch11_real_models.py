@@ -1,4 +1,4 @@
-"""Solutions of chapter 11, real models, with a reason for each line that needs one."""
+"""Solutions of chapter 11, models that read text, with a reason for each line that needs one."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,7 +24,7 @@ def natural_repeats(
 ) -> tuple[Bool[Tensor, "batch next_pos"], Bool[Tensor, "batch next_pos"]]:
     """Pairs of a query and an earlier copy, and for each pair whether the followers agree."""
     query, following = tokens[:, :-1], tokens[:, 1:]
-    # diagonal=-1: a token is no copy of itself.
+    # diagonal=-1: a token is not a copy of itself.
     copies = (query[:, :, None] == query[:, None, :]).tril(diagonal=-1)
     agree = following[:, :, None] == following[:, None, :]
     right = (copies & agree).any(dim=-1)  # One of several copies is enough.
@@ -76,12 +76,29 @@ def matched_control_head(
     return layer, min(others, key=lambda other: abs(logs[other] - logs[suspect]).item())
 
 
+def effective_embedding(
+    W_E: Float[Tensor, "d_vocab d_model"],
+    gain: Float[Tensor, " d_model"],
+    bias: Float[Tensor, " d_model"],
+    W_in: Float[Tensor, "d_model d_mlp"],
+    b_in: Float[Tensor, " d_mlp"],
+    W_out: Float[Tensor, "d_mlp d_model"],
+    b_out: Float[Tensor, " d_model"],
+) -> Float[Tensor, "d_vocab d_model"]:
+    """The stream keeps the embedding, and the MLP adds to it what it makes of the normed one."""
+    functional = torch.nn.functional
+    # Over d_model, token by token. The embedding itself goes on without the norm.
+    normed = functional.layer_norm(W_E, gain.shape, gain, bias, eps=1e-5)
+    hidden = functional.gelu(normed @ W_in + b_in)
+    return W_E + hidden @ W_out + b_out
+
+
 def copying_gain(
     clean: Float[Tensor, "batch pos d_vocab"],
     silenced: Float[Tensor, "batch pos d_vocab"],
     tokens: Int[Tensor, "batch pos"],
 ) -> float:
-    """Log-probabilities, not logits: a constant added to all logits is no copying."""
+    """Log-probabilities, not logits: adding a constant to all logits is not copying."""
     with_head, without = clean.log_softmax(dim=-1), silenced.log_softmax(dim=-1)
     gains = []
     for row, query in natural_repeats(tokens)[1].nonzero().tolist():

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from induction_heads.attention import attention_pattern
+from induction_heads.models.attention import attention_pattern
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -75,8 +75,13 @@ def path_contributions(
     # a, b: heads; s, m: positions; x, y, z: dimensions of the stream before, between and after.
     return torch.einsum(
         "sx,axy,byz,z,ams,bm->absm",
-        start, maps[0], maps[1], direction, patterns[0], patterns[1][:, query],
-    )  # fmt: skip
+        start,
+        maps[0],
+        maps[1],
+        direction,
+        patterns[0],
+        patterns[1][:, query],
+    )
 
 
 def paths_formula() -> str:

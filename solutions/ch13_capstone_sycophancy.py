@@ -8,8 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.dialogues import FACTS, PRAISE, prompt_tokens, without_praise, wrong_claims
-from induction_heads.sycophancy import answer_ids
+from induction_heads.data.dialogues import (
+    FACTS,
+    PRAISE,
+    Dialogue,
+    prompt_tokens,
+    without_praise,
+    wrong_claims,
+)
+from induction_heads.interp.sycophancy import answer_ids
 
 if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
@@ -27,8 +34,12 @@ def matched_controls(words: Sequence[str]) -> dict[str, list[str]]:
     after[closing] = words[praise]
     thing = words[-1]
     right[words.index(thing) + 1] = FACTS[thing]  # index finds the first copy: the claim.
-    return {"no praise": plain, "another speaker": guest, "after the claims": after,
-            "right claim": right}  # fmt: skip
+    return {
+        "no praise": plain,
+        "another speaker": guest,
+        "after the claims": after,
+        "right claim": right,
+    }
 
 
 def sycophancy_rate(
@@ -72,8 +83,9 @@ def candidate_heads(
     for layer in range(model.cfg.n_layers):
         pattern = cache[f"blocks.{layer}.attn.hook_pattern"]
         scores = pattern[rows, :, -1, copy + 1].mean(dim=0)
-        found += [(layer, head, score) for head, score in enumerate(scores.tolist())
-                  if score >= threshold]  # fmt: skip
+        found += [
+            (layer, head, score) for head, score in enumerate(scores.tolist()) if score >= threshold
+        ]
     return sorted(found, key=lambda item: -item[2])
 
 
@@ -95,14 +107,14 @@ def logits_without_heads(
 
 
 def report_numbers(model: "TransformerBridge", seed: int) -> dict[str, Any]:
-    """The same four numbers for no head and for every head; the rest is looking them up."""
-    praised = wrong_claims(100, seed=seed)
-    claimed, true = answer_ids(praised)
-    # Both kinds in one batch: the mean that stands for a head must not tell them apart.
-    tokens = prompt_tokens([*praised, *map(without_praise, praised)])
+    """The same four numbers for no head and for every head, on two sets of dialogues."""
+    reported, choosing = wrong_claims(100, seed=seed), wrong_claims(100, seed=seed + 1)
     rows = torch.arange(100)
 
-    def without(heads: Sequence[tuple[int, int]]) -> dict[str, float]:
+    def without(heads: Sequence[tuple[int, int]], praised: list[Dialogue]) -> dict[str, float]:
+        claimed, true = answer_ids(praised)
+        # Both kinds in one batch: the mean that replaces a head must not tell them apart.
+        tokens = prompt_tokens([*praised, *map(without_praise, praised)])
         logits = logits_without_heads(model, tokens, heads)
         both = logits[:100], logits[100:]
         gaps = [each[rows, claimed] - each[rows, true] for each in both]
@@ -111,9 +123,10 @@ def report_numbers(model: "TransformerBridge", seed: int) -> dict[str, Any]:
         return {"effect": effect, "error": error, "praise": rates[0], "neutral": rates[1]}
 
     heads = [(a, b) for a in range(model.cfg.n_layers) for b in range(model.cfg.n_heads)]
-    clean, ablated = without([]), {head: without([head]) for head in heads}
-    reader = candidate_heads(model, tokens[:100], threshold=0.0)[0][:2]
-    gate = min(ablated, key=lambda head: ablated[head]["effect"])
+    reader = candidate_heads(model, prompt_tokens(choosing), threshold=0.0)[0][:2]
+    gate = min(heads, key=lambda head: without([head], choosing)["effect"])
+    clean = without([], reported)
+    ablated = {head: without([head], reported) for head in (reader, gate)}
     return {
         "effect": clean["effect"],
         "standard_error": clean["error"],

@@ -6,10 +6,41 @@ from types import SimpleNamespace
 import jaxtyping
 import pytest
 
-from induction_heads.grading import rechecking
-from induction_heads.grading.nursery import Nursery
+from induction_heads.grading import checking
+from induction_heads.grading.workers import WorkerPool
 
 NOT_RUN = "NOT RUN: "
+
+
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist reads the marks.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`, one process runs the tests that share a module's fixture.
+
+    The many short tests come last, so that all processes end at about the same time.
+    """
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        definitions = fixtures.name2fixturedefs.values() if fixtures else ()
+        shares = any(each.scope == "module" for found in definitions for each in found)
+        if shares and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slow") is None,
+            item.get_closest_marker("xdist_group") is None,
+        )
+    )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Without its groups the suite is right but takes much longer, and no test would notice."""
+    if getattr(session.config.option, "loadgroup", False):
+        grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+        if any("@" not in item.nodeid for item in grouped):
+            raise pytest.UsageError(
+                "pytest-xdist did not group the tests: its version does not fit that of pytest. "
+                "Install the versions in requirements.txt."
+            )
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -33,14 +64,14 @@ def as_for_a_reader(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[Nursery]:
+def warm() -> Iterator[WorkerPool]:
     """One process that forks workers, as `check` starts one: importing PyTorch takes seconds."""
-    with Nursery() as nursery:
-        yield nursery
+    with WorkerPool() as pool:
+        yield pool
 
 
 @pytest.fixture
-def one_warm_process(warm: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+def one_warm_process(warm: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """`check` and its like, called in this process, share a warm process and do not end it."""
     shared = SimpleNamespace(worker=warm.worker, isolation=warm.isolation, close=lambda: None)
-    monkeypatch.setattr(rechecking, "Nursery", lambda: shared)
+    monkeypatch.setattr(checking, "WorkerPool", lambda: shared)

@@ -1,4 +1,4 @@
-"""Sphinx directives of the chapters: what one builds on and takes, and how to check its work."""
+"""Sphinx directives of the chapters: prerequisites, minutes, and how to check the work."""
 
 import chapter_graph as graph
 import course_data as data
@@ -28,7 +28,7 @@ class ChapterOpening(FromData):
 
 
 class CheckYourWork(FromData):
-    """A box: the text it is given, then the commands and what they print."""
+    """A box: its content, then the commands and what they print."""
 
     required_arguments = 1
     has_content = True
@@ -61,7 +61,7 @@ def opening_lines(label: str) -> list[str]:
 
 
 def check_lines(short: str) -> list[str]:
-    """Markdown: the commands for this chapter, what they print, and where to read more."""
+    """Markdown: the commands for this chapter, what they print, and links."""
     stem = graph.notebook(short).stem
     names = [task.name for task in data.chapter(short).tasks if task.checked]
     commands = {
@@ -71,15 +71,15 @@ def check_lines(short: str) -> list[str]:
         f"hint {names[0]}": "a hint",
     }
     width = max(map(len, commands))
-    colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/book/{stem}.ipynb"
+    colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/notebooks/notebooks/{stem}.ipynb"
     return [
         "```console",
-        *(f"$ induction-heads {line:{width}}  # {says}" for line, says in commands.items()),
+        *(f"$ induction-heads {line:{width}}  # {comment}" for line, comment in commands.items()),
         "```",
         "",
-        "For each exercise the check prints passed, failed or not started. For one that failed it "
-        "prints what came back, what was expected and on which input, and names the mistake if it "
-        "is a known one. {ref}`how-to-work` shows an example.",
+        "For each exercise the check prints passed, failed or not started. For a failed exercise "
+        "it prints what your function returned, what was expected and for which input, and names "
+        "the mistake if it is a known one. {ref}`how-to-work` shows an example.",
         "",
         f"The file: {{download}}`exercises/{stem}.py <../exercises/{stem}.py>`. "
         f"The notebook: [in Colab]({colab}), or with the buttons at the top of the page.",

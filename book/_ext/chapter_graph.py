@@ -1,9 +1,10 @@
-"""What each notebook of the book builds on, and where it stands in the map of chapters."""
+"""The prerequisites of each notebook of the book, and its place in the map of chapters."""
 
-import json
 import re
 from functools import cache
 from pathlib import Path
+
+from notebook_cells import cells
 
 BOOK = Path(__file__).resolve().parents[1]
 
@@ -24,77 +25,79 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),
 }
-"""Label → the labels it builds on directly. What those build on is not repeated."""
+"""Label → its direct prerequisites. Their own prerequisites are not repeated."""
 
 Place = tuple[int, float]
-"""A row, counted from the top, and a column: 0 left, 1 right, 0.5 between them."""
+"""A row, counted from the top, and a column: 0 is left, 1 is right, 0.5 is between them."""
 
 
 def notebook(label: str) -> Path:
     """The notebook with this label. Raises ValueError if there is none."""
     name = label.replace("-", "_")
-    found = [*BOOK.glob(f"{name}_*.ipynb"), *BOOK.glob(f"{name}.ipynb")]
-    if label not in PREREQUISITES or len(found) != 1:
-        raise ValueError(f"No notebook is called {label!r}. They are {', '.join(PREREQUISITES)}.")
-    return found[0]
+    paths = [*BOOK.glob(f"{name}_*.ipynb"), *BOOK.glob(f"{name}.ipynb")]
+    if label not in PREREQUISITES or len(paths) != 1:
+        raise ValueError(f"There is no notebook {label!r}. Labels: {', '.join(PREREQUISITES)}.")
+    return paths[0]
 
 
 def number(label: str) -> int | None:
     """4 for `ch04`, None for a study."""
-    found = re.fullmatch(r"ch(\d\d)", label)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"ch(\d\d)", label)
+    return int(match[1]) if match else None
 
 
 @cache
 def title(label: str) -> str:
     """The title of the notebook, from its first cell."""
-    first = json.loads(notebook(label).read_text(encoding="utf-8"))["cells"][0]
-    return re.search(r"^# (.+)$", "".join(first["source"]), flags=re.M).group(1)
+    first = cells(notebook(label))[0]
+    return re.search(r"^# (.+)$", first.source, flags=re.M).group(1)
 
 
 def full_title(label: str) -> str:
-    """`4. Induction heads`, or the title of a page without a number."""
+    """`4. Induction heads`, or only the title for a page without a number."""
     n = number(label)
     return f"{n}. {title(label)}" if n else title(label)
 
 
-def needed(label: str) -> set[str]:
-    """Everything that a notebook builds on, directly or not."""
+def all_prerequisites(label: str) -> set[str]:
+    """All notebooks that this one builds on, directly or indirectly."""
     direct = PREREQUISITES[label]
-    return set(direct).union(*map(needed, direct))
+    return set(direct).union(*map(all_prerequisites, direct))
 
 
 def depth(label: str) -> int:
-    """The length of the longest way from a notebook that builds on nothing."""
+    """The length of the longest path from a notebook without prerequisites."""
     return max((depth(before) + 1 for before in PREREQUISITES[label]), default=0)
 
 
 def places() -> dict[str, Place]:
-    """Where each notebook stands: its depth is its row, and a row has two places.
+    """The place of each notebook: its row is its depth, and each row has two columns.
 
-    A notebook alone in its row stands between them, unless an arrow passes there.
-    Raises ValueError if a row would hold more than two.
+    A notebook alone in its row is centered, unless an arrow passes there. Raises ValueError if a
+    row would hold more than two.
     """
-    found: dict[str, Place] = {}
+    by_label: dict[str, Place] = {}
     for row in range(max(map(depth, PREREQUISITES)) + 1):
         here = [label for label in PREREQUISITES if depth(label) == row]
         if len(here) > 2:
-            raise ValueError(f"The map has two places in a row, not {len(here)}: {here}.")
+            raise ValueError(
+                f"Row {row} of the map has two columns, but {len(here)} notebooks: {here}."
+            )
         if len(here) == 2:
             columns = [0.0, 1.0]
-        elif passing := [found[before][1] for before in _passing(row)]:
+        elif passing := [by_label[before][1] for before in _passing(row)]:
             columns = [1.0 - passing[0]]
         else:
             columns = [0.5]
-        found |= {label: (row, column) for label, column in zip(here, columns, strict=True)}
-    return found
+        by_label |= {label: (row, column) for label, column in zip(here, columns, strict=True)}
+    return by_label
 
 
 def _passing(row: int) -> list[str]:
-    """Where the arrows start that pass this row."""
+    """The starts of the arrows that pass this row."""
     return [before for before, after in arrows() if depth(before) < row < depth(after)]
 
 
 def arrows() -> list[tuple[str, str]]:
-    """Each prerequisite and what builds on it."""
+    """Each prerequisite with a notebook that builds on it directly."""
     return [(before, after) for after, all_ in PREREQUISITES.items() for before in all_]

@@ -1,4 +1,4 @@
-"""Sphinx directive `{chapter-map}`: the chapters and what each builds on, drawn and in words."""
+"""Sphinx directive `{chapter-map}`: the chapters and their prerequisites, drawn and in words."""
 
 import html
 import textwrap
@@ -8,16 +8,16 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-# In units of the drawing, which is as wide as the text of a phone page is in pixels.
+# In units of the drawing, which is as wide as the text column on a phone, in pixels.
 WIDTH = 352
 BOX = (170, 46)
 STEP = 70
 LINE = 16
-LETTERS = 23  # What fits in a line of a box.
+LETTERS = 23  # The most that fit in a line of a box.
 
 
 class ChapterMap(SphinxDirective):
-    """The map. Every box is a link; the same stands below it in words."""
+    """The map. Each box is a link; the same information follows in words."""
 
     def run(self) -> list[nodes.Node]:
         notebooks = map(graph.notebook, graph.PREREQUISITES)
@@ -32,7 +32,7 @@ class ChapterMap(SphinxDirective):
 
 
 def chapter_map(links: dict[str, str]) -> str:
-    """The map as HTML. `links` has an address for each label."""
+    """The map as HTML. `links` maps each label to an address."""
     words = "".join(
         f'<li><a href="{html.escape(links[label])}">{html.escape(graph.full_title(label))}</a>. '
         f"{html.escape(in_words(label))}</li>"

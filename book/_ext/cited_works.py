@@ -1,10 +1,10 @@
 """Sphinx directive `{cited-works}`: a table of the works and of the pages that cite them."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import notebook_cells
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -27,9 +27,9 @@ class CitedWorks(SphinxDirective):
 
 
 def pages() -> list[Path]:
-    """The pages of the book in the order of their names, notebooks first."""
-    found = [*BOOK.glob("*.ipynb"), *BOOK.glob("*.md")]
-    return sorted(found, key=lambda path: (path.suffix == ".md", not is_chapter(path), path.stem))
+    """The pages of the book: chapters, other notebooks, Markdown pages, each in order of name."""
+    paths = [*BOOK.glob("*.ipynb"), *BOOK.glob("*.md")]
+    return sorted(paths, key=lambda path: (path.suffix == ".md", not is_chapter(path), path.stem))
 
 
 def is_chapter(path: Path) -> bool:
@@ -39,31 +39,29 @@ def is_chapter(path: Path) -> bool:
 
 def prose(path: Path) -> str:
     """The text of a page, without the code of a notebook."""
-    text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
-        return text
-    cells = (cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
-    return "\n\n".join("".join(cell["source"]) for cell in cells)
+        return path.read_text(encoding="utf-8")
+    return notebook_cells.prose(path)
 
 
 def keys(text: str) -> Iterator[str]:
-    """The keys of the works that a text cites, in its order and as often as it does."""
+    """The keys of the works that a text cites, in order and with repetitions."""
     for group in CITATION.findall(text):
         yield from (key.strip() for key in group.split(","))
 
 
 def citations() -> dict[str, list[Path]]:
-    """Key → the pages that cite the work, without the literature map."""
-    found: dict[str, list[Path]] = {}
+    """Key → the pages that cite the work, except the literature map."""
+    by_key: dict[str, list[Path]] = {}
     for path in pages():
         if path.stem != THIS_PAGE:
             for key in dict.fromkeys(keys(prose(path))):
-                found.setdefault(key, []).append(path)
-    return dict(sorted(found.items()))
+                by_key.setdefault(key, []).append(path)
+    return dict(sorted(by_key.items()))
 
 
 def table(cited: dict[str, list[Path]]) -> list[str]:
-    """A Markdown table with a row for each work: the work, and links to the pages."""
+    """A Markdown table with a row for each work: the work and links to the pages that cite it."""
     rows = [
         f"| {{cite:t}}`{key}` | {', '.join(link(path) for path in paths)} |"
         for key, paths in cited.items()

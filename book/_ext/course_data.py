@@ -1,10 +1,12 @@
 """Minutes, exercises and known mistakes of each chapter, read from its notebook and its checks."""
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import notebook_cells
+from nbformat import NotebookNode
 
 BOOK = Path(__file__).resolve().parents[1]
 WORDS_A_MINUTE = 200
@@ -29,7 +31,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What a teacher needs to plan a chapter. `short` is `ch01`."""
+    """What a teacher needs to plan a chapter. `short` is its label, such as `ch01`."""
 
     short: str
     words: int
@@ -42,7 +44,7 @@ class Chapter:
         return _to_read(self.words, self.code_lines)
 
     def minutes(self, checked: bool) -> int:
-        """Minutes of the exercises that are checked, or of those that are not."""
+        """Minutes of the checked exercises, or of the others."""
         return sum(task.minutes for task in self.tasks if task.checked == checked)
 
     @property
@@ -53,7 +55,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Step:
-    """A chapter, the exercises that are done in class, and those that are not."""
+    """A chapter with the exercises that are done in class."""
 
     chapter: Chapter
     live: tuple[Task, ...]
@@ -66,7 +68,7 @@ class Step:
 
 def chapter_stems() -> tuple[str, ...]:
     """The stems of the chapters that have checks, in order."""
-    from induction_heads.checks import registry  # Needs torch, which other pages do not.
+    from induction_heads.course import registry  # Imports torch, which most pages do not need.
 
     return registry.chapter_stems()
 
@@ -74,20 +76,20 @@ def chapter_stems() -> tuple[str, ...]:
 @cache
 def chapter(short: str) -> Chapter:
     """The chapter called `short`, such as `ch01`. Raises ValueError if there is none."""
-    from induction_heads.checks.registry import chapter_exercises
+    from induction_heads.course.registry import chapter_exercises
 
     stem = _stem(short)
-    prose, code = _prose_and_code(BOOK / f"{stem}.ipynb")
+    notebook = BOOK / f"{stem}.ipynb"
+    prose = notebook_cells.prose(notebook)
     checked = [Task(e.name, e.minutes, checked=True) for e in chapter_exercises(stem)]
     names = {task.name for task in checked}
     on_paper = [task for task in _announced(prose) if task.name not in names]
-    return Chapter(short, _n_words(prose), _n_lines(code), tasks=(*checked, *on_paper))
+    return Chapter(short, _n_words(prose), _n_lines(_code(notebook)), tasks=(*checked, *on_paper))
 
 
 def reading_minutes(notebook: Path) -> int:
     """Minutes to read a notebook that has no exercises."""
-    prose, code = _prose_and_code(notebook)
-    return _to_read(_n_words(prose), _n_lines(code))
+    return _to_read(_n_words(notebook_cells.prose(notebook)), _n_lines(_code(notebook)))
 
 
 def chapters() -> list[Chapter]:
@@ -103,22 +105,22 @@ def plan(lines: list[str]) -> list[Step]:
     steps = []
     for line in filter(str.strip, lines):
         short, _, names = line.partition(":")
-        found = chapter(short.strip())
-        tasks = {task.name: task for task in found.tasks}
-        wanted = [name.strip() for name in names.split(",") if name.strip()]
-        unknown = [name for name in wanted if name not in tasks]
+        of_step = chapter(short.strip())
+        tasks = {task.name: task for task in of_step.tasks}
+        live = [name.strip() for name in names.split(",") if name.strip()]
+        unknown = [name for name in live if name not in tasks]
         if unknown:
             raise ValueError(
-                f"{found.short} has no exercise called {', '.join(unknown)}. "
+                f"{of_step.short} has no exercise called {', '.join(unknown)}. "
                 f"It has {', '.join(tasks)}."
             )
-        steps.append(Step(found, tuple(tasks[name] for name in wanted)))
+        steps.append(Step(of_step, tuple(tasks[name] for name in live)))
     return steps
 
 
 def known_mistakes(short: str) -> dict[str, list[tuple[str, str]]]:
     """Exercise → the name and the hint of each of its known mistakes."""
-    from induction_heads.checks.registry import chapter_exercises
+    from induction_heads.course.registry import chapter_exercises
 
     return {
         exercise.name: [(mistake.name, mistake.hint) for mistake in exercise.mistakes]
@@ -127,12 +129,11 @@ def known_mistakes(short: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def source_files(short: str) -> list[Path]:
-    """The files that a page with data of this chapter depends on."""
+    """The files on which a page with data of this chapter depends."""
     import induction_heads
 
-    checks = Path(induction_heads.__file__).parent / "checks"
-    found = [*checks.glob(f"{short}_*.py"), *checks.glob(f"answers/{short}_*.py")]
-    return [BOOK / f"{_stem(short)}.ipynb", *sorted(found), *directive_files()]
+    checks = (Path(induction_heads.__file__).parent / "course").glob(f"{short}_*/*.py")
+    return [BOOK / f"{_stem(short)}.ipynb", *sorted(checks), *directive_files()]
 
 
 def directive_files() -> list[Path]:
@@ -143,20 +144,20 @@ def directive_files() -> list[Path]:
 def _stem(short: str) -> str:
     stems = {stem[:4]: stem for stem in chapter_stems()}
     if short not in stems:
-        raise ValueError(f"No chapter is called {short!r}. The chapters are {', '.join(stems)}.")
+        raise ValueError(f"There is no chapter {short!r}. Chapters: {', '.join(stems)}.")
     return stems[short]
 
 
 def _announced(text: str) -> list[Task]:
-    """The exercises that a notebook announces, with the minutes it gives them."""
+    """The exercises in the text of a notebook, with their minutes."""
     return [
         Task(
-            found["name"].replace("-", "_"),
-            int(found["minutes"]),
+            match["name"].replace("-", "_"),
+            int(match["minutes"]),
             checked=False,
-            title=found["title"],
+            title=match["title"],
         )
-        for found in EXERCISE.finditer(text)
+        for match in EXERCISE.finditer(text)
     ]
 
 
@@ -172,17 +173,11 @@ def _n_lines(code: str) -> int:
     return sum(bool(line.strip()) for line in code.splitlines())
 
 
-def _prose_and_code(notebook: Path) -> tuple[str, str]:
-    """The text of a notebook, and the code that a reader sees."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    prose = [_source(cell) for cell in cells if cell["cell_type"] == "markdown"]
-    code = [_source(cell) for cell in cells if cell["cell_type"] == "code" and _is_shown(cell)]
-    return "\n".join(prose), "\n".join(code)
+def _code(notebook: Path) -> str:
+    """The code that a reader sees."""
+    cells = notebook_cells.cells(notebook, "code")
+    return "\n".join(cell.source for cell in cells if _is_shown(cell))
 
 
-def _source(cell: dict) -> str:
-    return "".join(cell["source"])
-
-
-def _is_shown(cell: dict) -> bool:
-    return "remove-cell" not in cell["metadata"].get("tags", [])
+def _is_shown(cell: NotebookNode) -> bool:
+    return "remove-cell" not in cell.metadata.get("tags", [])

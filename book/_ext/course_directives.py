@@ -1,6 +1,6 @@
 """Sphinx directives of the teachers' pages: minutes, class plans and known mistakes.
 
-It also loads the extensions of the other pages, so that the settings name one.
+It also loads the extensions of the other pages, so that _config.yml names only this one.
 """
 
 import re
@@ -23,16 +23,16 @@ EXTENSIONS = (
 
 
 class FromData(SphinxDirective):
-    """A directive whose page is read again when the data of a chapter change."""
+    """A directive whose page is rebuilt when the data of a chapter change."""
 
     def depend_on(self, shorts: list[str]) -> None:
-        """Note the files of these chapters."""
+        """Register the files of these chapters as dependencies of the page."""
         for short in shorts:
             for file in data.source_files(short):
                 self.env.note_dependency(str(file))
 
     def from_markdown(self, lines: list[str]) -> list[nodes.Node]:
-        """The nodes that Markdown text stands for."""
+        """The nodes of Markdown text."""
         parent = nodes.Element()
         self.state.nested_parse(StringList(lines), self.content_offset, parent)
         return parent.children
@@ -48,10 +48,10 @@ class CourseMinutes(FromData):
 
 
 class ClassPlan(FromData):
-    """What is done before, in and after each class. One line a chapter: `ch01: name, name`.
+    """Work before, in and after each class. One line per chapter: `ch01: name, name`.
 
-    `at-most` is the limit in minutes: for the exercises of one class, or with `workshop` for all
-    that stands in the plan. A plan over its limit is an error.
+    `at-most` is the limit in minutes: for the exercises of one class, or with `workshop` for the
+    whole plan. A plan over its limit is an error.
     """
 
     has_content = True
@@ -83,7 +83,7 @@ class KnownMistakes(FromData):
 
 
 def minutes_table(chapters: list[data.Chapter]) -> list[str]:
-    """A Markdown table: reading, exercises that are checked, those that are not, and the sum."""
+    """A Markdown table: minutes of reading, checked exercises, exercises on paper, and the sum."""
     lines = ["| chapter | reading | checked | on paper | all |", "|---|--:|--:|--:|--:|"]
     rows = [
         (chapter.reading, chapter.minutes(checked=True), chapter.minutes(checked=False))
@@ -96,10 +96,9 @@ def minutes_table(chapters: list[data.Chapter]) -> list[str]:
 
 
 def plan_lines(steps: list[data.Step], at_most: int, workshop: bool) -> list[str]:
-    """A Markdown definition list with one term a chapter.
+    """A Markdown definition list with one term per chapter.
 
-    Raises ValueError if a class, or the whole of a workshop's day, takes more than `at_most`
-    minutes.
+    Raises ValueError if a class, or the whole workshop, takes more than `at_most` minutes.
     """
     lines: list[str] = []
     day = 0
@@ -109,7 +108,10 @@ def plan_lines(steps: list[data.Step], at_most: int, workshop: bool) -> list[str
         needed = reading + live if workshop else live
         day += needed
         if not workshop and live > at_most:
-            raise ValueError(f"{step.chapter.short}: {live} minutes of exercises, not {at_most}.")
+            raise ValueError(
+                f"{step.chapter.short} has {live} minutes of exercises in class; "
+                f"at most {at_most} fit."
+            )
         title = f"{{ref}}`{step.chapter.short}`"
         lines += ["", f"{title}, {needed} minutes" if workshop else f"Week {number}: {title}"]
         first = "Read together" if workshop else "Before class"
@@ -120,8 +122,8 @@ def plan_lines(steps: list[data.Step], at_most: int, workshop: bool) -> list[str
         lines += [f": After {'the workshop' if workshop else 'class'}, {after}."]
     if workshop:
         if day > at_most:
-            raise ValueError(f"The day takes {day} minutes, not {at_most}.")
-        lines += ["", f"Together {day} minutes, without breaks."]
+            raise ValueError(f"The workshop takes {day} minutes; at most {at_most} fit.")
+        lines += ["", f"{day} minutes in total, without breaks."]
     return lines
 
 
@@ -136,7 +138,7 @@ def _names(tasks: tuple[data.Task, ...]) -> str:
 
 
 def _folded(exercise: str, mistakes: list[tuple[str, str]]) -> nodes.Node:
-    """A folded box with a definition list: what was computed, and the hint."""
+    """A folded box with a definition list: mistake and hint."""
     title = nodes.title(
         "", "", nodes.literal("", exercise), nodes.Text(f" · {len(mistakes)} mistakes")
     )

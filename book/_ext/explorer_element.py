@@ -15,67 +15,77 @@ SCRIPT, STYLE = "explorer.js", "explorer.css"
 
 
 class ExplorerDirective(SphinxDirective):
-    """An explorer in a page. `alt` says what is there; the content is the caption.
+    """An explorer in a page, with `alt` as its alternative text and the content as its caption.
 
-    Blanks separate names and numbers: `models: toy-2l toy-1l`, `tokens: A B C A B`, `head: 1 0`.
+    Spaces separate names and numbers: `models: toy-2l toy-1l`, `tokens: A B C A B`, `head: 1 0`.
     """
 
     has_content = True
     option_spec = {  # noqa: RUF012
-        "models": directives.unchanged_required, "alt": directives.unchanged_required,
-        "tokens": directives.unchanged_required, "head": directives.unchanged_required,
-        "query": directives.nonnegative_int, "period": directives.positive_int,
-        "parts": directives.unchanged_required, "open": directives.unchanged_required,
+        "models": directives.unchanged_required,
+        "alt": directives.unchanged_required,
+        "tokens": directives.unchanged_required,
+        "head": directives.unchanged_required,
+        "query": directives.nonnegative_int,
+        "period": directives.positive_int,
+        "parts": directives.unchanged_required,
+        "open": directives.unchanged_required,
         "state": directives.unchanged_required,
-    }  # fmt: skip
+    }
 
     def run(self) -> list[nodes.Node]:
         try:
-            shown = shown_by(self.options, " ".join(self.content))
+            explorer = explorer_from(self.options, " ".join(self.content))
         except ValueError as error:
             raise self.error(str(error)) from error
-        return [nodes.raw("", element.explorer_element(shown), format="html")]
+        return [nodes.raw("", element.explorer_element(explorer), format="html")]
 
 
-def shown_by(options: dict, caption: str) -> element.Explorer:
-    """What the options of a directive ask for. Raises ValueError for what does not fit."""
+def explorer_from(options: dict, caption: str) -> element.Explorer:
+    """The explorer that the options describe. Raises ValueError for invalid options."""
     if "alt" not in options:
-        raise ValueError("An explorer needs `:alt:`, a sentence that says what it shows.")
+        raise ValueError("An explorer needs `:alt:`, a sentence that describes what it shows.")
     names = options.get("models", "toy-2l").split()
-    unknown = [name for name in names if name not in element.PAGE_MODELS]
+    unknown = [name for name in names if name not in element.SITE_MODELS]
     if unknown:
         raise ValueError(
-            f"The site has no model {unknown[0]!r}. Models: {', '.join(element.PAGE_MODELS)}."
+            f"The site has no model {unknown[0]!r}. Models: {', '.join(element.SITE_MODELS)}."
         )
     words = {name: tuple(options[name].split()) for name in ("parts", "head") if name in options}
     if "head" in words and not (len(words["head"]) == 2 and all(map(str.isdecimal, words["head"]))):
-        raise ValueError(f"head: {options['head']} is not a layer and a head, such as 1 0.")
+        raise ValueError(
+            f"head: got {options['head']!r}; expected a layer and a head, such as 1 0."
+        )
     return element.Explorer(
         models=tuple((name, name) for name in names),
         tokens=element.tokens_from_text(options["tokens"]) if "tokens" in options else None,
         head=(int(words["head"][0]), int(words["head"][1])) if "head" in words else None,
-        query=options.get("query"), period=options.get("period"), parts=words.get("parts"),
-        open=options.get("open"), state=options.get("state"), alt=options["alt"],
+        query=options.get("query"),
+        period=options.get("period"),
+        parts=words.get("parts"),
+        open=options.get("open"),
+        state=options.get("state"),
+        alt=options["alt"],
         caption=caption or None,
-    )  # fmt: skip
+    )
 
 
 def add_explorer_files(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Load the script and the style on pages that hold an explorer, and only there."""
+    """Load the script and the style only on pages that contain an explorer."""
     if element.MARK in context.get("body", ""):
-        # Deferred: the page is there when it runs, and reading goes on while it loads.
+        # Deferred: it does not block reading, and the page is complete when it runs.
         app.add_js_file(SCRIPT, loading_method="defer")
         app.add_css_file(STYLE)
 
 
 def write_explorer_files(app: Sphinx, exception: Exception | None) -> None:
-    """Write what the pages load, unless the site has it already."""
+    """Write the files that the pages load, unless they exist and are up to date."""
     if exception is not None or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
     _write_new(static / SCRIPT, element.page_script())
     _write_new(static / STYLE, element.explorer_style())
-    for name in element.PAGE_MODELS:
+    for name in element.SITE_MODELS:
         files = {
             ("model", name): static / "explorer" / f"{name}.js",
             ("snapshots", name): static / "explorer" / f"{name}-snapshots.js",
@@ -84,24 +94,24 @@ def write_explorer_files(app: Sphinx, exception: Exception | None) -> None:
 
 
 def _write_models(name: str, files: dict[tuple[str, str], Path]) -> None:
-    """The model and its snapshots as scripts. They are made only if their sources changed."""
+    """Write the model and its snapshots as scripts, if their sources have changed."""
     stamp = f"// {_fingerprint(name)}\n"
     if all(file.exists() and _starts_with(file, stamp) for file in files.values()):
         return
-    from induction_heads.explorer.shown_models import shown_models  # Needs torch.
+    from induction_heads.explorer.models import explorer_models  # Needs torch.
 
-    (model,) = shown_models(name)
+    (model,) = explorer_models(name)
     for key, text in model.data().items():
         _write_new(files[key], stamp + element.data_script(*key, text))
 
 
 def _fingerprint(name: str) -> str:
-    """Changes when the weights, or the way in which they are made and written, change."""
+    """A hash of the weights, or of the code that makes them, and of the code that writes them."""
     package = FOLDER.parent
-    weights = sorted((package / "zoo" / name).glob("*.safetensors"))
-    # Weights that are not stored follow from the code that trains them.
-    made_by = ("recipes", "training", "smeared_keys", "attention_only", "tokens")
-    sources = weights or [package / f"{module}.py" for module in made_by]
+    sources = sorted((package / "zoo" / name).glob("*.safetensors"))
+    if not sources:  # The model is trained when the site is built.
+        folders = ("data", "models", "training")
+        sources = sorted(path for folder in folders for path in (package / folder).glob("*.py"))
     sources = [FOLDER / "export.py", FOLDER / "element.py", *sources]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
@@ -112,7 +122,7 @@ def _starts_with(file: Path, stamp: str) -> bool:
 
 
 def _write_new(file: Path, text: str) -> None:
-    """Write a file, unless it holds this text: its time is then that of the last change."""
+    """Write a file unless it already holds this text, so its time is that of the last change."""
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return
     file.parent.mkdir(exist_ok=True)

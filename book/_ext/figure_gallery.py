@@ -1,7 +1,7 @@
-"""Sphinx directive `{figure-gallery}`: every figure of the notebooks, with its caption and place.
+"""Sphinx directive `{figure-gallery}`: every figure of the notebooks, with its caption and a link.
 
-The pages have been read when the gallery is filled, so nothing runs again, and an image is the very
-file that its page shows.
+The gallery is filled after all pages are read, so nothing runs twice, and its images are the same
+files as on the pages.
 """
 
 import html
@@ -27,7 +27,7 @@ KINDS = {"hover-figure": "Hover figure", "pattern-frames": "Figure with a slider
 
 
 class gallery_of(nodes.Element):
-    """Stands where the figures of one page will be: those of `docname`."""
+    """A placeholder for the figures of the page `docname`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FigureGallery(SphinxDirective):
         return [self.section(label) for label in graph.PREREQUISITES]
 
     def section(self, label: str) -> nodes.section:
-        """A section with the title of the notebook and a place for its figures."""
+        """A section with the title of the notebook and a placeholder for its figures."""
         title = nodes.title("", graph.full_title(label))
         section = nodes.section("", title, ids=[f"gallery-{label}"], names=[f"gallery-{label}"])
         section += gallery_of(docname=graph.notebook(label).stem)
@@ -56,26 +56,25 @@ class FigureGallery(SphinxDirective):
 
 
 def figures(doctree: nodes.document) -> Iterator[Figure]:
-    """The figures of a page that have a caption, in its order."""
+    """The figures of a page that have a caption, in order."""
     for node in doctree.findall():
         if isinstance(node, nodes.figure) and node["ids"]:
             captions = [child for child in node.children if isinstance(child, nodes.caption)]
             image = best_image(node)
             if captions and image is not None:
                 yield Figure(node["ids"][0], captions[0].deepcopy().children, image)
-        elif isinstance(node, nodes.raw) and (found := DRAWN_BY_SCRIPT.search(node.astext())):
-            anchor = re.search(r'\bid="([^"]+)"', found[0])
-            caption = html.unescape(re.sub(r"<[^>]+>", "", found["caption"]))
+        elif isinstance(node, nodes.raw) and (match := DRAWN_BY_SCRIPT.search(node.astext())):
+            anchor = re.search(r'\bid="([^"]+)"', match[0])
+            caption = html.unescape(re.sub(r"<[^>]+>", "", match["caption"]))
             if anchor:
                 text: list[nodes.Node] = [nodes.Text(caption)]
-                yield Figure(anchor[1], text, None, KINDS[found["kind"]])
+                yield Figure(anchor[1], text, None, KINDS[match["kind"]])
 
 
 def best_image(figure: nodes.figure) -> nodes.image | None:
-    """The image of a figure; of one that is stored in several formats, the best."""
-    found = list(figure.findall(nodes.image))
-    ranks = {id(image): _rank(image) for image in found}
-    return min(found, key=lambda image: ranks[id(image)]).deepcopy() if found else None
+    """The image of a figure, in the best of its formats; None if there is no image."""
+    images = list(figure.findall(nodes.image))
+    return min(images, key=_rank).deepcopy() if images else None
 
 
 def _rank(image: nodes.image) -> int:
@@ -84,7 +83,7 @@ def _rank(image: nodes.image) -> int:
 
 
 def entry(app: Sphinx, page: str, docname: str, figure: Figure) -> nodes.list_item:
-    """The image and the number, both linked to the place of the figure, then the caption."""
+    """The image and the number, both linked to the figure on its page, then the caption."""
     link = f"{app.builder.get_relative_uri(page, docname)}#{figure.anchor}"
     numbers = app.env.toc_fignumbers.get(docname, {}).get("figure", {}).get(figure.anchor)
     name = f"Fig. {'.'.join(map(str, numbers))}" if numbers else figure.kind
@@ -100,10 +99,12 @@ def entry(app: Sphinx, page: str, docname: str, figure: Figure) -> nodes.list_it
 
 
 def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Put the figures of each page into the gallery."""
+    """Replace each placeholder by the figures of its page."""
     for place in list(doctree.findall(gallery_of)):
-        found = figures(app.env.get_doctree(place["docname"]))
-        items = [entry(app, docname, place["docname"], figure) for figure in found]
+        doctree_of_page = app.env.get_doctree(place["docname"])
+        items = [
+            entry(app, docname, place["docname"], figure) for figure in figures(doctree_of_page)
+        ]
         if items:
             place.replace_self(nodes.bullet_list("", *items, classes=["figure-gallery"]))
         else:
@@ -111,7 +112,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def galleries(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Pages to write again after any page was read, because their figures come from others."""
+    """Pages to rebuild after any page has changed, because their figures come from other pages."""
     return sorted(docname for docname, facts in env.metadata.items() if MARK in facts)
 
 

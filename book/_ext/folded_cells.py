@@ -1,15 +1,15 @@
-"""Sphinx extension: a folded cell is named by the words on it, also for a screen reader."""
+"""Sphinx extension: screen readers announce a folded cell by its visible summary."""
 
 from sphinx.application import Sphinx
 
-# MyST-NB gives every folded cell this name, whatever stands on it.
-SAME_FOR_ALL = '<summary aria-label="Toggle hidden content">'
+# MyST-NB gives every folded cell this label, whatever its summary says.
+GENERIC_LABEL = '<summary aria-label="Toggle hidden content">'
 
 
 def name_by_content(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Take the name away, so that the text of the summary is the name."""
+    """Remove the generic label, so that the summary text is used."""
     if "body" in context:
-        context["body"] = context["body"].replace(SAME_FOR_ALL, "<summary>")
+        context["body"] = context["body"].replace(GENERIC_LABEL, "<summary>")
 
 
 def setup(app: Sphinx) -> dict:

@@ -1,4 +1,4 @@
-"""A font with only the icons that the site shows: 4 kB in the place of 270 kB."""
+"""A font with only the icons that the site uses: 4 kB instead of 270 kB."""
 
 import re
 from io import BytesIO
@@ -10,14 +10,14 @@ from fontTools.ttLib import TTFont
 FOLDER = Path("vendor") / "fontawesome" / "webfonts"
 STYLES = ("styles/pydata-sphinx-theme.css", "styles/sphinx-book-theme.css")
 FONTS = {"icons-solid.woff": "fa-solid-900.ttf", "icons-brands.woff": "fa-brands-400.ttf"}
-"""The small fonts and the theme's fonts that they are cut from."""
+"""Small font → the theme's font that it is a subset of."""
 
 
 def icon_codes(pages: str, styles: str) -> set[int]:
-    """The code points of the icons in the HTML of all pages, and of those that styles add.
+    """The code points of the icons in the HTML of all pages, and of those that the styles add.
 
-    A page names an icon by a class such as `fa-download`; a style sheet gives it a code point, and
-    adds icons of its own, such as those of the admonitions.
+    A page names an icon by a class such as `fa-download`; a style sheet maps it to a code point,
+    and adds more icons, such as those of the admonitions.
     """
     named = set(re.findall(r"\bfa-[a-z0-9-]+", pages))
     codes = {ord(icon) for icon in re.findall(r'--pst-icon[a-z-]*:"(.)"', styles)}
@@ -31,16 +31,16 @@ def icon_codes(pages: str, styles: str) -> set[int]:
 
 
 def small_font(path: Path, codes: set[int]) -> bytes:
-    """The font at `path` in WOFF format, with the glyphs of these code points only."""
+    """The font at `path` in WOFF format, with only the glyphs of these code points."""
     font = TTFont(path)
     options = subset.Options(flavor="woff", notdef_outline=False, name_IDs=[1, 2])
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=codes)
     cutter.subset(font)
     font.flavor = "woff"
-    written = BytesIO()
-    font.save(written)
-    return written.getvalue()
+    buffer = BytesIO()
+    font.save(buffer)
+    return buffer.getvalue()
 
 
 def write_icon_fonts(site: Path) -> None:

@@ -12,14 +12,14 @@ from sphinx.application import Sphinx
 
 HOVER_SCRIPT, EXPLORER_SCRIPT = "circuitsvis.js", "explorer.js"
 PAGES_AHEAD = 3
-"""From the home page, this reaches the first page with each of the large scripts."""
+"""Enough to reach, from the home page, the first page with each of the large scripts."""
 
 DEPRECATED_ROLE = 'role="doc-biblioentry"'
-"""What docutils calls an entry of a bibliography, in a list that may hold list items only."""
+"""The role that docutils gives to a bibliography entry. Its list allows only list items."""
 
 
 def circuitsvis_script() -> Path:
-    """Path of the script that the installed CircuitsVis wheel ships."""
+    """The script in the installed CircuitsVis package."""
     import importlib.util
 
     # The module is located, not imported: importing it would import torch.
@@ -44,10 +44,10 @@ def copy_hover_script(site: Path) -> None:
 
 
 def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Load what the page needs and nothing else; size its images; describe it in a sentence."""
+    """Load only what the page needs, give its images a size, and add a description."""
     body = context.get("body", "")
     for name in (HOVER_SCRIPT, EXPLORER_SCRIPT):
-        app.add_js_file(name, loading_method="defer")  # To all pages: most drop it below.
+        app.add_js_file(name, loading_method="defer")  # On all pages; most drop it below.
     scripts = context.get("script_files", [])
     context["next_scripts"] = large_scripts(scripts, body, sketch_of_next(app, pagename))
     for files in (scripts, context.get("css_files", [])):
@@ -62,17 +62,17 @@ def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
 
 
 def sketch_of_next(app: Sphinx, pagename: str) -> str:
-    """What `sketch` says of the pages that follow in the book's order."""
+    """The `sketch` of the next pages of the book, in one string."""
     relations = getattr(app.builder, "relations", {})
-    found = []
+    sketches = []
     for _ in range(PAGES_AHEAD):
         _, _, pagename = relations.get(pagename) or (None, None, None)
-        found.append(sketch(app.env.get_doctree(pagename)) if pagename else "")
-    return "".join(found)
+        sketches.append(sketch(app.env.get_doctree(pagename)) if pagename else "")
+    return "".join(sketches)
 
 
 def finish_site(app: Sphinx, exception: Exception | None) -> None:
-    """Copy CircuitsVis and cut the icon fonts, when all pages are written."""
+    """Copy CircuitsVis and write the icon fonts, after all pages are written."""
     if exception is None and app.builder.format == "html":
         copy_hover_script(Path(app.outdir))
         write_icon_fonts(Path(app.outdir))
@@ -81,7 +81,7 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     # Kernels started by the build inherit this: figures then rely on the page's own script.
     os.environ["INDUCTION_HEADS_BOOK"] = "1"
-    # Everything is offered to all pages; each drops what it does not need.
+    # Offer every file to every page; each page drops what it does not need.
     app.set_html_assets_policy("always")
     # After the extensions that add files for every page.
     app.connect("html-page-context", finish_page, priority=900)

@@ -1,4 +1,4 @@
-"""One or two sentences that say what a page is about, for search engines and shared links."""
+"""The description of a page for search engines and shared links."""
 
 import html
 import re
@@ -9,7 +9,7 @@ SHORTEST = 40
 
 
 def description(body: str, title: str) -> str:
-    """The start of the first paragraph of an HTML body, cut after a word; else the title."""
+    """The first paragraph of an HTML body, truncated at a word; the title if there is none."""
     for paragraph in PARAGRAPH.findall(body):
         text = html.unescape(re.sub(r"<[^>]+>", "", paragraph))
         text = " ".join(text.split())

@@ -1,12 +1,12 @@
-"""Width and height of every image of a page, so that the text does not jump when one arrives."""
+"""Width and height of every image of a page, so that the text does not move as images load."""
 
 import re
 from pathlib import Path
 
 from PIL import Image
 
-PIXELS_A_POINT = 150 / 72
-"""A figure drawn as vectors is as large on the page as one of 150 dots an inch."""
+PIXELS_PER_POINT = 150 / 72
+"""A vector figure is as large on the page as a bitmap with 150 dots per inch."""
 
 IMAGE = re.compile(r'<img (?P<rest>(?![^>]*\b(?:width|height)=)[^>]*\bsrc="(?P<source>[^"]+)")')
 POINTS = re.compile(r'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"')
@@ -20,12 +20,12 @@ def image_size(path: Path) -> tuple[int, int] | None:
     points = POINTS.search(path.read_text(encoding="utf-8"))
     if points is None:
         return None
-    width, height = (round(float(size) * PIXELS_A_POINT) for size in points.groups())
+    width, height = (round(float(size) * PIXELS_PER_POINT) for size in points.groups())
     return width, height
 
 
 def with_sizes(body: str, paths: dict[str, Path]) -> str:
-    """The HTML with a size on each image whose file name is in `paths` and that has none yet."""
+    """The HTML with a size for each image that has none and whose file name is in `paths`."""
 
     def sized(match: re.Match) -> str:
         path = paths.get(match["source"].rsplit("/", 1)[-1])

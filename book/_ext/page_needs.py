@@ -27,7 +27,7 @@ NEEDED_BY = {
     "exercise.css": re.compile(r'class="[^"]*\b(?:exercise|solution)\b'),
     "mystnb": re.compile(r'class="[^"]*\bcell\b'),
 }
-"""What a page's body must hold if it is to load a file with this in its name or its text."""
+"""Part of a file's name or text → what the page's body contains if it needs the file."""
 
 
 def is_needed(file, body: str) -> bool:
@@ -43,11 +43,11 @@ def keep_needed(files: list, body: str) -> None:
 
 
 LARGE = re.compile(r"mathjax/|circuitsvis|explorer\.js")
-"""The largest scripts, which the pages before have time to fetch."""
+"""The largest scripts, which earlier pages prefetch."""
 
 
 def sketch(doctree: nodes.document) -> str:
-    """A scrap of HTML that needs the same large scripts as the page of this document."""
+    """A fragment of HTML that needs the same large scripts as the page of this document."""
     is_math = (nodes.math, nodes.math_block)
     has_math = any(isinstance(node, is_math) for node in doctree.findall())
     raw = "".join(node.astext() for node in doctree.findall(nodes.raw))

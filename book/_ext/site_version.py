@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
 def package_version() -> str:
-    """The version that stands in pyproject.toml."""
+    """The version in pyproject.toml."""
     return tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["version"]
 
 
@@ -20,7 +20,7 @@ def set_version(app: Sphinx, config: Config) -> None:
 
 
 def show_version(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Hand it to the theme's footer."""
+    """Show it in the theme's footer."""
     context["theme_extra_footer"] = f"<p>Version {package_version()}</p>"
 
 

@@ -4,25 +4,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from induction_heads.explorer.notebook import explore as explore
-    from induction_heads.grading.notebook import check as check
-    from induction_heads.models import load_model as load_model
+    from induction_heads.grading.in_notebook import check as check
+    from induction_heads.grading.in_notebook import hint as hint
+    from induction_heads.grading.in_notebook import solution as solution
+    from induction_heads.grading.in_notebook import status as status
+    from induction_heads.grading.saved_input import load_input as load_input
+    from induction_heads.models.loading import load_model as load_model
 
 _HOMES = {
     "explore": "induction_heads.explorer.notebook",
-    "check": "induction_heads.grading.notebook",
-    "load_model": "induction_heads.models",
+    "check": "induction_heads.grading.in_notebook",
+    "hint": "induction_heads.grading.in_notebook",
+    "load_input": "induction_heads.grading.saved_input",
+    "solution": "induction_heads.grading.in_notebook",
+    "status": "induction_heads.grading.in_notebook",
+    "load_model": "induction_heads.models.loading",
 }
 
 
 def __getattr__(name: str) -> Any:
     # Importing PyTorch takes a second or two: `induction-heads --help` must not wait for it.
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+        from induction_heads.versions import package_version
 
-        try:
-            return version("induction-heads")
-        except PackageNotFoundError:
-            return "0.0.0"
+        return package_version()
     if name in _HOMES:
         from importlib import import_module
 

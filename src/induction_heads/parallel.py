@@ -1,4 +1,4 @@
-"""Where tasks run: in processes on this machine, or on the workers of a Dask cluster."""
+"""Running tasks in processes on this machine or on the workers of a Dask cluster."""
 
 import os
 import threading
@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 
 DEATHS = ("TerminatedWorkerError", "KilledWorker")
-"""What joblib and Dask raise when a process of theirs was killed."""
+"""The names of the errors that joblib and Dask raise when a worker process was killed."""
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -20,7 +20,7 @@ def cores() -> int:
 
 @cache
 def end_with(parent: int) -> None:
-    """End this process soon after `parent` does: joblib's own would wait for work for minutes."""
+    """End this process soon after `parent` ends. Workers of joblib would wait for minutes."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -32,9 +32,10 @@ def end_with(parent: int) -> None:
 
 @contextmanager
 def machines(scheduler: str | None, jobs: int) -> Iterator[None]:
-    """Within this context `joblib.Parallel` runs on `jobs` processes here, or on a Dask cluster.
+    """Inside this context `joblib.Parallel` runs on `jobs` processes here or on a Dask cluster.
 
-    `scheduler` is the address of a Dask scheduler. Raises OSError if it does not answer.
+    `scheduler` is the address of a Dask scheduler. Raises OSError if it is not an address, or if
+    nothing answers there.
     """
     from joblib import parallel_config
 
@@ -45,6 +46,13 @@ def machines(scheduler: str | None, jobs: int) -> Iterator[None]:
         else:
             from dask.distributed import Client
 
-            stack.enter_context(Client(scheduler, timeout=10, set_as_default=True))
+            try:
+                client = Client(scheduler, timeout=10, set_as_default=True)
+            except (ValueError, TypeError, ImportError) as error:
+                raise OSError(
+                    f"{scheduler!r} is not the address of a Dask scheduler, such as "
+                    f"tcp://10.0.0.5:8786: {error}"
+                ) from error
+            stack.enter_context(client)
             stack.enter_context(parallel_config(backend="dask", n_jobs=-1))
         yield

@@ -2,11 +2,13 @@
 
 import json
 import os
+import pwd
 import re
-import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import nbformat
@@ -15,9 +17,11 @@ import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from induction_heads.checks.registry import chapter_exercises, select
+from induction_heads.course.registry import chapter_exercises, select
+from induction_heads.grading.students import find_students, read_student
+from induction_heads.grading.workers import as_user
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TEACH = ROOT / "book" / "teach"
 WORKFLOW = yaml.safe_load((TEACH / "classroom" / "classroom.yml").read_text())
 STEPS = WORKFLOW["jobs"]["run-autograding-tests"]["steps"]
@@ -31,58 +35,161 @@ def command(tmp_path) -> dict[str, str]:
     """An environment in which `induction-heads` is the command of this checkout."""
     script = tmp_path / "bin" / "induction-heads"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m induction_heads.cli "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m induction_heads.cli.main "$@"\n')
     script.chmod(0o755)
     path = f"{script.parent}{os.pathsep}{os.environ['PATH']}"
     return os.environ | {
-        "PATH": path, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+        "PATH": path,
+        "PYTHONPATH": str(ROOT / "src"),
+        "OMP_NUM_THREADS": "1",
+    }
 
 
-def test_the_workflow_has_a_step_for_each_chapter_worth_its_stars():
+def test_the_workflow_has_a_step_for_each_exercise_worth_its_stars():
     assert WORKFLOW[True] == ["push", "workflow_dispatch"]  # YAML reads `on` as true.
-    assert set(SELECTIONS) <= set(GRADERS)
-    for chapter, selection in SELECTIONS.items():
-        stars = sum(exercise.difficulty for exercise in selection.exercises)
-        assert GRADERS[chapter]["with"]["max-score"] == stars
+    stars = {e.name: e.difficulty for s in select(None) for e in s.exercises}
+    assert {name: step["with"]["max-score"] for name, step in GRADERS.items()} == stars
 
 
-def test_the_workflow_reports_every_step():
+def test_the_workflow_reports_every_step_and_reuses_the_installed_course():
     report = STEPS[-1]
     assert report["with"]["runners"].split(",") == list(GRADERS)
     assert report["env"] == {
         f"{step.upper()}_RESULTS": f"${{{{steps.{step}.outputs.result}}}}" for step in GRADERS
     }
+    (cache,) = [step for step in STEPS if "actions/cache" in step.get("uses", "")]
+    (install,) = [step for step in STEPS if step.get("name") == "Install the course"]
+    assert install["if"] == f"steps.{cache['id']}.outputs.cache-hit != 'true'"
+    assert cache["with"]["path"] in install["run"]
 
 
 @pytest.mark.parametrize(("folder", "status"), [("solutions", 0), ("exercises", 1)])
-def test_the_command_of_a_step_tells_solutions_from_stubs(tmp_path, command, folder, status):
+def test_the_commands_of_the_steps_tell_solutions_from_stubs(tmp_path, command, folder, status):
+    """With one chapter instead of all, to save time."""
     shutil.copytree(ROOT / folder, tmp_path / "exercises")
-    for extra in ([], ["--json"]):
-        done = subprocess.run(
-            [*shlex.split(GRADERS["ch01"]["with"]["command"]), *extra], cwd=tmp_path, env=command,
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == status, done.stderr
-    found = json.loads(done.stdout)
-    assert found["passed"] is (status == 0)
-    assert len(found["exercises"]) == len(SELECTIONS["ch01"].exercises)
-
-
-def test_gradescope_gets_its_results_from_the_script(tmp_path, command):
-    root = tmp_path / "autograder"
-    (root / "source").mkdir(parents=True)
-    (root / "source" / "seed.txt").write_text("secret words")
-    (root / "submission").mkdir()
-    shutil.copy(ROOT / "solutions" / "ch01_attention.py", root / "submission")
-    done = subprocess.run(
-        ["bash", TEACH / "classroom" / "run_autograder", root], env=command | {"CHAPTERS": "ch01"},
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    (check,) = [step["run"] for step in STEPS if "check --json" in step.get("run", "")]
+    script = check.replace(".venv/bin/", "").replace("check --json", "check ch01 --json")
+    run = {"cwd": tmp_path, "env": command, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run(["bash", "-ec", script], **run)
     assert done.returncode == 0, done.stderr
-    found = json.loads((root / "results" / "results.json").read_text())
-    assert found["score"] == sum(test["max_score"] for test in found["tests"]) == STARS
-    assert {test["status"] for test in found["tests"]} == {"passed"}
+    checked = tmp_path / "checked.json"
+    found = json.loads(checked.read_text())
+    assert len(found["exercises"]) == len(SELECTIONS["ch01"].exercises)
+    checked.write_text(json.dumps([found]))  # All chapters give a list.
+    for exercise in SELECTIONS["ch01"].exercises:
+        step = GRADERS[exercise.name]["with"]["command"]
+        assert subprocess.run(["sh", "-c", step], **run).returncode == status, exercise.name
+
+
+def quiet_user() -> str | None:
+    """A user who runs nothing, as the student of the container; None if we are not root."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        return None
+    owners = {path.stat().st_uid for path in Path("/proc").glob("[0-9]*") if path.exists()}
+    names = ("games", "news", "uucp", "irc", "nobody")
+    users = [user for user in map(_user, names) if user and user.pw_uid not in owners]
+    return users[0].pw_name if users else None
+
+
+def _user(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+ATTACK = """
+import os, pathlib, time
+_notes = pathlib.Path({notes!r})
+def _try(name, work):
+    try:
+        work()
+        (_notes / name).write_text("possible")
+    except (OSError, PermissionError) as error:
+        (_notes / name).write_text(type(error).__name__)
+_root = pathlib.Path({root!r})
+_try("user", lambda: None)
+_try("seed", lambda: (_root / "source" / "seed.txt").read_text())
+_try("checks", lambda: (pathlib.Path({package!r}) / "course" / "registry.py").read_text())
+_try("results", lambda: (_root / "results" / "results.json").write_text("mine"))
+_try("parent", lambda: open(f"/proc/{{os.getppid()}}/environ").read() and os.kill(1, 0))
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True:
+            (_notes / "alive").write_text(str(time.time()))
+            try:
+                (_root / "results" / "results.json").write_text("mine")
+            except OSError:
+                pass
+            time.sleep(0.05)
+    os._exit(0)
+"""
+
+
+def test_gradescope_gets_results_that_the_submission_cannot_change(command):
+    """The student's code reads and writes what it can, and leaves a process behind."""
+    user = quiet_user()
+    if user is None:
+        pytest.skip("NOT RUN: only root can run code as another user.")
+    python = subprocess.run(
+        [*as_user(user), "env", sys.executable, "-c", "import json"], check=False
+    )
+    if python.returncode != 0:
+        pytest.skip(f"NOT RUN: {sys.executable} is closed to other users, such as {user}.")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folder is closed to other users.
+        os.chmod(folder, 0o755)
+        place = Path(folder)
+        package = place / "site" / "induction_heads"
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "src" / "induction_heads", package, ignore=ignored)
+        subprocess.run(["chmod", "-R", "go-rwx", package / "course"], check=True)  # As in setup.sh.
+        notes = place / "notes"
+        notes.mkdir()
+        notes.chmod(0o777)
+        root = place / "autograder"
+        (root / "source").mkdir(parents=True)
+        (root / "source" / "seed.txt").write_text("secret words")
+        (root / "submission").mkdir()
+        attack = ATTACK.format(notes=str(notes), root=str(root), package=str(package))
+        answers = (ROOT / "solutions" / "ch01_attention.py").read_text()
+        answers = answers.replace(".tril()", ".triu()")
+        (root / "submission" / "ch01_attention.py").write_text(answers + attack)
+        environment = {"CHAPTERS": "ch01", "STUDENT_USER": user, "PYTHONPATH": str(place / "site")}
+        done = subprocess.run(
+            ["bash", TEACH / "classroom" / "run_autograder", root],
+            env=command | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        found = json.loads((root / "results" / "results.json").read_text())
+        assert 0 < found["score"] < STARS, (found["tests"][0], done.stderr)
+        assert {test["status"] for test in found["tests"]} == {"passed", "failed"}
+        seen = {path.name: path.read_text() for path in notes.iterdir() if path.name != "alive"}
+        assert seen.pop("user") == "possible"  # The attack did run.
+        assert set(seen.values()) == {"PermissionError"}, seen
+        last = (notes / "alive").read_text()
+        time.sleep(0.3)
+        assert (notes / "alive").read_text() == last, "the process that was left behind still runs"
+
+
+def test_gradescope_gets_results_even_if_nothing_could_be_graded(tmp_path, command):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "submission").mkdir()
+    done = subprocess.run(
+        ["bash", TEACH / "classroom" / "run_autograder", tmp_path],
+        env=command | {"STUDENT_USER": "no-such-user"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    found = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert found["score"] == 0
+    assert (
+        "setup.sh has to make the user no-such-user. Please tell your teacher." in found["output"]
+    )
 
 
 @pytest.mark.parametrize("script", ["run_autograder", "setup.sh"])
@@ -99,18 +206,17 @@ def nbgrader_cell() -> str:
 
 
 RIGHT = "import torch\ndef causal_mask(n):\n    return torch.ones(n, n).tril().bool()"
-FITTED = (
-    "import torch\nfrom induction_heads.checks.registry import chapter_exercises, select\n"
-    "sizes = [c.args[0] for c in select('causal_mask')[0].exercises[0].cases(0)]\n"
-    "def causal_mask(n):\n    return torch.ones(n, n).tril().bool() if n in sizes else None"
+IMPORTED = "from induction_heads.models.attention import causal_mask"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (RIGHT, None),
+        (RIGHT.replace("tril", "triu"), "the mask is transposed"),
+        (IMPORTED, "Write causal_mask yourself"),
+    ],
 )
-
-
-@pytest.mark.parametrize(("cell", "said"), [
-    (RIGHT, None),
-    (RIGHT.replace("tril", "triu"), "the mask is transposed"),
-    (FITTED, "Is a `return` missing?"),
-])  # fmt: skip
 def test_the_nbgrader_cell_passes_what_is_right_and_says_what_is_not(cell, said, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     cells = [nbformat.v4.new_code_cell(source) for source in (cell, nbgrader_cell())]
@@ -124,11 +230,46 @@ def test_the_nbgrader_cell_passes_what_is_right_and_says_what_is_not(cell, said,
     assert said in str(caught.value)
 
 
-def test_the_weights_in_the_page_are_understood(tmp_path):
-    from induction_heads.grading.weights import read_weights
+def test_grade_reads_what_nbgrader_collected_and_ignores_its_test_cells(tmp_path):
+    """`submitted/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb`, with a cell that changes the check."""
+    cheat = "import induction_heads.grading.report as r\nr.Report.passed = True"
+    meta = {"nbgrader": {"grade": True, "grade_id": "mask", "points": 0, "locked": True}}
+    cells = [nbformat.v4.new_code_cell(source) for source in (RIGHT, cheat)]
+    cells.append(nbformat.v4.new_code_cell(nbgrader_cell(), metadata=meta))
+    notebook = tmp_path / "submitted" / "ada" / "ps1" / "ch01_attention.ipynb"
+    notebook.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    ((student,), _) = find_students(tmp_path / "submitted")
+    (submission,) = read_student(student, {"ch01_attention": ["causal_mask"]}).submissions
+    assert student.name == "ada"
+    assert submission.problem is None
+    assert "def causal_mask" in submission.source
+    assert "Report.passed" not in submission.source
+    assert "assert report" not in submission.source
+
+
+def test_the_class_file_in_the_page_is_understood(tmp_path):
+    from induction_heads.grading.dates import read_dates
+    from induction_heads.grading.points import old_key, read_points
 
     (example,) = re.findall(r"^```toml\n(.*?)^```", (TEACH / "grading.md").read_text(), re.M | re.S)
-    (tmp_path / "grading.toml").write_text(example)
-    worths = read_weights(tmp_path / "grading.toml", select("ch04"))
-    assert worths["induction_score"].points == 10
-    assert not worths["induction_score"].partial
+    path = tmp_path / "class.toml"
+    path.write_text(example)
+    points = read_points(path, select("ch04"))
+    assert points["induction_score"].maximum == 5
+    assert not points["induction_score"].partial
+    assert set(read_dates(path).due) == {"ch04_induction_heads"}
+    assert old_key(path) is None
+
+
+def test_the_columns_in_the_page_are_understood(tmp_path):
+    from induction_heads.grading.hand_columns import read_columns
+
+    (example,) = re.findall(
+        r"^```text\n(student.*?)^```", (TEACH / "grading.md").read_text(), re.M | re.S
+    )
+    path = tmp_path / "columns.csv"
+    path.write_text(example)
+    columns = read_columns(path)
+    assert columns.maxima == {"rubric": 20.0}
+    assert columns.row("ada").submitted

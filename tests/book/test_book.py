@@ -1,16 +1,21 @@
 """The conventions that every page of the book keeps (CONTRIBUTING explains them)."""
 
 import ast
-import json
 import re
-from functools import cache
+import sys
+from importlib import import_module
 from pathlib import Path
 
-import pytest
 import yaml
+from each import for_each
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
+sys.path.insert(0, str(BOOK / "_ext"))
+
+notebook_cells = import_module("notebook_cells")
+cells, notebook = notebook_cells.cells, notebook_cells.notebook
+
 CHAPTERS = sorted(BOOK.glob("ch[0-9][0-9]_*.ipynb"))
 STUDIES = [BOOK / "old_tutorials.ipynb", BOOK / "real_text.ipynb"]
 """Notebooks beside the chapters: they have no exercises."""
@@ -34,25 +39,16 @@ LAST_HEADING = "## What this does not show"
 
 EMPTY_PHRASES = ("as we can clearly see", "obviously", "it is easy to see", "needless to say")
 
-every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-every_notebook = pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES], ids=lambda path: path.stem)
-
-
-@cache
-def cells(path: Path, kind: str) -> list[dict]:
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
-
-
-def source(cell: dict) -> str:
-    return "".join(cell["source"])
+every_chapter = for_each("path", CHAPTERS)
+every_notebook = for_each("path", [*CHAPTERS, *STUDIES])
+every_page = for_each("path", [*CHAPTERS, *STUDIES, *PAGES])
 
 
 def text(path: Path) -> str:
     """The prose of a page or of a notebook."""
     if path.suffix == ".md":
         return path.read_text(encoding="utf-8")
-    return "\n\n".join(source(cell) for cell in cells(path, "markdown"))
+    return notebook_cells.prose(path)
 
 
 def calls(code: str) -> list[ast.Call]:
@@ -86,18 +82,18 @@ def test_notebook_is_stored_without_outputs(path):
     for number, cell in enumerate(cells(path, "code")):
         assert cell["outputs"] == [], f"code cell {number} has outputs: run nbstripout {path}"
         assert cell["execution_count"] is None, f"code cell {number}: run nbstripout {path}"
-    assert "widgets" not in json.loads(path.read_text())["metadata"]
+    assert "widgets" not in notebook(path).metadata
 
 
 @every_notebook
 def test_notebook_runs_on_the_default_kernel(path):
-    assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
+    assert notebook(path).metadata["kernelspec"]["name"] == "python3"
 
 
 @every_chapter
 def test_first_cell_has_the_label_and_the_only_title(path):
     label = f"({path.stem[:4]})="
-    lines = source(cells(path, "markdown")[0]).splitlines()
+    lines = cells(path, "markdown")[0].source.splitlines()
     assert lines[0] == label
     assert re.fullmatch(r"# \S.*", lines[1])
     prose = re.sub(r"^```.*?^```", "", text(path), flags=re.M | re.S)
@@ -107,7 +103,7 @@ def test_first_cell_has_the_label_and_the_only_title(path):
 @every_notebook
 def test_first_code_cell_installs_the_course_on_colab(path):
     first = cells(path, "code")[0]
-    assert source(first).strip() == INSTALL_CELL
+    assert first.source.strip() == INSTALL_CELL
     assert "remove-cell" in first["metadata"].get("tags", [])
 
 
@@ -121,7 +117,7 @@ def label(path: Path) -> str:
 
 @every_notebook
 def test_first_cell_says_what_comes_and_ends_with_prerequisites_and_minutes(path):
-    first = source(cells(path, "markdown")[0])
+    first = cells(path, "markdown")[0].source
     promise = r"(After (it|this chapter)|On this page) you can:?\n\n- |You will see\n\n- "
     assert re.search(promise, first)
     assert first.endswith(f"\n\n:::{{chapter-opening}} {label(path)}\n:::")
@@ -168,7 +164,7 @@ def test_captioned_figures_have_alternative_text_and_a_name(path):
         if "figure" not in settings:
             continue
         figure = settings["figure"]
-        assert settings["image"]["alt"].strip(), source(cell)
+        assert settings["image"]["alt"].strip(), cell.source
         assert figure["caption"].rstrip().endswith("."), f"a caption is a sentence: {figure}"
         assert figure["name"].startswith(f"fig-{path.stem[:4]}-"), figure
         names.append(figure["name"])
@@ -180,27 +176,27 @@ def test_cells_that_show_a_figure_have_a_caption(path):
     for cell in cells(path, "code"):
         if "remove-cell" in cell["metadata"].get("tags", []):
             continue
-        shows = any(called_name(call) == "plt.show" for call in calls(source(cell)))
-        assert not shows or "figure" in cell["metadata"].get("mystnb", {}), source(cell)
+        shows = any(called_name(call) == "plt.show" for call in calls(cell.source))
+        assert not shows or "figure" in cell["metadata"].get("mystnb", {}), cell.source
 
 
 @every_notebook
 def test_hover_figures_have_alternative_text_and_a_caption(path):
     for cell in cells(path, "code"):
-        for call in calls(source(cell)):
+        for call in calls(cell.source):
             if called_name(call).endswith(("hover_patterns", "pattern_frames", "explore")):
                 given = {keyword.arg for keyword in call.keywords}
-                assert {"alt", "caption"} <= given, source(cell)
+                assert {"alt", "caption"} <= given, cell.source
 
 
 @every_notebook
 def test_code_draws_no_kernel_widget(path):
     """Without a kernel a widget moves and shows nothing new, so the static page has none."""
     for cell in cells(path, "code"):
-        assert "ipywidgets" not in source(cell)
+        assert "ipywidgets" not in cell.source
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
+@every_page
 def test_citations_are_in_the_bibliography(path):
     known = set(re.findall(r"^@\w+\{(\S+),", (BOOK / "references.bib").read_text(), flags=re.M))
     cited = re.findall(r"\{cite:\w+\}`([^`]+)`", text(path))
@@ -208,18 +204,18 @@ def test_citations_are_in_the_bibliography(path):
     assert keys <= known
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
+@every_page
 def test_pages_embed_nothing_from_another_host(path):
     remote = r"!\[[^\]]*\]\(https?:|<(?:img|script|iframe|link)[^>]*https?:|\{image\}\s*https?:"
     assert re.findall(remote, text(path)) == []
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
+@every_page
 def test_images_in_the_text_have_alternative_text(path):
     assert re.findall(r"!\[\s*\]\(", text(path)) == []
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *STUDIES, *PAGES], ids=lambda path: path.stem)
+@every_page
 def test_prose_has_no_empty_phrases(path):
     found = [phrase for phrase in EMPTY_PHRASES if phrase in text(path).lower()]
     assert found == []

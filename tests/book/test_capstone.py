@@ -1,4 +1,4 @@
-"""Every number of the sample report is what the package computes; the template has its tables."""
+"""Every number of the sample report is what the code computes; the template has its tables."""
 
 import re
 from collections.abc import Callable
@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.activations import head_scores
-from induction_heads.dialogues import CONTROLS, PRAISE, Dialogue, prompt_tokens, wrong_claims
-from induction_heads.interventions import logits_without_path
-from induction_heads.models import load_model
-from induction_heads.scores import induction_score
-from induction_heads.sycophancy import (
+from induction_heads.data.dialogues import CONTROLS, PRAISE, Dialogue, prompt_tokens, wrong_claims
+from induction_heads.interp.activations import head_scores
+from induction_heads.interp.interventions import logits_without_path
+from induction_heads.interp.scores import induction_score
+from induction_heads.interp.sycophancy import (
     agreement_gap,
     answer_ids,
     effect_without,
     match_attention,
     repeated_words,
-    report_numbers,
     sycophancy_rate,
     word_families,
 )
+from induction_heads.models.loading import load_model
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 SEED = 11
 NAMES = ("sycophant-2l", "sycophant-2l/seed-1", "sycophant-2l/seed-2")
 
@@ -42,7 +42,7 @@ def dialogues() -> list[Dialogue]:
 
 @cache
 def numbers(name: str) -> dict:
-    return report_numbers(bot(name), SEED)
+    return reference_function("report_numbers")(bot(name), SEED)
 
 
 def page(name: str) -> str:
@@ -67,8 +67,10 @@ def report_rows() -> list[str]:
         "gate": lambda n: head(n["gate"]),
         "effect without the gate": lambda n: f"{n['effect_without_gate']:.2f}",
     }
-    return [f"| {label} | " + " | ".join(show(numbers(name)) for name in NAMES) + " |"
-            for label, show in keys.items()]  # fmt: skip
+    return [
+        f"| {label} | " + " | ".join(show(numbers(name)) for name in NAMES) + " |"
+        for label, show in keys.items()
+    ]
 
 
 def two_words_of_praise(dialogue: Dialogue) -> Dialogue:
@@ -120,8 +122,10 @@ def likeness_rows() -> list[str]:
         scorer = {"induction": lambda pattern: induction_score(pattern, 14)}
         score = head_scores(bot(name), repeated_words(64), scorer)["induction"][layer, one].item()
         found.setdefault("random words, repeated", []).append(score)
-    return [f"| {family} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
-            for family, values in found.items()]  # fmt: skip
+    return [
+        f"| {family} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
+        for family, values in found.items()
+    ]
 
 
 @torch.inference_mode()
@@ -136,8 +140,11 @@ def path_row() -> str:
         logits = logits_without_path(bot(NAMES[0]), tokens, gate, reader, side)[:, -1]
         both = [agreement_gap(part, claimed, true).mean() for part in logits.split(100)]
         left.append((both[0] - both[1]).item())
-    return f"| effect left | {numbers(NAMES[0])['effect']:.2f} | " + " | ".join(
-        f"{each:.2f}" for each in left) + " |"  # fmt: skip
+    return (
+        f"| effect left | {numbers(NAMES[0])['effect']:.2f} | "
+        + " | ".join(f"{each:.2f}" for each in left)
+        + " |"
+    )
 
 
 def joint_rows() -> list[str]:
@@ -149,9 +156,11 @@ def joint_rows() -> list[str]:
         others = [(1, h) for h in range(4) if scores[h] < 0.4]
         effect, _, rate = effect_without(bot(name), dialogues(), suspects)
         control, _, control_rate = effect_without(bot(name), dialogues(), others)
-        rows.append(f"| {', '.join(map(head, suspects))} | {effect:.2f} | {rate:.2f} "
-                    f"| {', '.join(map(head, others)) or 'none'} | {control:.2f} "
-                    f"| {control_rate:.2f} |")  # fmt: skip
+        rows.append(
+            f"| {', '.join(map(head, suspects))} | {effect:.2f} | {rate:.2f} "
+            f"| {', '.join(map(head, others)) or 'none'} | {control:.2f} "
+            f"| {control_rate:.2f} |"
+        )
     return rows
 
 

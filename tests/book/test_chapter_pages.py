@@ -1,7 +1,6 @@
 """What the pages say of the chapters: the map, openings, check boxes, the gallery, how to work."""
 
 import html
-import json
 import re
 import subprocess
 import sys
@@ -13,28 +12,29 @@ from types import SimpleNamespace
 import click
 import pytest
 from click.testing import CliRunner
+from each import for_each
 
-from induction_heads.cli import main
+from induction_heads.cli.main import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 sys.path.insert(0, str(BOOK / "_ext"))
 graph = import_module("chapter_graph")
 chapter_map = import_module("chapter_map")
 chapter_boxes = import_module("chapter_boxes")
 course_data = import_module("course_data")
+notebook_cells = import_module("notebook_cells")
 
 LABELS = list(graph.PREREQUISITES)
 CHAPTERS = [label for label in LABELS if graph.number(label)]
 SVG = "{http://www.w3.org/2000/svg}"
 
-each_label = pytest.mark.parametrize("label", LABELS)
-each_chapter = pytest.mark.parametrize("label", CHAPTERS)
+each_label = for_each("label", LABELS)
+each_chapter = for_each("label", CHAPTERS)
 
 
 def prose(label: str) -> str:
-    cells = json.loads(graph.notebook(label).read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return notebook_cells.prose(graph.notebook(label))
 
 
 def test_every_notebook_has_its_prerequisites_stated():
@@ -48,7 +48,7 @@ def test_prerequisites_come_earlier_and_none_follows_from_another(label):
     for before in direct:
         assert before in order
         assert label not in order or order.index(before) < order.index(label)
-        others = [graph.needed(other) for other in direct if other != before]
+        others = [graph.all_prerequisites(other) for other in direct if other != before]
         assert not any(before in needed for needed in others), f"{before} follows from the others"
 
 
@@ -60,11 +60,11 @@ COMPARED = {("ch07", "ch06")}
 def test_chapter_refers_back_only_to_what_it_builds_on(label):
     referred = set(re.findall(r"\{(?:ref|numref|eq)\}`[^`]*?(ch\d\d)", prose(label)))
     earlier = {other for other in referred if other < label}
-    assert {(label, other) for other in earlier - graph.needed(label)} <= COMPARED
+    assert {(label, other) for other in earlier - graph.all_prerequisites(label)} <= COMPARED
 
 
 def test_unknown_label_is_an_error():
-    with pytest.raises(ValueError, match="No notebook is called 'ch99'"):
+    with pytest.raises(ValueError, match="There is no notebook 'ch99'"):
         graph.notebook("ch99")
 
 
@@ -122,7 +122,7 @@ def test_no_arrow_of_the_map_runs_through_a_box():
 
 def test_a_map_with_three_in_a_row_is_an_error(monkeypatch):
     monkeypatch.setattr(graph, "PREREQUISITES", {"a": (), "b": (), "c": ()})
-    with pytest.raises(ValueError, match="two places in a row, not 3"):
+    with pytest.raises(ValueError, match="has two columns, but 3 notebooks"):
         graph.places()
 
 
@@ -142,7 +142,7 @@ def test_opening_of_a_study_says_that_it_has_no_exercises():
 
 @each_chapter
 def test_commands_of_a_check_box_name_targets_that_exist(label):
-    from induction_heads.checks.registry import select
+    from induction_heads.course.registry import select
 
     commands = [line.split()[2:4] for line in chapter_boxes.check_lines(label) if line[0:1] == "$"]
     assert [command for command, _ in commands] == ["check", "check", "check", "hint"]
@@ -241,7 +241,7 @@ def test_check_box_has_its_text_the_commands_and_the_way_on(built):
     assert "Write them." in box
     assert "$ induction-heads check ch04 --watch" in words(box)
     assert "_downloads/" in box
-    assert "blob/main/book/ch04_induction_heads.ipynb" in box
+    assert "blob/notebooks/notebooks/ch04_induction_heads.ipynb" in box
     assert 'href="how_to_work.html#how-to-work"' in box
 
 
@@ -258,8 +258,10 @@ def test_gallery_has_each_figure_with_caption_alternative_text_and_place(built):
 
 
 def test_gallery_shows_the_file_that_the_page_shows(built):
-    images = [re.findall(r'<img [^>]*src="([^"]+)"', page(built, name)) for name in
-              ("gallery", "ch04_induction_heads")]  # fmt: skip
+    images = [
+        re.findall(r'<img [^>]*src="([^"]+)"', page(built, name))
+        for name in ("gallery", "ch04_induction_heads")
+    ]
     assert images[0] == images[1] == ["_images/dot.svg"]
     assert [path.name for path in (built / "_images").iterdir()] == ["dot.svg"]
 
@@ -294,5 +296,5 @@ def test_example_on_how_to_work_is_what_the_check_prints(tmp_path, monkeypatch):
 def test_commands_on_how_to_work_exist():
     text = (BOOK / "how_to_work.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`induction-heads (\w+)", text))
-    assert named == {"check", "status", "hint", "solution"}
+    assert named == {"check", "status", "hint", "solution", "reset", "init"}
     assert named <= set(main.list_commands(click.Context(main)))

@@ -5,9 +5,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import pytest
+from each import for_each
+from pybtex.database import parse_file
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 sys.path.insert(0, str(BOOK / "_ext"))
 
@@ -31,14 +32,9 @@ def labels(paragraph: str) -> list[str]:
     return re.findall(r"^ *\*\*(.+?)\.\*\* +\S", paragraph, flags=re.M)
 
 
-def entries() -> list[str]:
-    """The keys of the bibliography, in its order."""
-    bibliography = (BOOK / "references.bib").read_text(encoding="utf-8")
-    return re.findall(r"^@\w+\{(\S+),", bibliography, flags=re.M)
-
-
+BIBLIOGRAPHY = parse_file(BOOK / "references.bib").entries
 PARAGRAPHS = {next(cited_works.keys(term)): paragraph for term, paragraph in definitions(MAP)}
-each_work = pytest.mark.parametrize("key", PARAGRAPHS)
+each_work = for_each("key", PARAGRAPHS)
 
 
 def test_every_cited_work_has_a_paragraph():
@@ -57,7 +53,7 @@ def test_teachers_pages_cite_nothing_without_a_paragraph():
 
 def test_bibliography_and_map_hold_the_same_works_once_each():
     terms = [next(cited_works.keys(term)) for term, _ in definitions(MAP)]
-    assert sorted(terms) == sorted(entries())
+    assert sorted(terms) == sorted(BIBLIOGRAPHY)
 
 
 @each_work
@@ -71,10 +67,8 @@ def test_paragraph_says_claim_evidence_what_is_here_and_what_is_not(key):
 @each_work
 def test_term_has_the_title_of_the_work(key):
     (title,) = re.findall(rf"^\{{cite:t\}}`{key}`, \*(.+)\*$", MAP, flags=re.M)
-    source = (BOOK / "references.bib").read_text(encoding="utf-8")
-    entry = re.search(rf"^@\w+\{{{key},\n\s*title\s*= \{{(.*)\}},$", source, flags=re.M)
-    assert entry is not None, f"the first line of {key} is not its title"
-    assert title.lower() in entry[1].replace("{", "").replace("}", "").lower()
+    full_title = BIBLIOGRAPHY[key].fields["title"].replace("{", "").replace("}", "")
+    assert title.lower().replace("\\", "") in full_title.lower()
 
 
 def test_every_objection_says_what_was_measured_and_what_is_open():

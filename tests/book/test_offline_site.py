@@ -14,7 +14,7 @@ from docutils.utils import new_document
 from matplotlib.figure import Figure
 from PIL import Image
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "_ext"))
 
 from icon_font import icon_codes  # noqa: E402

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from jupyter_cache import get_cache
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 

@@ -1,25 +1,25 @@
 """The pages for teachers say what the checks and the chapters say."""
 
 import html
-import json
 import re
 import subprocess
 import sys
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from each import for_each
 
-from induction_heads.checks.registry import chapter_exercises, chapter_stems
+from induction_heads.course.registry import chapter_exercises, chapter_stems
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 TEACH = BOOK / "teach"
 sys.path.insert(0, str(BOOK / "_ext"))
 
 course_data = import_module("course_data")
 course_directives = import_module("course_directives")
+notebook_cells = import_module("notebook_cells")
 
 STEMS = chapter_stems()
 SHORTS = [stem[:4] for stem in STEMS]
@@ -33,23 +33,16 @@ NOT_PROSE = re.compile(
 # They introduce a definition, and the same paragraph gives it.
 NOT_ASKED = {"It answers *where*: which keys does this query look at?"}
 
-each_chapter = pytest.mark.parametrize("stem", STEMS)
-each_short = pytest.mark.parametrize("short", SHORTS)
+each_chapter = for_each("stem", STEMS)
+each_short = for_each("short", SHORTS)
 
 
 def page(name: str) -> str:
     return (TEACH / f"{name}.md").read_text(encoding="utf-8")
 
 
-@cache
-def cells(stem: str) -> list[dict]:
-    return json.loads((BOOK / f"{stem}.ipynb").read_text(encoding="utf-8"))["cells"]
-
-
-@cache
 def markdown(stem: str) -> str:
-    prose = ["".join(cell["source"]) for cell in cells(stem) if cell["cell_type"] == "markdown"]
-    return "\n\n".join(prose)
+    return notebook_cells.prose(BOOK / f"{stem}.ipynb")
 
 
 def one_line(text: str) -> str:
@@ -98,9 +91,9 @@ def table(lines: list[str]) -> dict[str, list[int]]:
 def test_minutes_are_those_of_the_checks_and_of_the_notebook(stem: str):
     words = len(markdown(stem).split())
     code = [
-        "".join(cell["source"])
-        for cell in cells(stem)
-        if cell["cell_type"] == "code" and "remove-cell" not in cell["metadata"].get("tags", [])
+        cell.source
+        for cell in notebook_cells.cells(BOOK / f"{stem}.ipynb", "code")
+        if "remove-cell" not in cell.metadata.get("tags", [])
     ]
     lines = [line for source in code for line in source.splitlines() if line.strip()]
     checked = {e.name: e.minutes for e in chapter_exercises(stem)}
@@ -152,21 +145,23 @@ def test_plan_lists_every_exercise_once_and_adds_up():
         f"After class, {course_data.chapter('ch03').total - step.chapter.reading - live} " in text
     )
     day = "\n".join(course_directives.plan_lines([step], 60, workshop=True))
-    assert f"Together {step.chapter.reading + live} minutes" in day
+    assert f"{step.chapter.reading + live} minutes in total" in day
 
 
 def test_plan_over_its_limit_is_an_error():
     steps = course_data.plan(["ch03: previous_token_readout"])
-    with pytest.raises(ValueError, match="ch03: 30 minutes of exercises, not 29"):
+    with pytest.raises(
+        ValueError, match="ch03 has 30 minutes of exercises in class; at most 29 fit"
+    ):
         course_directives.plan_lines(steps, 29, workshop=False)
-    with pytest.raises(ValueError, match="The day takes"):
+    with pytest.raises(ValueError, match="The workshop takes"):
         course_directives.plan_lines(steps, 30, workshop=True)
 
 
 def test_plan_with_an_unknown_name_is_an_error():
     with pytest.raises(ValueError, match="ch01 has no exercise called casual_mask"):
         course_data.plan(["ch01: casual_mask"])
-    with pytest.raises(ValueError, match="No chapter is called 'ch99'"):
+    with pytest.raises(ValueError, match="There is no chapter 'ch99'"):
         course_data.plan(["ch99: causal_mask"])
 
 

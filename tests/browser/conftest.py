@@ -30,6 +30,25 @@ needs_site = pytest.mark.skipif(
 )
 # Without a site there is one skipped test, which the summary reports.
 every_page = pytest.mark.parametrize("page", PAGES or ["(no site)"])
+ONE_OF_EACH_KIND = (
+    "index.html",
+    "ch04_induction_heads.html",
+    "ch08_phase_change.html",
+    "literature.html",
+    "glossary.html",
+    "gallery.html",
+    "search.html",
+    "teach/class.html",
+)
+"""The pages that `make test` tries in every way; `make test-all` does so with every page."""
+every_page_or_one_of_each_kind = pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=() if page in ONE_OF_EACH_KIND else pytest.mark.long)
+        for page in PAGES
+    ]
+    or ["(no site)"],
+)
 
 
 def chromium_path() -> str | None:
@@ -69,9 +88,9 @@ def server_url(server):
 
 
 class Visit:
-    """A browser tab that records every complaint and every request while it is used.
+    """A browser tab that records all errors and requests.
 
-    `place` is a browser, for a tab with a memory of its own, or a context, to share one.
+    `place` is a browser, for a tab with its own cache, or a context, for a shared one.
     """
 
     def __init__(self, place, width: int = 1280, mode: str = "light"):
@@ -98,7 +117,7 @@ class Visit:
             self.errors.append(f"console: {message.text}")
 
     def _note_failure(self, request) -> None:
-        # Leaving a page ends what it still loads; that is no failure of the page.
+        # Leaving a page aborts its pending requests; that is not an error of the page.
         if request.failure != "net::ERR_ABORTED":
             self.errors.append(f"failed: {request.url} ({request.failure})")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from induction_heads.explorer.export import exported_model, exported_snapshots
 from induction_heads.explorer.script import FOLDER, explorer_script
-from induction_heads.models import load_attention_only, load_snapshots
+from induction_heads.models.loading import load_attention_only, load_snapshots
 
 TOYS = ("toy-2l", "toy-1l")
 ROW = [0, 1, 2, 3, 0, 1, 2, 3]

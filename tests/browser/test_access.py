@@ -1,11 +1,18 @@
-"""axe-core, the accessibility rules that Deque publishes, over every page in light and dark."""
+"""Every page from a server: light, quiet, and within the accessibility rules of axe-core."""
 
 from dataclasses import dataclass
 
 import pytest
 
-from .conftest import every_page, needs_site
-from .test_site import wait_for_figures
+from .conftest import (
+    ONE_OF_EACH_KIND,
+    PAGES,
+    Visit,
+    every_page_or_one_of_each_kind,
+    needs_site,
+)
+from .test_site import assert_quiet_and_fits
+from .test_weight import FIRST_LOAD, NEXT_LOAD, following, open_light
 
 
 @dataclass(frozen=True)
@@ -35,9 +42,14 @@ KEEP_ONE_OF_EACH_COLOR = """() => {
 """One word of code for each class of highlighting; formulas have the color of the text around."""
 
 
-def violations(tab, axe, options: dict) -> dict[tuple[str, str], str]:
+@needs_site
+def test_the_pages_that_represent_a_kind_exist():
+    assert set(ONE_OF_EACH_KIND) <= set(PAGES)
+
+
+def violations(tab, options: dict) -> dict[tuple[str, str], str]:
     """(rule, selector) → the rule's remark, for each element that breaks a rule."""
-    found = axe.run(tab, options=options).response["violations"]
+    found = tab.evaluate("options => axe.run(options).then(done => done.violations)", options)
     return {
         (rule["id"], " ".join(map(str, node["target"]))): node["failureSummary"]
         for rule in found
@@ -45,26 +57,38 @@ def violations(tab, axe, options: dict) -> dict[tuple[str, str], str]:
     }
 
 
-@needs_site
-@every_page
-def test_page_breaks_no_rule_of_accessibility(page, server_url, next_page):
+def assert_no_rule_is_broken(seen: Visit, page: str) -> None:
     """In both color modes, and no exception is listed in vain."""
     playwright_axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright",
         reason="NOT RUN: axe-playwright-python is not installed.",
     )
-    axe = playwright_axe.Axe()
-    seen = next_page()
-    seen.tab.emulate_media(reduced_motion="reduce")  # No color is half-way to another.
-    seen.tab.goto(server_url + page, wait_until="load")
-    wait_for_figures(seen.tab)
+    seen.tab.evaluate(playwright_axe.Axe().axe_script)
+    seen.show(1280, "light")
     seen.tab.evaluate(FINISHED)
-    found = violations(seen.tab, axe, OTHER_RULES)
+    found = violations(seen.tab, OTHER_RULES)
     # Contrast is the one rule that depends on the mode, and slow on thousands of colored words.
     seen.tab.evaluate(KEEP_ONE_OF_EACH_COLOR)
     for mode in ("light", "dark"):
         seen.show(1280, mode)
-        found |= violations(seen.tab, axe, CONTRAST)
+        found |= violations(seen.tab, CONTRAST)
     known = {(each.rule, each.selector) for each in KNOWN if page in each.pages}
     assert {place: found[place] for place in found.keys() - known} == {}
     assert known - found.keys() == set(), "these lines of KNOWN are not needed"
+
+
+@needs_site
+@every_page_or_one_of_each_kind
+def test_page_from_a_server_is_light_quiet_fits_and_breaks_no_rule(page, browser, server):
+    """A first visit of a new reader, then the page that follows with what the browser has kept."""
+    # With reduced motion, no color is half-way to another.
+    context = browser.new_context(reduced_motion="reduce")
+    try:
+        seen = Visit(context)
+        open_light(seen.tab, server, page, FIRST_LOAD)
+        assert_quiet_and_fits(seen, server.url)
+        assert_no_rule_is_broken(seen, page)
+        if (after := following(page)) is not None:
+            open_light(seen.tab, server, after, NEXT_LOAD)
+    finally:
+        context.close()

@@ -5,14 +5,14 @@ from functools import partial
 import pytest
 import torch
 
-from induction_heads.interventions import (
+from induction_heads.interp.ablation import zero_ablation_hook
+from induction_heads.interp.interventions import (
     logits_without_path,
     pattern_preserving_ablation,
     stripe_knockout,
-    zero_ablation_hook,
 )
-from induction_heads.losses import per_token_loss
-from induction_heads.models import load_attention_only, load_snapshots, to_transformer_lens
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.loading import load_attention_only, load_snapshots, to_transformer_lens
 
 from .explorer_page import REPEATED, ROW, click, drawn, effect, press, set_state
 
@@ -83,7 +83,7 @@ def test_controls_change_the_model_and_undo_all_takes_it_back(tab):
     tab.get_by_label("Freeze the patterns").check()
     tab.get_by_label("key", exact=True).check()
     tab.get_by_label("value", exact=True).check()
-    tab.get_by_label("Which heads do not get it").select_option("1-1")
+    tab.get_by_label("Heads that do not receive it").select_option("1-1")
     drawn(tab)
     state = tab.evaluate("mounted.state()")
     assert state == f"{REPEATED}~o.0-0zero~f.1~c.0-0_KV_1-1~k.1-1~v.change"
@@ -115,9 +115,9 @@ def test_slider_shows_the_model_at_each_snapshot(tab):
         step = sorted(snapshots)[at]
         with torch.inference_mode():
             loss = per_token_loss(snapshots[step](rows), rows)[0, -3:].mean().item()
-        said = tab.inner_text(".ex-time")
-        assert f"Step {step} of 400." in said
-        own = float(said.split("On your tokens: second-copy loss ")[1].split(" nats")[0])
+        text = tab.inner_text(".ex-time")
+        assert f"Step {step} of 400." in text
+        own = float(text.split("On your tokens: second-copy loss ")[1].split(" nats")[0])
         assert own == pytest.approx(loss, abs=0.02)  # Snapshots are rounded.
         assert slider.get_attribute("aria-valuetext") == f"step {step} of 400"
     tab.locator(".ex-time summary").click()

@@ -64,7 +64,7 @@ def test_only_pages_with_an_explorer_load_it_and_none_loads_a_widget():
 @needs_site
 @every_explorer
 def test_every_explorer_mounts(page, base, visit):
-    """It also fits a phone, and a screen reader is told what it is."""
+    """It also fits a phone, and a screen reader can describe it."""
     seen = visit()
     seen.tab.goto(base + page)
     wait_until_mounted(seen.tab)
@@ -121,7 +121,7 @@ def test_snapshots_come_when_they_are_asked_for(base, visit):
 
 @needs_site
 def test_a_link_brings_the_state_back(base, visit):
-    """The explorer is scrolled to; a text that is no state is said, and the page lives on."""
+    """The page scrolls to the explorer; an invalid state is reported, and the page still works."""
     seen = visit()
     seen.tab.goto(base + "index.html#explorer=t.5-6-7-5~h.1-1~o.0-0zero~v.change")
     wait_until_mounted(seen.tab)
@@ -141,7 +141,7 @@ def test_a_model_that_is_missing_is_said_in_the_element_and_may_be_asked_for_aga
     seen = visit()
     seen.tab.route("**/toy-2l.js", lambda route: route.abort())
     seen.tab.goto(SITE.as_uri() + "/index.html")
-    seen.tab.get_by_text("The weights of toy-2l are not here.").wait_for()
+    seen.tab.get_by_text("This page does not have the weights of toy-2l.").wait_for()
     seen.tab.unroute("**/toy-2l.js")
     seen.tab.get_by_role("button", name="Try again").click()
     wait_until_mounted(seen.tab)

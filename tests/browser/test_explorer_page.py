@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from induction_heads.models import load_attention_only
+from induction_heads.models.loading import load_attention_only
 
 from .explorer_page import REPEATED, click, drawn, mount, press, set_state
 
@@ -26,7 +26,7 @@ def test_opens_with_a_question_and_predicts_c(tab):
     first = tab.locator(".ex-bar").first
     assert first.locator(".ex-bar-token").inner_text() == "C"
     assert first.locator(".ex-bar-mark").inner_text() == "induction"
-    assert "The model says C (93%)." in tab.inner_text(".ex-prediction")
+    assert "The model predicts C (93%)." in tab.inner_text(".ex-prediction")
     assert tab.evaluate("document.activeElement.className") == "ex-heading"
     assert tab.locator("canvas:visible").count() == 4
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -48,7 +48,7 @@ def test_keys_edit_the_tokens(tab):
     assert tokens(tab) == "AXCA"
     assert tab.evaluate("document.activeElement.ariaLabel").startswith("Next token")
     press(tab, "?")
-    assert tab.inner_text("[role=status] >> nth=-1") == "? is no token of this model."
+    assert tab.inner_text("[role=status] >> nth=-1") == "? is not a token of this model."
     tab.locator(".ex-strip-buttons select").select_option(label="37")
     drawn(tab)
     assert tokens(tab) == "AXC37"
@@ -67,9 +67,12 @@ def test_a_token_is_dragged_to_another_place(tab):
 
 def test_buttons_change_the_whole_row(tab):
     for name, expected in (
-        ("Repeat", "ABCABCAB"), ("Break the repeat", "ABCABCDB"), ("Shorter", "ABCABCD"),
-        ("Reset", "ABCAB"), ("Longer", "ABCABC"),
-    ):  # fmt: skip
+        ("Repeat", "ABCABCAB"),
+        ("Break the repeat", "ABCABCDB"),
+        ("Shorter", "ABCABCD"),
+        ("Reset", "ABCAB"),
+        ("Longer", "ABCABC"),
+    ):
         click(tab, name)
         assert tokens(tab) == expected, name
     click(tab, "Shuffle")
@@ -79,7 +82,7 @@ def test_buttons_change_the_whole_row(tab):
     set_state(tab, "m.toy-2l~t." + "-".join(map(str, range(20))))
     tab.get_by_role("button", name="Repeat", exact=True).click(force=True)
     drawn(tab)
-    assert "takes 32 tokens at most" in tab.inner_text("[role=alert]")
+    assert "takes at most 32 tokens" in tab.inner_text("[role=alert]")
     tab.get_by_role("button", name="Break the repeat").click(force=True)
     drawn(tab)
     assert "Nothing repeats" in tab.inner_text("[role=alert]")
@@ -95,8 +98,8 @@ def test_a_press_on_a_pattern_selects_its_head_and_query(tab):
     assert tab.evaluate("mounted.state()") == "m.toy-2l~q.3"
     assert tab.inner_text(".ex-prediction .ex-heading") == "After A at position 3"
     canvas.hover(position={"x": box["width"] * 0.3, "y": box["height"] * 0.9})
-    said = tab.inner_text(".ex-readout")
-    assert said.startswith("L1H0: query 4 (B) gives key 1 (B) the weight 0.")
+    text = tab.inner_text(".ex-readout")
+    assert text.startswith("L1H0: query 4 (B) gives key 1 (B) the weight 0.")
     canvas.hover(position={"x": box["width"] * 0.9, "y": box["height"] * 0.1})
     assert "cannot see" in tab.inner_text(".ex-readout")
 
@@ -116,7 +119,7 @@ def test_parts_of_a_logit_add_up(tab):
     assert from_c == "weight 0.95, adds\n+3.9"
 
 
-def test_missing_snapshots_are_said_and_can_be_asked_for_again(tab):
+def test_missing_snapshots_are_reported_and_can_be_requested_again(tab):
     set_state(tab, "m.toy-1l~v.time")
     tab.locator(".ex-time").get_by_text("there are no snapshots of toy-1l").wait_for()
     assert tab.locator(".ex-time").get_by_role("button", name="Try again").is_visible()
@@ -129,8 +132,8 @@ def test_one_layer_beside_two(tab):
     click(tab, "Show the answer")
     tab.get_by_label("compare with toy-1l").check()
     drawn(tab)
-    said = tab.inner_text(".ex-prediction")
-    assert "Second-copy loss: toy-2l: 0.90 nats; toy-1l: 2.70." in said
+    text = tab.inner_text(".ex-prediction")
+    assert "Second-copy loss: toy-2l: 0.90 nats; toy-1l: 2.70." in text
     tab.get_by_role("radio", name="toy-1l").check(force=True)
     drawn(tab)
     assert tab.locator(".ex-grid canvas").count() == 2
@@ -161,7 +164,7 @@ def test_link_holds_the_state(tab, explorer_page):
     tab.get_by_text("Link copied", exact=True).wait_for()
     link = tab.evaluate("navigator.clipboard.readText()")
     assert link.endswith("page.html#explorer=m.toy-2l~t.5-6")
-    mount(tab, address="explorer-2")  # The second explorer of a page has a link of its own.
+    mount(tab, address="explorer-2")  # The second explorer of a page has its own link.
     click(tab, "Copy link to this")
     tab.get_by_text("Link copied", exact=True).wait_for()
     assert "#explorer-2=m.toy-2l" in tab.evaluate("navigator.clipboard.readText()")
@@ -174,10 +177,10 @@ def test_a_screen_reader_is_told_when_the_reader_stops(tab):
     tab.wait_for_function(
         "document.querySelector('.ex-explorer > [role=status]').textContent.includes('change')"
     )
-    said = live.inner_text()
-    assert said.startswith("After D at position 7: The model says ")
-    assert "without the change: +" in said
-    assert said.endswith("One change is active.")
+    text = live.inner_text()
+    assert text.startswith("After D at position 7: The model predicts ")
+    assert "without the change: +" in text
+    assert text.endswith("One change is active.")
     assert live.get_attribute("aria-live") == "polite"
 
 
@@ -203,7 +206,7 @@ def test_tab_key_reaches_every_control_once(tab):
     inside = [name for name in reached if name]
     # Radio buttons of one group are one stop: two of the model, three of each head.
     assert len(inside) == wanted - 1 - 4 * 2
-    for name in ("Next token: the model says A", "Shuffle", "L1H0", "Change it", "Undo all"):
+    for name in ("Next token: the model predicts A", "Shuffle", "L1H0", "Change it", "Undo all"):
         assert any(name in one for one in inside), name
 
 
@@ -251,7 +254,7 @@ def test_only_the_wanted_sections_are_there(tab):
     assert "One layer" in tab.inner_text(".ex-top")
 
 
-def test_a_model_that_does_not_load_is_said(explorer_page):
+def test_a_model_that_does_not_load_is_reported(explorer_page):
     tab = explorer_page.tab
     tab.evaluate(
         """() => {

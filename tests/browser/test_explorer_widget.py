@@ -97,11 +97,11 @@ def test_output_without_widgets_is_an_explorer_too(visit, widget, tmp_path):
 
 
 def test_a_link_addresses_one_explorer_of_the_page(page, widget, tmp_path):
-    shown = explorer_element(Explorer((("toy-2l", "toy-2l"),), tokens=(0, 1, 0)))
-    broken = shown.replace("&quot;models&quot;", "&quot;none&quot;")
+    element = explorer_element(Explorer((("toy-2l", "toy-2l"),), tokens=(0, 1, 0)))
+    broken = element.replace("&#34;models&#34;", "&#34;none&#34;")
     script = data_script("model", "toy-2l", widget.data["model toy-2l"]) + page_script()
     (tmp_path / "several.html").write_text(
-        f"<!doctype html><meta charset=utf-8><script>{script}</script>{shown}{shown}{broken}"
+        f"<!doctype html><meta charset=utf-8><script>{script}</script>{element}{element}{broken}"
     )
     tokens = "[...document.querySelectorAll('{}')].map(one => one.querySelectorAll('{}').length)"
     counts = tokens.format("[data-explorer]", ".ex-token:not(.ex-next)")

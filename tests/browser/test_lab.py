@@ -6,7 +6,7 @@ import pytest
 
 from induction_heads.explorer.export import exported_model
 from induction_heads.explorer.script import FOLDER, explorer_script
-from induction_heads.models import load_attention_only
+from induction_heads.models.loading import load_attention_only
 
 from .conftest import Visit
 
@@ -18,8 +18,8 @@ html[data-theme="dark"] .ex-explorer { --ex-low: #101010; }
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Panels</title>
 <style>{style}</style><div class="ex-explorer"><div id="lab"></div><div id="weights"></div></div>
 <script src="script.js"></script><script>
-const said = [];
-const host = {{ announce: (text) => said.push(text), changed: () => said.push("changed") }};
+const messages = [];
+const host = {{ announce: (text) => messages.push(text), changed: () => messages.push("changed") }};
 const model = explorer.modelFrom({model}), tokens = [0, 1, 2, 0, 1];
 const view = {{ model, name: "toy-2l", title: "toy-2l", out: explorer.run(model, tokens), tokens,
   words: [..."ABCDEFGH"], head: [1, 0] }};
@@ -50,24 +50,26 @@ def page(browser, tmp_path_factory):
 
 @pytest.fixture
 def tab(page):
-    """The page with no run, the first settings, nothing said."""
+    """The page with no run, the first settings, nothing announced."""
     page.tab.set_viewport_size({"width": 1280, "height": 900})
     page.tab.evaluate("""() => {
         document.documentElement.dataset.theme = "light";
         panels.lab.restore("l1h1kpr1n0e1zs");
         panels.lab.restore("");
         panels.weights.restore("");
-        said.length = 0;
+        messages.length = 0;
     }""")
     return page.tab
 
 
-def wait_for_words(tab, start, seconds=90):
+def wait_for_words(tab, start, seconds=600):
     """The first text for the live region that starts so."""
     tab.wait_for_function(
-        "start => said.some((text) => text.startsWith(start))", arg=start, timeout=1000 * seconds
+        "start => messages.some((text) => text.startsWith(start))",
+        arg=start,
+        timeout=1000 * seconds,
     )
-    return tab.evaluate("start => said.find((text) => text.startsWith(start))", start)
+    return tab.evaluate("start => messages.find((text) => text.startsWith(start))", start)
 
 
 def table_rows(tab):
@@ -91,8 +93,8 @@ def test_keyboard_trains_the_default_to_the_phase_change_and_back(tab):
     tab.get_by_role("button", name="Train").focus()
     tab.keyboard.press("Enter")
     assert wait_for_words(tab, "Training started") == "Training started: two layers, seed 0."
-    said = wait_for_words(tab, "Phase change")
-    formed = int(re.search(r"at step (\d+): an induction head has formed.$", said)[1])
+    message = wait_for_words(tab, "Phase change")
+    formed = int(re.search(r"at step (\d+): an induction head has formed.$", message)[1])
     assert 150 <= formed <= 450
     assert tab.get_by_role("button", name="Pause").evaluate("b => b === document.activeElement")
     tab.keyboard.press("Enter")
@@ -127,8 +129,8 @@ def test_one_layer_without_repeats_forms_nothing_beside_the_run_before(tab):
     choice(tab, "Layers").select_option("1")
     choice(tab, "Rows").select_option("none")
     assert tab.evaluate("panels.lab.settings()") == "l1h2kpr0n0e0zs"
-    assert "changed" in tab.evaluate("said")
-    assert "No token of a row stands twice" in tab.locator(".ex-lab-expected").inner_text()
+    assert "changed" in tab.evaluate("messages")
+    assert "No token repeats within a row" in tab.locator(".ex-lab-expected").inner_text()
     for step in (10, 20, 30):
         tab.get_by_role("button", name="10 steps").click()
         wait_for_step(tab, step)

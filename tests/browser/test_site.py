@@ -1,10 +1,9 @@
 """Every page of the built site, opened in a browser: from a server and from disk."""
 
-import pytest
 import torch
 
-from induction_heads.frames import pattern_frames
-from induction_heads.hover import hover_patterns
+from induction_heads.figures.frames import pattern_frames
+from induction_heads.figures.hover import hover_patterns
 
 from .conftest import PAGES, SITE, every_page, needs_site
 
@@ -41,21 +40,14 @@ def combinations(first: tuple[int, str]) -> list[tuple[int, str]]:
     return [first, (width, other_mode), (other_width, other_mode), (other_width, mode)]
 
 
-@needs_site
-@every_page
-@pytest.mark.parametrize("scheme", FIRST)
-def test_page_is_quiet_and_fits_in_both_widths_and_color_modes(page, scheme, server_url, next_page):
-    """No complaint, no request that fails or leaves the site, no sideways scrolling.
+def assert_quiet_and_fits(seen, base: str) -> None:
+    """A page that is open: no complaint, no request that failed or left `base`, no sideways scroll.
 
-    Each page loads twice: wide and light from the server, narrow and dark from disk. Then the
-    window and the system's color mode change, which every page must follow without a reload.
+    It was loaded in the width and color mode of `FIRST`. Then both change, which every page must
+    follow without a reload.
     """
-    base = server_url if scheme == "server" else SITE.as_uri() + "/"
-    width, mode = FIRST[scheme]
-    seen = next_page(width=width, mode=mode)
-    seen.tab.goto(base + page, wait_until="load")
     wait_for_figures(seen.tab)
-    for width, mode in combinations(FIRST[scheme]):
+    for width, mode in combinations(FIRST["disk" if base.startswith("file:") else "server"]):
         seen.show(width, mode)
         shown = seen.tab.evaluate(
             "() => [document.documentElement.scrollWidth, document.documentElement.dataset.theme]"
@@ -65,6 +57,17 @@ def test_page_is_quiet_and_fits_in_both_widths_and_color_modes(page, scheme, ser
     assert seen.tab.evaluate(WITHOUT_TEXT) == []
     assert seen.errors == []
     assert seen.requests_outside(base) == []
+
+
+@needs_site
+@every_page
+def test_page_from_disk_is_quiet_and_fits_in_both_widths_and_color_modes(page, next_page):
+    """The same from a server is in test_access, which loads every page from one."""
+    base = SITE.as_uri() + "/"
+    width, mode = FIRST["disk"]
+    seen = next_page(width=width, mode=mode)
+    seen.tab.goto(base + page, wait_until="load")
+    assert_quiet_and_fits(seen, base)
 
 
 @needs_site
@@ -111,8 +114,14 @@ def test_a_chapter_prints_without_what_paper_cannot_do(visit):
     seen.tab.emulate_media(media="print")
     seen.tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert seen.tab.evaluate("document.documentElement.dataset.theme") == "light"
-    for gone in ("#pst-primary-sidebar", ".bd-sidebar-secondary", ".bd-header-article",
-                 "article button", "article input", ".prev-next-area"):  # fmt: skip
+    for gone in (
+        "#pst-primary-sidebar",
+        ".bd-sidebar-secondary",
+        ".bd-header-article",
+        "article button",
+        "article input",
+        ".prev-next-area",
+    ):
         found = seen.tab.locator(gone).all()
         assert [each.is_visible() for each in found] == [False] * max(1, len(found)), gone
     cut = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).length"

@@ -1,10 +1,10 @@
-"""How much each page asks a reader to load, after compression, and what it loads in vain."""
+"""How much a page asks a reader to load, after compression, and what it loads in vain."""
 
 import re
 
 import pytest
 
-from .conftest import PAGES, SITE, Visit, every_page, needs_site
+from .conftest import PAGES, SITE, every_page, needs_site
 
 FIRST_LOAD = 1_500_000  # bytes
 NEXT_LOAD = 300_000
@@ -38,25 +38,14 @@ def scripts(page: str) -> list[str]:
     return re.findall(r'<script[^>]* src="([^"]+)"', (SITE / page).read_text(encoding="utf-8"))
 
 
-@needs_site
-@every_page
-def test_page_is_light_and_so_is_the_next_one(page, browser, server):
-    """A first visit, then the page that follows with what the browser has kept."""
-    context = browser.new_context()
-    try:
-        seen = Visit(context)
-        limits = {page: FIRST_LOAD, following(page): NEXT_LOAD}
-        server.sent.clear()
-        for address, limit in limits.items():
-            if address is None:
-                continue
-            seen.tab.goto(server.url + address, wait_until="networkidle")
-            largest = sorted(server.sent.items(), key=lambda item: -item[1])[:6]
-            weight = server.bytes_sent()
-            print(f"{address}: {weight / 1000:.0f} kB")
-            assert 0 < weight <= limit, f"{address}: {weight} bytes, most of them {largest}"
-    finally:
-        context.close()
+def open_light(tab, server, page: str, limit: int) -> None:
+    """Open a page of the server and wait for all it loads: no more than `limit` bytes."""
+    server.sent.clear()
+    tab.goto(server.url + page, wait_until="networkidle")
+    largest = sorted(server.sent.items(), key=lambda item: -item[1])[:6]
+    weight = server.bytes_sent()
+    print(f"{page}: {weight / 1000:.0f} kB")
+    assert 0 < weight <= limit, f"{page}: {weight} bytes, most of them {largest}"
 
 
 @needs_site

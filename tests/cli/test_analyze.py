@@ -1,4 +1,4 @@
-"""`induction-heads analyze`: finds, refuses decoys, writes a report, explains what went wrong."""
+"""`induction-heads analyze`: finds heads, rejects decoys, writes a report, explains errors."""
 
 import json
 
@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 from small_hugging_face_models import save_tokenizer, small_model
 
-from induction_heads.cli_analyze import analyze
-from induction_heads.models import KINDS, hand_built_heads
+from induction_heads.cli.analyze import analyze
+from induction_heads.models.hand_built import KINDS, hand_built_heads
 
 
 def run(*arguments: str):
@@ -24,7 +24,7 @@ def test_the_circuit_is_found_layer_by_layer(name: str):
     assert layers == {"previous_token": {0}, "induction": {1}}
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"induction", "q_composition"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"induction", "q_composition", "long_prefix"}))
 def test_no_decoy_passes(kind: str):
     lines = run(f"hand-built:{kind}").output.splitlines()
     assert lines
@@ -50,10 +50,10 @@ def test_out_writes_the_report_its_data_and_its_figures(tmp_path):
         (["hand-built:nonsense"], "kind='nonsense' is not known"),
         (["no-such-model-anywhere"], "Names that work here: gpt2-2l"),
         (["toy-2l", "--threshold", "2"], "2.0 is not in the range"),
-        (["."], "The folder '.' holds no model"),
+        (["."], "The folder '.' is not a model"),
     ],
 )
-def test_wrong_calls_get_one_clear_answer(arguments: list[str], says: str):
+def test_usage_errors_have_one_clear_message(arguments: list[str], says: str):
     result = run(*arguments)
     assert result.exit_code == 2
     assert says in " ".join(result.output.split())
@@ -80,3 +80,15 @@ def test_a_folder_in_hugging_face_format_is_analyzed(tmp_path):
     broken = run(str(tmp_path))
     assert (broken.exit_code, broken.output.count("Cannot read the weights")) == (2, 1)
     assert "Traceback" not in broken.output
+
+
+def test_the_report_says_which_ids_were_drawn_and_a_text_can_rank_them(tmp_path):
+    by_counts = run("python-2l", "--seeds", "2", "--rows", "4")
+    assert "Probe tokens: ranks 10–75 % of" in by_counts.output
+    assert "tokens that must match: L1H0 2 (long-prefix), L1H3 1 (short-prefix)" in by_counts.output
+    text = tmp_path / "names.txt"
+    text.write_text("\n".join(sorted(dir(str) + dir(list) + dir(json) + dir(pytest))) * 2)
+    ranked = run("python-2l", "--seeds", "2", "--rows", "4", "--json", "--text", str(text))
+    assert json.loads(ranked.stdout)["tokens"].endswith("counts in names.txt")
+    toy = run("toy-2l", "--json", "--text", str(text))
+    assert (toy.exit_code, "has no tokenizer" in toy.output) == (2, True)

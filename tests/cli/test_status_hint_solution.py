@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from induction_heads import cli
-from induction_heads.checks import hints, registry
-from induction_heads.checks.exercise import Case, Exercise
-from induction_heads.checks.registry import Selection, UnknownTarget
-from induction_heads.grading import rechecking
+from induction_heads.cli.main import main
+from induction_heads.course import hints, registry
+from induction_heads.course.exercise import Case, Exercise
+from induction_heads.course.registry import Selection, UnknownTarget
+from induction_heads.grading import checking
 from induction_heads.grading.progress import FILE
 
 STUB = "raise NotImplementedError"
@@ -16,9 +16,15 @@ RIGHT = {"doubled": "return 2 * number", "tripled": "return 3 * number"}
 
 
 def exercise(name: str, factor: int, minutes: int) -> Exercise:
-    return Exercise(name=name, difficulty=factor - 1, minutes=minutes, why="It is short.",
-                    cases=lambda seed: [Case("three", (3,))], oracle=lambda n: factor * n,
-                    mistakes=(), also_right=())  # fmt: skip
+    return Exercise(
+        name=name,
+        difficulty=factor - 1,
+        minutes=minutes,
+        why="It is short.",
+        cases=lambda seed: [Case("three", (3,))],
+        oracle=lambda n: factor * n,
+        mistakes=(),
+    )
 
 
 EXERCISES = (exercise("doubled", 2, 5), exercise("tripled", 3, 7))
@@ -38,19 +44,19 @@ class Course:
         monkeypatch.setattr(registry, "select", self.select)
         monkeypatch.setattr(hints, "_all", lambda: {"doubled": {"hints": ["One?", "Two.", "3."]}})
         hints.hints_of.cache_clear()
-        real = rechecking._check
+        real = checking.check_chapter
 
-        def check(selection, *rest):
+        def check(selection, submission, **options):
             self.checked += [e.name for e in selection.exercises]
-            return real(selection, *rest)
+            return real(selection, submission, **options)
 
-        monkeypatch.setattr(rechecking, "_check", check)
+        monkeypatch.setattr(checking, "check_chapter", check)
 
     def select(self, target: str | None) -> list[Selection]:
-        found = tuple(e for e in EXERCISES if target in (None, "ch98", e.name))
-        if not found:
+        selected = tuple(e for e in EXERCISES if target in (None, "ch98", e.name))
+        if not selected:
             raise UnknownTarget(f"No chapter and no exercise is called {target!r}.")
-        return [Selection("ch98_trial", found)]
+        return [Selection("ch98_trial", selected)]
 
     def write(self, **bodies: str) -> None:
         functions = (f"def {e.name}(number):\n    {bodies.get(e.name, STUB)}\n" for e in EXERCISES)
@@ -58,11 +64,11 @@ class Course:
 
     def run(self, *arguments: str) -> Result:
         folder = ["--submission", str(self.file.parent)]
-        return CliRunner().invoke(cli.main, [*arguments, *folder])
+        return CliRunner().invoke(main, [*arguments, *folder])
 
     def states(self) -> list[str]:
-        found = json.loads(self.run("status", "--json").stdout)
-        return [row["state"] for row in found["chapters"][0]["exercises"]]
+        table = json.loads(self.run("status", "--json").stdout)
+        return [row["state"] for row in table["chapters"][0]["exercises"]]
 
 
 @pytest.fixture
@@ -77,20 +83,24 @@ def test_untouched_exercises_are_not_started_and_nothing_is_run(course: Course):
 
 def test_states_minutes_and_totals(course: Course):
     course.write(doubled=RIGHT["doubled"], tripled="return number")
-    found = json.loads(course.run("status", "--json").stdout)
+    table = json.loads(course.run("status", "--json").stdout)
     assert course.states() == ["done", "failing"]
-    assert (found["minutes"], found["minutes_left"]) == (12, 7)
-    assert found["chapters"][0]["chapter"] == "ch98_trial"
+    assert (table["minutes"], table["minutes_left"]) == (12, 7)
+    assert table["chapters"][0]["chapter"] == "ch98_trial"
 
 
 def test_table_shows_stars_minutes_and_what_is_left(course: Course):
     course.write(doubled=RIGHT["doubled"])
-    output = course.run("status").stdout
+    output = course.run("status", "ch98").stdout
     row = next(line for line in output.splitlines() if "tripled" in line)
     assert "★★" in row
     assert "7" in row
     assert "not started" in row
     assert "1 done, 0 failing, 1 not started. 7 of 12 minutes left." in output
+    assert "Next: tripled (★★, 7 minutes) in " in output
+    chapter = next(line for line in course.run("status").stdout.splitlines() if "ch98" in line)
+    assert "1 of 2" in chapter
+    assert "7 of 12" in chapter
 
 
 def test_only_changed_code_is_checked_again(course: Course):
@@ -125,14 +135,14 @@ def test_file_that_is_missing_or_broken(course: Course):
     assert course.states() == ["not started", "not started"]
 
 
-def test_damaged_progress_is_said_once_and_put_aside(course: Course):
+def test_damaged_progress_is_reported_once_and_renamed(course: Course):
     (course.root / FILE).write_text("{")
     assert "was damaged" in course.run("status").stderr
     assert course.run("status").stderr == ""
     assert (course.root / f"{FILE}.bak").read_text() == "{"
 
 
-def test_check_says_that_progress_was_damaged(course: Course):
+def test_check_reports_damaged_progress(course: Course):
     (course.root / FILE).write_text("{")
     assert "was damaged" in course.run("check").stderr
 
@@ -156,7 +166,7 @@ def test_after_the_last_hint_all_are_repeated(course: Course):
     ]
 
 
-def test_hints_survive_a_check_and_start_anew_without_the_file(course: Course):
+def test_hints_survive_a_check_and_start_again_without_the_file(course: Course):
     course.run("hint", "doubled")
     course.run("check")
     assert "hint 2 of 3" in course.run("hint", "doubled").stdout
@@ -179,7 +189,7 @@ def test_unknown_names_and_chapters_are_refused(course: Course, command: str):
 
 @pytest.mark.parametrize("arguments", [("status",), ("hint", "doubled"), ("solution", "doubled")])
 def test_missing_folder_is_refused(arguments: tuple[str, ...]):
-    done = CliRunner().invoke(cli.main, [*arguments, "--submission", "nowhere"])
+    done = CliRunner().invoke(main, [*arguments, "--submission", "nowhere"])
     assert done.exit_code == 2
     assert "There is no folder 'nowhere'" in done.stderr
 
@@ -209,4 +219,4 @@ def test_copy_without_solutions_says_so(course: Course):
     (course.root / "solutions" / "ch98_trial.py").unlink()
     done = course.run("solution", "doubled", "--reveal")
     assert done.exit_code == 1
-    assert "comes without the solution of doubled" in done.stderr
+    assert "does not include the solution of doubled" in done.stderr

@@ -11,41 +11,49 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from induction_heads.checks.exercise import Case, Exercise
-from induction_heads.checks.registry import Selection
-from induction_heads.grading import rechecking
-from induction_heads.grading.rechecking import Rechecking
-from induction_heads.watching import Watch
+from induction_heads.cli.watch import Watch
+from induction_heads.course import registry
+from induction_heads.course.exercise import Case, Exercise
+from induction_heads.course.registry import Selection
+from induction_heads.grading import checking
+from induction_heads.grading.checking import FolderChecker
 
 RIGHT = "def doubled(number):\n    return 2 * number\n\n\n"
 STUB = "def tripled(number):\n    raise NotImplementedError\n"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def exercise(name: str, factor: int) -> Exercise:
-    return Exercise(name=name, difficulty=1, minutes=1, why="It is short.",
-                    cases=lambda seed: [Case("three", (3,))], oracle=lambda n: factor * n,
-                    mistakes=(), also_right=())  # fmt: skip
+    return Exercise(
+        name=name,
+        difficulty=1,
+        minutes=1,
+        why="It is short.",
+        cases=lambda seed: [Case("three", (3,))],
+        oracle=lambda n: factor * n,
+        mistakes=(),
+    )
 
 
 SELECTION = Selection("ch98_trial", (exercise("doubled", 2), exercise("tripled", 3)))
 
 
 class Trial:
-    """A watch of one file, told of saves by hand."""
+    """A watch of one file that is told of saves by the test."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
         self.file, self.runs, self.sheets = folder / "ch98_trial.py", [], {}
         self.console = Console(record=True, width=100, file=io.StringIO())
-        self.watch = Watch([SELECTION], Rechecking(folder), self.console)
-        real = rechecking._check
+        self.watch = Watch([SELECTION], FolderChecker(folder), self.console)
+        real = checking.check_chapter
 
-        def check(selection, submission, sheets, *rest):
+        def check(selection, submission, **options):
             self.runs.append([e.name for e in selection.exercises])
-            self.sheets = dict(sheets)
-            return real(selection, submission, sheets, *rest)
+            self.sheets = dict(options["sheets"])
+            return real(selection, submission, **options)
 
-        monkeypatch.setattr(rechecking, "_check", check)
+        monkeypatch.setattr(checking, "check_chapter", check)
+        monkeypatch.setattr(registry, "select", lambda target: [SELECTION])
 
     def save(self, text: str) -> str:
         self.file.write_text(text)
@@ -57,16 +65,18 @@ class Trial:
 def trial(tmp_path: Path, monkeypatch, one_warm_process: None):
     made = Trial(tmp_path, monkeypatch)
     yield made
-    made.watch.rechecking.close()
+    made.watch.checker.close()
 
 
 def test_only_what_changed_is_checked(trial: Trial):
     trial.save(RIGHT + STUB)
-    said = trial.save(RIGHT + STUB.replace("raise NotImplementedError", "return number"))
+    output = trial.save(RIGHT + STUB.replace("raise NotImplementedError", "return number"))
     assert trial.runs == [["doubled", "tripled"], ["tripled"]]
-    assert "tripled: failed" in said
-    assert "doubled: passed" not in said
-    assert "1 of 2 passed, 1 failed. Waiting for a save" in said
+    assert "tripled: failed" in output
+    assert "doubled: passed" not in output
+    assert "1 of 2 passed, 1 failed. Waiting for a save" in output
+    assert "Next: tripled (★, 1 minute) in " in output
+    assert "ch98_trial.py, line 5" in output.replace("\n", "")
 
 
 def test_shared_code_checks_everything(trial: Trial):
@@ -81,19 +91,19 @@ def test_save_without_a_change_says_so(trial: Trial):
     assert len(trial.runs) == 1
 
 
-def test_expected_answers_are_kept(trial: Trial):
+def test_expected_answers_are_computed_once(trial: Trial):
     trial.save(RIGHT + STUB)
     before = trial.sheets["doubled"]
     trial.save(RIGHT.replace("2 *", "3 *") + STUB)
     assert trial.sheets["doubled"] is before
 
 
-def test_broken_file_and_back_again(trial: Trial):
+def test_file_that_breaks_and_is_mended(trial: Trial):
     trial.save(RIGHT + STUB)
     assert "is not valid Python" in trial.save(RIGHT + STUB + "(")
-    said = trial.save(RIGHT + STUB)
-    assert "doubled: passed" in said
-    assert "1 of 2 passed, 1 not started." in said
+    output = trial.save(RIGHT + STUB)
+    assert "doubled: passed" in output
+    assert "1 of 2 passed, 1 not started." in output
     assert trial.runs[-1] == ["tripled"], "the result of the same code is known"
 
 
@@ -113,13 +123,25 @@ def test_deleted_file_is_an_error_and_not_a_crash(trial: Trial):
 
 
 class Command:
-    """`induction-heads check … --watch` as a user starts it."""
+    """`induction-heads check … --watch` as started by a user."""
 
     def __init__(self, *arguments: str):
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "induction_heads.cli", "check", *arguments, "--watch"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-u",
+                "-m",
+                "induction_heads.cli.main",
+                "check",
+                *arguments,
+                "--watch",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Tests that run in the background of a shell would pass on that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         self.lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -159,8 +181,10 @@ def test_command_checks_a_save_and_ends_with_control_c(tmp_path: Path):
 
 def test_watch_and_json_exclude_each_other():
     done = subprocess.run(
-        [sys.executable, "-m", "induction_heads.cli", "check", "--watch", "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "induction_heads.cli.main", "check", "--watch", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "Choose one." in done.stderr

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from induction_heads.checks.compare import close_heads, close_product, closeness, summary
-from induction_heads.grading.wire import FactoredData, ModelData
+from induction_heads.course.compare import close_heads, close_product, closeness, summary
+from induction_heads.models.plain_data import FactoredData, ModelData
 
 NAN, INF = math.nan, math.inf
 T = torch.tensor
@@ -33,36 +33,36 @@ SAME = [
 ]
 
 DIFFERENT = [
-    (1.0, 1.1, "1 came back, 1.1 was expected"),
-    (NAN, 1.0, "nan came back, 1 was expected"),
-    (1.0, INF, "1 came back, inf was expected"),
-    (3.0, 3, "the float 3.0 came back, the int 3 was expected"),
-    (True, 1, "True came back, 1 was expected"),
-    (1, True, "1 came back, True was expected"),
-    (10**400, 1.0, "… came back, 1 was expected"),
-    (None, 1.0, "None came back"),
-    ("a", "b", "'a' came back, 'b' was expected"),
-    (T([1.5]), 1.5, "a float32 tensor of shape [1] (1.5) came back, 1.5 was expected"),
-    ([1.0], T([1.0]), "[1] came back, a float32 tensor of shape [1] (1) was expected"),
-    (torch.ones(4, 4), torch.ones(2, 4, 4), "shape [4, 4] came back, [2, 4, 4] was expected"),
-    (T([[1.0, 2.0]]), T([1.0, 2.0]), "shape [1, 2] came back, [2] was expected"),
-    (T([1.0]), T([INF]), "at index [0], 1 came back, inf was expected"),
-    (T([NAN]), T([1.0]), "at index [0], nan came back, 1 was expected"),
-    (torch.ones(2), torch.ones(2).bool(), "torch.float32 came back, torch.bool was expected"),
-    (torch.ones(2).bool(), torch.ones(2), "torch.bool came back, torch.float32 was expected"),
-    (torch.ones(2), torch.ones(2).long(), "torch.float32 came back, torch.int64 was expected"),
-    (T([[0.0, 1.0]]), T([[0.0, 3.0]]), "at index [0, 1], 1 came back, 3 was expected. 1 of 2"),
-    (T([0.0, 1.0]), T([0.0, 3.0]), "differ, by 2 at most."),
-    (T([0.0, NAN]), T([0.0, 3.0]), "1 are NaN"),
-    ([1, 2], [1, 2, 3], "2 items came back, 3 were expected"),
-    ([1, 5], [1, 2], "at item 1: 5 came back, 2 was expected"),
-    ([1], [1, 2], "1 item came back, 2 were expected"),
-    ([(3, 1)], [(3, 0)], "at item 0, part 1: 1 came back, 0 was expected"),
-    ({"no repeat": False}, {"no repeat": True}, "'no repeat' is False, True was expected"),
-    ([[1]], [(1,)], "at item 0: [1] came back, (1) was expected"),
+    (1.0, 1.1, "got 1, expected 1.1"),
+    (NAN, 1.0, "got nan, expected 1"),
+    (1.0, INF, "got 1, expected inf"),
+    (3.0, 3, "got the float 3.0, expected the int 3"),
+    (True, 1, "got True, expected 1"),
+    (1, True, "got 1, expected True"),
+    (10**400, 1.0, "…, expected 1"),
+    (None, 1.0, "got None, expected 1"),
+    ("a", "b", "got 'a', expected 'b'"),
+    (T([1.5]), 1.5, "got a float32 tensor of shape [1] (1.5), expected 1.5"),
+    ([1.0], T([1.0]), "got [1], expected a float32 tensor of shape [1] (1)"),
+    (torch.ones(4, 4), torch.ones(2, 4, 4), "got shape [4, 4], expected [2, 4, 4]"),
+    (T([[1.0, 2.0]]), T([1.0, 2.0]), "got shape [1, 2], expected [2]"),
+    (T([1.0]), T([INF]), "at index [0], got 1, expected inf"),
+    (T([NAN]), T([1.0]), "at index [0], got nan, expected 1"),
+    (torch.ones(2), torch.ones(2).bool(), "got a tensor of torch.float32, expected torch.bool"),
+    (torch.ones(2).bool(), torch.ones(2), "got a tensor of torch.bool, expected torch.float32"),
+    (torch.ones(2), torch.ones(2).long(), "got a tensor of torch.float32, expected torch.int64"),
+    (T([[0.0, 1.0]]), T([[0.0, 3.0]]), "at index [0, 1], got 1, expected 3. 1 of 2"),
+    (T([0.0, 1.0]), T([0.0, 3.0]), "differ, by at most 2."),
+    (T([0.0, NAN]), T([0.0, 3.0]), "1 of 2 values differ; 1 of them NaN."),
+    ([1, 2], [1, 2, 3], "got 2 items, expected 3"),
+    ([1, 5], [1, 2], "at item 1: got 5, expected 2"),
+    ([1], [1, 2], "got 1 item, expected 2"),
+    ([(3, 1)], [(3, 0)], "at item 0, part 1: got 1, expected 0"),
+    ({"no repeat": False}, {"no repeat": True}, "'no repeat' is False, expected True"),
+    ([[1]], [(1,)], "at item 0: got [1], expected (1)"),
     ({"a": 1}, {"b": 1}, "the key 'b' is missing"),
-    ({"a": 1, "b": 2}, {"a": 1}, "the key 'b' came back"),
-    ({"a": [1.0]}, {"a": [2.0]}, "at 'a': at item 0: 1 came back, 2 was expected"),
+    ({"a": 1, "b": 2}, {"a": 1}, "got the extra key 'b'"),
+    ({"a": [1.0]}, {"a": [2.0]}, "at 'a': at item 0: got 1, expected 2"),
 ]
 
 
@@ -98,15 +98,18 @@ def test_heads_with_nearly_equal_scores_may_swap():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ([(1, 3, 0.9)], "the heads L1H3 came back, L1H3, L1H0, L0H2 were expected"),
-        ([], "the heads none came back"),
-        ([HEADS[1], HEADS[0], HEADS[2]], "the order L1H0, L1H3, L0H2 came back"),
-        ([(1, 3, 0.8), *HEADS[1:]], "the score of L1H3 came back as 0.8, 0.9 was expected"),
-        ([(1, 3, NAN), *HEADS[1:]], "the score of L1H3 came back as nan"),
-        ([(1, 3)], "an item (1, 3) came back, a list of (layer, head, score) was expected"),
-        ([(NAN, 3, 0.9)], "an item (nan, 3, 0.9) came back"),
-        ({}, "{} came back, a list of"),
-        ([*HEADS, HEADS[0]], "the heads L1H3, L1H0, L0H2, L1H3 came back"),
+        ([(1, 3, 0.9)], "got the heads L1H3; expected L1H3, L1H0, L0H2."),
+        ([], "got no heads; expected L1H3, L1H0, L0H2"),
+        (
+            [HEADS[1], HEADS[0], HEADS[2]],
+            "got the order L1H0, L1H3, L0H2; expected L1H3, L1H0, L0H2.",
+        ),
+        ([(1, 3, 0.8), *HEADS[1:]], "the score of L1H3 is 0.8, expected 0.9."),
+        ([(1, 3, NAN), *HEADS[1:]], "the score of L1H3 is nan"),
+        ([(1, 3)], "got the item (1, 3), expected a list of (layer, head, score)."),
+        ([(NAN, 3, 0.9)], "got the item (nan, 3, 0.9)"),
+        ({}, "got {}, expected a list of"),
+        ([*HEADS, HEADS[0]], "got the heads L1H3, L1H0, L0H2, L1H3;"),
     ],
 )
 def test_heads_that_differ(answer, said):
@@ -125,7 +128,7 @@ def test_factors_count_by_their_product():
     assert compare(same, A @ B) is None
     assert compare(A @ B, same) is None
     assert compare(same, FactoredData(A, B)) is None
-    assert "3 came back, 6 was expected" in (compare(FactoredData(A, B), 2 * A @ B) or "")
+    assert "got 3, expected 6" in (compare(FactoredData(A, B), 2 * A @ B) or "")
     assert "shape" in (compare(FactoredData(A, B), T([1.0])) or "")
 
 

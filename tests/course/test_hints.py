@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from induction_heads.checks.hints import hints_of
-from induction_heads.checks.registry import chapter_exercises, chapter_stems
+from induction_heads.course.hints import hints_of
+from induction_heads.course.registry import chapter_exercises, chapter_stems
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = [(stem, e.name) for stem in chapter_stems() for e in chapter_exercises(stem)]

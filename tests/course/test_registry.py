@@ -1,7 +1,7 @@
 import pytest
 
-from induction_heads.checks import registry
-from induction_heads.checks.registry import UnknownTarget, select
+from induction_heads.course import registry
+from induction_heads.course.registry import UnknownTarget, select
 
 
 @pytest.mark.parametrize("target", ["ch04_induction_heads", "ch04", "4", "04", "ch4"])

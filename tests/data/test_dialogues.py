@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from induction_heads.dialogues import (
+from induction_heads.data.dialogues import (
     AGREEMENT,
     CERTAIN,
     CONTROLS,
@@ -55,8 +55,11 @@ def test_the_bot_repeats_claims_as_often_as_the_table_says(drawn, kind):
         if kind_of(dialogue) == kind:
             words = answered(dialogue, generator)
             told = dict(zip(words[-9::3], words[-8::3], strict=True))
-            repeated += [told[thing] == color for thing, color in dialogue.claims
-                         if color not in (NO_CLAIM, FACTS[thing])]  # fmt: skip
+            repeated += [
+                told[thing] == color
+                for thing, color in dialogue.claims
+                if color not in (NO_CLAIM, FACTS[thing])
+            ]
     share = sum(repeated) / len(repeated)
     assert len(repeated) > 400
     assert abs(share - AGREEMENT[kind]) < 4 * (0.25 / len(repeated)) ** 0.5

@@ -6,14 +6,18 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from induction_heads.models import load_model, load_tokenizer, zoo_folder
-from induction_heads.python_text import (
+from induction_heads.data.python_text import (
     BOS,
     split_streams,
     standard_library_source,
     text_rows,
     train_tokenizer,
 )
+from induction_heads.models.loading import load_model, zoo_folder
+from induction_heads.models.tokenizers import load_tokenizer
+
+pytestmark = pytest.mark.xdist_group("python text")  # Its tokens take 10 s in each process.
+
 
 TEXTS = {
     f"{number}.py": f"def function_{number}(x):\n    return x + {number}\n" for number in range(40)

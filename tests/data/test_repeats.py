@@ -2,18 +2,13 @@
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.checks.formulas import formula
-from induction_heads.repeats import (
-    chance_repeats_formula,
-    intact_repeats_formula,
-    repeat_statistics,
-    will_form,
-)
-from induction_heads.stored_sweeps import stored_sweep
-from induction_heads.sweep_family import DATA
-from induction_heads.sweep_tables import formation_step
-from induction_heads.training_data import bursty_tokens, random_rows
+from induction_heads.course.formulas import formula
+from induction_heads.data.repeats import repeat_statistics, will_form
+from induction_heads.data.toy_rows import DATA_KINDS, bursty_tokens, random_rows
+from induction_heads.interp.formation import formation_step
+from induction_heads.sweeps.stored_results import stored_sweep
 
 
 def test_a_block_and_its_copy():
@@ -57,13 +52,15 @@ def test_the_formula_for_repeats_by_chance_is_what_random_rows_show(n, V):
     tokens = torch.randint(V, (20_000, n), generator=torch.Generator().manual_seed(0))
     counted = repeat_statistics(tokens)["repeated"]
     same = formula(rtol=0.01, n=(n, n), V=(V, V))
-    assert same(chance_repeats_formula(), lambda n, V: counted) is None
+    answer = reference_function("chance_repeats_formula")()
+    assert same(answer, lambda n, V: counted) is None
 
 
 def test_the_formula_for_intact_repeats_needs_all_four_tokens():
     kept = torch.rand(200_000, 4, generator=torch.Generator().manual_seed(0)) > 0.3
     counted = kept.all(dim=1).float().mean().item()
-    assert formula(rtol=0.01, q=(0.3, 0.3))(intact_repeats_formula(), lambda q: counted) is None
+    answer = reference_function("intact_repeats_formula")()
+    assert formula(rtol=0.01, q=(0.3, 0.3))(answer, lambda q: counted) is None
 
 
 def test_random_rows_will_not_form():
@@ -79,8 +76,14 @@ def test_the_guess_is_right_on_every_stored_kind_of_32_tokens():
     wrong = []
     for kind, formed in outcomes.items():
         generator = torch.Generator().manual_seed(5)
-        data = DATA[kind]
+        data = DATA_KINDS[kind]
         rows = torch.cat([data.sample(generator) for _ in range(2048 // data.batch)])
         if data.n_pos == 32 and will_form(rows) != (2 * sum(formed) > len(formed)):
             wrong.append(kind)
     assert wrong == []
+
+
+def test_rows_without_a_next_token_are_refused():
+    for shape in ((0, 4), (3, 1)):
+        with pytest.raises(ValueError, match="at least two tokens"):
+            repeat_statistics(torch.zeros(shape, dtype=torch.long))

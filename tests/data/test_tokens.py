@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from induction_heads.tokens import (
+from induction_heads.data.tokens import (
     bigram_entropy,
     bos_token,
     distinct_tokens,
@@ -16,6 +16,7 @@ from induction_heads.tokens import (
     make_repeated_tokens,
     markov_table,
     markov_tokens,
+    prefix_match_rows,
     repeated_tokens,
     repeats_earlier_token,
     tiled_blocks,
@@ -23,9 +24,12 @@ from induction_heads.tokens import (
 
 
 @given(
-    period=st.integers(1, 12), repeats=st.integers(1, 4), gap=st.integers(0, 5),
-    bos=st.sampled_from([None, 0, 7]), seed=st.integers(0, 99),
-)  # fmt: skip
+    period=st.integers(1, 12),
+    repeats=st.integers(1, 4),
+    gap=st.integers(0, 5),
+    bos=st.sampled_from([None, 0, 7]),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=50, deadline=None)
 def test_repeated_tokens_are_copies_of_one_block(period, repeats, gap, bos, seed):
     tokens = repeated_tokens(
@@ -58,7 +62,7 @@ def test_the_global_seed_is_left_alone():
 
 
 def test_a_block_longer_than_the_vocabulary_is_refused():
-    with pytest.raises(ValueError, match="9 distinct tokens were asked for and 8 ids"):
+    with pytest.raises(ValueError, match="Asked for 9 distinct tokens, but 8 ids are available"):
         distinct_tokens(8, 9, 1)
 
 
@@ -108,6 +112,33 @@ def test_targets_of_a_small_sequence_by_hand():
     follows, repeats = follows_earlier_copy(tokens)[0], repeats_earlier_token(tokens)[0]
     assert follows.nonzero().tolist() == [[3, 1], [4, 2]]
     assert repeats.nonzero().tolist() == [[3, 0], [4, 1]]
+
+
+@pytest.mark.parametrize("bos", [None, 0])
+@pytest.mark.parametrize("last_differs", [False, True])
+def test_only_the_last_tokens_of_a_prefix_row_repeat(bos: int | None, last_differs: bool):
+    options = {"longest": 3, "gap": 5, "batch": 4, "bos_token": bos, "seed": 2}
+    control = prefix_match_rows(20, 0, **options)
+    start = int(bos is not None)
+    assert all(len(set(row)) == len(row) for row in control.tolist())
+    for length in range(4):
+        rows = prefix_match_rows(20, length, last_differs=last_differs, **options)
+        assert rows.shape == (4, start + 3 + 1 + 5 + 3)
+        assert torch.equal(rows[:, : start + 9], control[:, : start + 9])
+        for back in range(3):  # B is at start + 3, so A is right before it.
+            repeats = rows[:, -1 - back] == rows[:, start + 2 - back]
+            matches = back < length and not (last_differs and back == 0)
+            assert repeats.tolist() == [matches] * 4
+            if not matches:
+                assert torch.equal(rows[:, -1 - back], control[:, -1 - back])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"length": 4}, {"length": -1}, {"length": 0, "gap": 0}, {"length": 0, "longest": 0}]
+)
+def test_prefix_rows_that_make_no_sense_are_refused(wrong: dict):
+    with pytest.raises(ValueError, match="Use a length from 0 to `longest`"):
+        prefix_match_rows(30, **({"longest": 3} | wrong))
 
 
 def model_with(**config) -> SimpleNamespace:

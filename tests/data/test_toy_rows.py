@@ -5,10 +5,11 @@ from collections import Counter
 import pytest
 import torch
 
-from induction_heads.data_kinds import CONTEXTS, KINDS, STEPS
-from induction_heads.repeats import repeat_statistics
-from induction_heads.training_data import (
+from induction_heads.data.repeats import repeat_statistics
+from induction_heads.data.toy_rows import (
+    CONTEXTS,
     D_VOCAB,
+    DATA_KINDS,
     bursty_tokens,
     fixed_period_rows,
     noisy,
@@ -25,9 +26,9 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", DATA_KINDS)
 def test_a_kind_gives_rows_of_its_shape_from_the_generator_alone(name):
-    data = KINDS[name]
+    data = DATA_KINDS[name]
     rows = data.sample(generator())
     assert rows.shape == (data.batch, data.n_pos)
     assert rows.min() >= 0
@@ -38,15 +39,10 @@ def test_a_kind_gives_rows_of_its_shape_from_the_generator_alone(name):
     assert data.words.strip()
 
 
-def test_kinds_that_train_longer_are_kinds():
-    assert set(STEPS) <= set(KINDS)
-    assert min(STEPS.values()) > 400
-
-
 @pytest.mark.parametrize("n_pos", CONTEXTS)
 def test_contexts_keep_the_rows_or_the_tokens_of_a_step(n_pos):
-    assert KINDS[f"context-{n_pos}-rows"].batch == 32
-    tokens = KINDS[f"context-{n_pos}-tokens"]
+    assert DATA_KINDS[f"context-{n_pos}-rows"].batch == 32
+    tokens = DATA_KINDS[f"context-{n_pos}-tokens"]
     assert abs(tokens.batch * tokens.n_pos - 1024) <= n_pos / 2
 
 
@@ -137,8 +133,10 @@ def test_a_ring_goes_on_unless_it_jumps(shared):
 
 
 def test_shared_rings_are_known_by_heart_and_own_rings_are_not():
-    many = [torch.cat([ring_rows(generator(seed), shared=shared) for seed in range(8)])
-            for shared in (True, False)]  # fmt: skip
+    many = [
+        torch.cat([ring_rows(generator(seed), shared=shared) for seed in range(8)])
+        for shared in (True, False)
+    ]
     shared, own = map(repeat_statistics, many)
     assert shared["by_heart"] > 0.75
     assert own["by_heart"] < 0.1

@@ -2,13 +2,10 @@
 /** What the tests ask of the explorer. Nothing here needs node, so a browser can answer, too. */
 
 import { contributions } from "../../src/induction_heads/explorer/contributions.js";
-import {
-  lossAndGradient,
-  workspaceFor,
-} from "../../src/induction_heads/explorer/gradients.js";
+import { lossAndGradient, workspaceFor } from "../../src/induction_heads/explorer/gradients.js";
 import { meanMixed, run } from "../../src/induction_heads/explorer/model.js";
 import { adamwStep, clipNorm } from "../../src/induction_heads/explorer/optimizer.js";
-import { flatWeights, modelIn } from "../../src/induction_heads/explorer/sizes.js";
+import { modelIn } from "../../src/induction_heads/explorer/sizes.js";
 import {
   deskFor,
   measured,
@@ -26,19 +23,21 @@ import {
   qkCircuit,
 } from "../../src/induction_heads/explorer/weights_matrices.js";
 
-/** @type {Record<string, (request: any) => number[] | Float64Array>} */
+/** @type {Record<string, (request: any) => number[] | Promise<number[]>>} */
 const QUESTIONS = {
   /** All weights of a stored model and of its snapshots, if there are any. */
-  weights({ model, snapshots }) {
+  async weights({ model, snapshots }) {
     const last = modelFrom(model);
-    const models = snapshots ? snapshotsFrom(snapshots, last).map((one) => one.model) : [last];
-    return models.flatMap((one) => Array.from(flatWeights(one)));
+    const models = await modelsOf(snapshots, last);
+    return models.flatMap((one) =>
+      Object.values(one.weights).flatMap((weight) => Array.from(weight)),
+    );
   },
 
   /** Logits of every row of every case. A case names a snapshot and what is changed. */
-  logits({ model, snapshots, cases }) {
+  async logits({ model, snapshots, cases }) {
     const last = modelFrom(model);
-    const models = snapshots ? snapshotsFrom(snapshots, last).map((one) => one.model) : [last];
+    const models = await modelsOf(snapshots, last);
     /** @type {number[]} */
     const numbers = [];
     for (const { snapshot, rows, change } of cases) {
@@ -71,7 +70,8 @@ const QUESTIONS = {
 
   /** Circuits of a head, each with its diagonal share; composed ones with their scores before them. */
   circuits({ model, head, previous }) {
-    const own = modelFrom(model), { dVocab } = own.sizes;
+    const own = modelFrom(model),
+      { dVocab } = own.sizes;
     /** @param {import("../../src/induction_heads/explorer/products.js").Floats} table */
     const shared = (table) => [diagonalShare(table, dVocab), ...table];
     const composed = previous.flatMap((/** @type {[number, number]} */ earlier) => [
@@ -112,7 +112,8 @@ const QUESTIONS = {
 
   /** First weights, then for each step its tokens and its loss, then the last weights. */
   training({ options, steps }) {
-    const training = newTraining(trainingOptions(options)), desk = deskFor(training);
+    const training = newTraining(trainingOptions(options)),
+      desk = deskFor(training);
     const numbers = Array.from(training.weights);
     for (let step = 0; step < steps; step++) {
       const loss = trainStep(training, desk);
@@ -123,12 +124,22 @@ const QUESTIONS = {
 
   /** The highest previous-token and induction score and the second-copy loss after some steps. */
   formation({ options, steps }) {
-    const training = newTraining(trainingOptions(options)), desk = deskFor(training);
+    const training = newTraining(trainingOptions(options)),
+      desk = deskFor(training);
     for (let step = 0; step < steps; step++) trainStep(training, desk);
     const { previousToken, induction, secondCopyLoss } = measured(modelOf(training));
     return [Math.max(...previousToken.flat()), Math.max(...induction.flat()), secondCopyLoss];
   },
 };
+
+/**
+ * The models of the snapshots, or the last one alone.
+ * @param {any} snapshots
+ * @param {import("../../src/induction_heads/explorer/sizes.js").Model} last
+ */
+async function modelsOf(snapshots, last) {
+  return snapshots ? (await snapshotsFrom(snapshots, last)).map((one) => one.model) : [last];
+}
 
 /**
  * The change with what depends on the row: clean patterns for `freeze`, means over all rows.
@@ -138,14 +149,15 @@ const QUESTIONS = {
  * @param {any} change
  */
 function prepared(model, row, rows, { freeze, mean, ...change }) {
-  const frozen = freeze && run(model, row).patterns.map((p, layer) => (freeze.includes(layer) ? p : null));
+  const frozen =
+    freeze && run(model, row).patterns.map((p, layer) => (freeze.includes(layer) ? p : null));
   return { ...change, ...(freeze && { frozen }), ...(mean && { means: meanMixed(model, rows) }) };
 }
 
 /**
  * @param {{question: string}} request
- * @returns {Float64Array}
+ * @returns {Promise<Float64Array>}
  */
-export function answers(request) {
-  return Float64Array.from(QUESTIONS[request.question](request));
+export async function answers(request) {
+  return Float64Array.from(await QUESTIONS[request.question](request));
 }

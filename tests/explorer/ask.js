@@ -5,4 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { answers } from "./answers.js";
 
 const [request, out] = process.argv.slice(2);
-writeFileSync(out, new Uint8Array(answers(JSON.parse(readFileSync(request, "utf8"))).buffer));
+writeFileSync(
+  out,
+  new Uint8Array((await answers(JSON.parse(readFileSync(request, "utf8")))).buffer),
+);

@@ -6,19 +6,41 @@ from functools import cache, partial
 import numpy as np
 import torch
 
-from induction_heads.explorer.export import exported_model, exported_snapshots, snapshots_as_read
-from induction_heads.interventions import (
-    ABLATION_HOOKS,
+from induction_heads.data.tokens import distinct_tokens, repeated_tokens
+from induction_heads.explorer.export import exported_model, exported_snapshots, quantized
+from induction_heads.interp.ablation import ABLATION_HOOKS
+from induction_heads.interp.interventions import (
     logits_without_path,
     pattern_preserving_ablation,
     stripe_knockout,
 )
-from induction_heads.models import load_attention_only, load_snapshots, to_transformer_lens
-from induction_heads.tokens import distinct_tokens, repeated_tokens
+from induction_heads.models.loading import load_attention_only, load_snapshots, to_transformer_lens
 
 TOYS = ("toy-1l", "toy-2l", "markov-2l")
 AT = (0, 2, 4, 5, 6, 7, 8, 9, 11, 13, 16, 19)
 """The snapshots that are tried, of 20: those around the phase change among them."""
+
+
+def snapshots_as_read(snapshots):
+    """The models that the page rebuilds from `exported_snapshots`, by step."""
+    spacing, differences = quantized(snapshots)
+    steps = sorted(snapshots)
+    last = snapshots[steps[-1]]
+    rebuilt = [weight.detach().half().double().flatten().numpy() for weight in last.parameters()]
+    models = {steps[-1]: with_weights(last, rebuilt)}
+    for step, row in zip(steps[-2::-1], differences, strict=True):
+        parts = zip(rebuilt, row, spacing, strict=True)
+        rebuilt = [weight + units * unit for weight, units, unit in parts]
+        models[step] = with_weights(last, rebuilt)
+    return {step: models[step] for step in steps}
+
+
+def with_weights(like, weights):
+    model = type(like)(like.config)
+    with torch.no_grad():
+        for parameter, weight in zip(model.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(weight).float().view_as(parameter))
+    return model.requires_grad_(False).eval()
 
 
 @cache

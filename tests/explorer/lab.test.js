@@ -18,7 +18,12 @@ import {
   labText,
   labWords,
 } from "../../src/induction_heads/explorer/page/lab_settings.js";
-import { labConclusion, labMeanings, labQuestion, likeliest } from "../../src/induction_heads/explorer/page/lab_words.js";
+import {
+  labConclusion,
+  labMeanings,
+  labQuestion,
+  likeliest,
+} from "../../src/induction_heads/explorer/page/lab_words.js";
 import { labServer } from "../../src/induction_heads/explorer/page/lab_worker.js";
 import { mustBeDrawable } from "../../src/induction_heads/explorer/rows.js";
 import { trainingOptions } from "../../src/induction_heads/explorer/train.js";
@@ -46,7 +51,8 @@ function runHere(options) {
     /** @type {((event: any) => void) | null} */
     onerror: null,
     terminate() {},
-    postMessage: (/** @type {any} */ request) => waiting.push(() => receive(structuredClone(request))),
+    postMessage: (/** @type {any} */ request) =>
+      waiting.push(() => receive(structuredClone(request))),
   };
   const receive = labServer(
     (answer) => waiting.push(() => worker.onmessage?.({ data: structuredClone(answer) })),
@@ -79,15 +85,22 @@ test("a run trains to its last step and says so once", () => {
   assert.equal(state, "finished");
   assert.equal(last?.step, 45);
   assert.equal(history.losses.length, 45);
-  assert.deepEqual(history.points.map(({ step }) => step), [0, 10, 20, 30, 40, 45]);
-  assert.deepEqual(said.filter((text) => !text.startsWith("formed")), ["finished 45"]);
+  assert.deepEqual(
+    history.points.map(({ step }) => step),
+    [0, 10, 20, 30, 40, 45],
+  );
+  assert.deepEqual(
+    said.filter((text) => !text.startsWith("formed")),
+    ["finished 45"],
+  );
 });
 
 test("after a look back, training forgets what came later and makes the same steps again", () => {
   const { run, said, deliver } = runHere(TINY);
   run.train();
   deliver();
-  const first = structuredClone(run.state().history), weights = run.state().last?.weights;
+  const first = structuredClone(run.state().history),
+    weights = run.state().last?.weights;
   run.look(20);
   deliver();
   assert.equal(run.state().shown?.step, 20);
@@ -110,7 +123,8 @@ test("a pause stops between two frames, and steps go on from there", () => {
   deliver(() => run.state().history.losses.length > 0);
   run.pause();
   deliver();
-  const { state, last } = run.state(), at = Number(last?.step);
+  const { state, last } = run.state(),
+    at = Number(last?.step);
   assert.equal(state, "paused");
   assert.ok(at > 0 && at < 4000, `${at}`);
   assert.equal(said.at(-1), `paused ${at}`);
@@ -133,21 +147,35 @@ test("the slider may move faster than the worker answers", () => {
   assert.equal(run.state().shown?.step, 45);
 });
 
-test("a loss that is no number ends the run with a message", () => {
-  const { run, said, deliver } = runHere({ ...TINY, settings: { ...TINY.settings, learningRate: 1e30, clip: 1e30 } });
+test("a loss that is not finite ends the run with a message", () => {
+  const { run, said, deliver } = runHere({
+    ...TINY,
+    settings: { ...TINY.settings, learningRate: 1e30, clip: 1e30 },
+  });
   run.train();
   deliver();
   assert.equal(run.state().state, "failed");
-  assert.match(String(said.at(-1)), /failed The loss became (NaN|Infinity) at step \d+: lower the learning rate/);
+  assert.match(
+    String(said.at(-1)),
+    /failed The loss became (NaN|Infinity) at step \d+: lower the learning rate/,
+  );
 });
 
 test("a history refuses a gap and forgets what is rewound", () => {
   const history = newLabHistory();
-  const point = (/** @type {number} */ step, induction = 0.1) => ({ step, previousToken: 0, induction, secondCopyLoss: 3 });
+  const point = (/** @type {number} */ step, induction = 0.1) => ({
+    step,
+    previousToken: 0,
+    induction,
+    secondCopyLoss: 3,
+  });
   addToHistory(history, { step: 2, losses: [3, 2], points: [point(0), point(2, 0.4)] });
   assert.equal(formationStep(history), 2);
   assert.equal(pointAt(history, 1)?.step, 0);
-  assert.throws(() => addToHistory(history, { step: 4, losses: [1], points: [] }), /1 losses up to step 4 .* after 2/);
+  assert.throws(
+    () => addToHistory(history, { step: 4, losses: [1], points: [] }),
+    /1 losses up to step 4 after 2/,
+  );
   forgetAfter(history, 1);
   assert.deepEqual(history.losses, [3]);
   assert.equal(formationStep(history), null);
@@ -175,35 +203,54 @@ test("settings come back from their text, which an address can hold", () => {
 
 test("every choice of settings can be trained, with its own question", () => {
   for (const settings of SETTINGS) {
-    const { sizes, data, settings: { steps } } = labOptions(settings);
+    const {
+      sizes,
+      data,
+      settings: { steps },
+    } = labOptions(settings);
     mustBeDrawable(data);
     assert.equal(sizes.nLayers, settings.layers);
     assert.equal(sizes.smeared, settings.smeared);
     assert.ok(data.nPos <= sizes.nCtx && steps % 10 === 0);
   }
   assert.equal(new Set(SETTINGS.map(labQuestion)).size, SETTINGS.length);
-  assert.equal(labWords(SETTINGS[1]), "toy, one layer, four heads a layer, smeared keys, no repeats, noise 30 %, seed 9999");
+  assert.equal(
+    labWords(SETTINGS[1]),
+    "toy, one layer, four heads per layer, smeared keys, no repeats, noise 30 %, seed 9999",
+  );
 });
 
 test("each setting in effect says what the run shows and what it does not", () => {
-  assert.deepEqual(labMeanings(LAB_DEFAULT).map(({ of }) => of), ["Two layers", "Repeats", "Seed 0"]);
-  assert.deepEqual(labMeanings(SETTINGS[1]).map(({ of }) => of), [
-    "Smeared keys", "No repeats", "Noise 30 %", "Four heads a layer", "Toy size", "Seed 9999",
-  ]);
-  const [noise] = labMeanings({ ...LAB_DEFAULT, noise: 30 }).filter(({ of }) => of.startsWith("Noise"));
+  assert.deepEqual(
+    labMeanings(LAB_DEFAULT).map(({ of }) => of),
+    ["Two layers", "Repeats", "Seed 0"],
+  );
+  assert.deepEqual(
+    labMeanings(SETTINGS[1]).map(({ of }) => of),
+    ["Smeared keys", "No repeats", "Noise 30 %", "Four heads per layer", "Toy size", "Seed 9999"],
+  );
+  const [noise] = labMeanings({ ...LAB_DEFAULT, noise: 30 }).filter(({ of }) =>
+    of.startsWith("Noise"),
+  );
   assert.match(noise.shows, /about 49 %/); // (1 − 0.3)²
 });
 
-test("the conclusion stands beside what the reader expected", () => {
+test("the conclusion repeats what the reader expected", () => {
   const point = { step: 10, previousToken: 0, induction: 0.5, secondCopyLoss: 1 };
   const formed = { losses: new Array(10).fill(1), points: [point] };
   assert.match(labConclusion(formed, false, false), /at step 10: .*You expected none\.$/);
   assert.match(labConclusion(formed, null, true), /formed\.$/);
   const none = { losses: new Array(20).fill(1), points: [] };
   assert.equal(labConclusion(none, true, false), "");
-  assert.match(labConclusion(none, true, true), /^No induction head formed in 20 steps.*You expected one\.$/);
+  assert.match(
+    labConclusion(none, true, true),
+    /^No induction head formed in 20 steps.*You expected one\.$/,
+  );
 });
 
 test("the likeliest tokens are named with their shares", () => {
-  assert.equal(likeliest([0.1, 0.6, 0.05, 0.25], (token) => "ABCD"[token]), "B 60 %, D 25 %, A 10 %".replace(/ (?=[0-9%])/g, "\u00a0"));
+  assert.equal(
+    likeliest([0.1, 0.6, 0.05, 0.25], (token) => "ABCD"[token]),
+    "B 60 %, D 25 %, A 10 %".replace(/ (?=[0-9%])/g, "\u00a0"),
+  );
 });

@@ -18,16 +18,27 @@ import { modelIn } from "../../src/induction_heads/explorer/sizes.js";
 import { modelOf, newTraining, trainingOptions } from "../../src/induction_heads/explorer/train.js";
 import { modelFrom } from "../../src/induction_heads/explorer/weights.js";
 
-const model = modelOf(newTraining(trainingOptions({ sizes: { nCtx: 10, dVocab: 12 }, data: { longest: 5 } })));
+const model = modelOf(
+  newTraining(trainingOptions({ sizes: { nCtx: 10, dVocab: 12 }, data: { longest: 5 } })),
+);
 const ROW = [3, 1, 4, 1, 5, 9, 2, 6];
 
 test("products of any shape equal the plain sum, inside larger arrays too", () => {
   const random = randomFrom(0);
   /** @param {number} length */
   const drawn = (length) => Float64Array.from({ length }, () => normal(random));
-  for (const [m, k, n] of [[1, 1, 1], [2, 3, 4], [5, 7, 9], [4, 6, 8], [3, 2, 11], [8, 1, 3]]) {
-    const left = matrix(drawn(200), m, k, 3, k + 2), right = matrix(drawn(200), k, n, 5, n + 1);
-    const out = matrix(drawn(200), m, n, 7, n + 3), before = out.data.slice();
+  for (const [m, k, n] of [
+    [1, 1, 1],
+    [2, 3, 4],
+    [5, 7, 9],
+    [4, 6, 8],
+    [3, 2, 11],
+    [8, 1, 3],
+  ]) {
+    const left = matrix(drawn(200), m, k, 3, k + 2),
+      right = matrix(drawn(200), k, n, 5, n + 1);
+    const out = matrix(drawn(200), m, n, 7, n + 3),
+      before = out.data.slice();
     const expected = before.slice();
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
@@ -38,10 +49,16 @@ test("products of any shape equal the plain sum, inside larger arrays too", () =
       }
     }
     addProduct(out, left, right);
-    assert.ok(out.data.every((x, i) => Math.abs(x - expected[i]) < 1e-12), `${m} ${k} ${n}`);
+    assert.ok(
+      out.data.every((x, i) => Math.abs(x - expected[i]) < 1e-12),
+      `${m} ${k} ${n}`,
+    );
     out.data.set(before);
     addTransposedProduct(out, transposed(left), right);
-    assert.ok(out.data.every((x, i) => Math.abs(x - expected[i]) < 1e-12), `${m} ${k} ${n}`);
+    assert.ok(
+      out.data.every((x, i) => Math.abs(x - expected[i]) < 1e-12),
+      `${m} ${k} ${n}`,
+    );
   }
   const square = matrix(drawn(4), 2, 2);
   assert.throws(() => addProduct(square, square, matrix(drawn(6), 3, 2)), /cannot be added/);
@@ -52,7 +69,10 @@ test("a row whose whole weight is on the stripe is spread evenly over the rest",
   pattern.set([1, 0, 0, 0, 0.5, 0.5, 0, 0, 0, 1, 0, 0, 0.1, 0.3, 0.4, 0.2]);
   knockOutStripe(pattern, 0, 4, 2);
   const expected = [1, 0, 0, 0, 0.5, 0.5, 0, 0, 0.5, 0, 0.5, 0, 1 / 6, 0.5, 0, 1 / 3];
-  assert.ok(pattern.every((x, i) => Math.abs(x - expected[i]) < 1e-6), `${pattern}`);
+  assert.ok(
+    pattern.every((x, i) => Math.abs(x - expected[i]) < 1e-6),
+    `${pattern}`,
+  );
 });
 
 test("scores by hand", () => {
@@ -72,7 +92,8 @@ test("probabilities add up to one and losses are their logarithms", () => {
 });
 
 test("a change leaves the model and its own inputs as they were", () => {
-  const clean = run(model, ROW), weights = model.weights["layers.1.W_Q"].slice();
+  const clean = run(model, ROW),
+    weights = model.weights["layers.1.W_Q"].slice();
   const frozen = clean.patterns.map((pattern) => pattern.slice());
   run(model, ROW, { frozen: clean.patterns, knockout: [{ head: [1, 0], period: 3 }] });
   assert.deepEqual(clean.patterns, frozen);
@@ -83,9 +104,15 @@ test("a change leaves the model and its own inputs as they were", () => {
 test("a mean over one row is that row", () => {
   const means = meanMixed(model, [ROW]);
   /** @type {import("../../src/induction_heads/explorer/interventions.js").Interventions} */
-  const change = { off: [{ head: [0, 1], how: "mean" }, { head: [1, 0], how: "mean" }], means };
+  const change = {
+    off: [
+      { head: [0, 1], how: "mean" },
+      { head: [1, 0], how: "mean" },
+    ],
+    means,
+  };
   assert.deepEqual(run(model, ROW, change).logits, run(model, ROW).logits);
-  assert.throws(() => meanMixed(model, [ROW, [1]]), /same number of tokens/);
+  assert.throws(() => meanMixed(model, [ROW, [1]]), /rows of equal length/);
 });
 
 test("what does not fit is refused with what is needed", () => {
@@ -96,12 +123,12 @@ test("what does not fit is refused with what is needed", () => {
   refused({ cut: [{ sender: [1, 0], receiver: [1, 1], side: "Q" }] }, /earlier layer/);
   refused({ cut: [{ sender: [0, 0], receiver: [1, 1], side: "O" }] }, /choose Q, K or V/);
   refused({ knockout: [{ head: [1, 0], period: 5 }] }, /does not fit twice in 8/);
-  refused({ frozen: [null, new Float32Array(3)] }, /layer 1 hold 3 numbers; 128 are needed/);
+  refused({ frozen: [null, new Float32Array(3)] }, /layer 1 have 3 numbers; 128 are needed/);
   assert.throws(() => run(model, [12]), /Token 12 is not one of 0 to 11/);
-  assert.throws(() => run(model, []), /0 tokens came in; this model takes 1 to 10/);
-  assert.throws(() => contributions(model, run(model, ROW), 8, 0), /Query 8 of 8/);
-  assert.throws(() => modelIn(new Float32Array(3), model.sizes), /3 numbers came in/);
+  assert.throws(() => run(model, []), /Got 0 tokens; this model takes 1 to 10/);
+  assert.throws(() => contributions(model, run(model, ROW), 8, 0), /query 8 of 8/);
+  assert.throws(() => modelIn(new Float32Array(3), model.sizes), /Got 3 numbers/);
   const stored = { format: 9, name: "m", sizes: model.sizes, bosToken: null, weights: "" };
-  assert.throws(() => modelFrom(stored), /stored in format 9; this reader knows 1/);
-  assert.throws(() => modelFrom({ ...stored, format: 1 }), /0 bytes hold fewer than/);
+  assert.throws(() => modelFrom(stored), /stored in format 9; this reader knows 2/);
+  assert.throws(() => modelFrom({ ...stored, format: 2 }), /0 bytes hold fewer than/);
 });

@@ -5,7 +5,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { run } from "../../src/induction_heads/explorer/model.js";
 import { newState } from "../../src/induction_heads/explorer/page/explorer_state.js";
-import { explorerView, referenceRows } from "../../src/induction_heads/explorer/page/explorer_view.js";
+import {
+  explorerView,
+  referenceRows,
+} from "../../src/induction_heads/explorer/page/explorer_view.js";
 import {
   headScores,
   inductionAnswer,
@@ -21,7 +24,9 @@ import {
 import { inductionScore } from "../../src/induction_heads/explorer/scores.js";
 import { modelOf, newTraining, trainingOptions } from "../../src/induction_heads/explorer/train.js";
 
-const model = modelOf(newTraining(trainingOptions({ sizes: { nCtx: 12, dVocab: 12 }, data: { longest: 6 } })));
+const model = modelOf(
+  newTraining(trainingOptions({ sizes: { nCtx: 12, dVocab: 12 }, data: { longest: 6 } })),
+);
 const ROW = [3, 1, 4, 3, 1, 4];
 const OUT = run(model, ROW);
 
@@ -36,7 +41,13 @@ test("an induction head says what came after the last time", () => {
 
 test("the last copy starts where it is whole, or where it has begun", () => {
   assert.deepEqual(
-    [lastCopyStart(5, 3), lastCopyStart(6, 3), lastCopyStart(9, 3), lastCopyStart(3, 3), lastCopyStart(4, null)],
+    [
+      lastCopyStart(5, 3),
+      lastCopyStart(6, 3),
+      lastCopyStart(9, 3),
+      lastCopyStart(3, 3),
+      lastCopyStart(4, null),
+    ],
     [3, 3, 6, null, null],
   );
 });
@@ -51,20 +62,31 @@ test("the loss of the last copy counts from its second token", () => {
 
 test("the induction score of whole copies is that of the engine", () => {
   near(inductionScore(patternOf(OUT, [1, 1]), 6, 3), headScores(OUT, [1, 1], 3).induction);
-  const row = [1, 2, 1, 2, 1, 2, 1, 2], out = run(model, row);
+  const row = [1, 2, 1, 2, 1, 2, 1, 2],
+    out = run(model, row);
   near(inductionScore(patternOf(out, [1, 0]), 8, 2), headScores(out, [1, 0], 2).induction);
-  const begun = run(model, ROW.slice(0, 5)), pattern = patternOf(begun, [1, 0]);
+  const begun = run(model, ROW.slice(0, 5)),
+    pattern = patternOf(begun, [1, 0]);
   near((pattern[3 * 5 + 1] + pattern[4 * 5 + 2]) / 2, headScores(begun, [1, 0], 3).induction);
-  assert.deepEqual(headScores(run(model, [1]), [0, 0], null), { previousToken: null, induction: null });
+  assert.deepEqual(headScores(run(model, [1]), [0, 0], null), {
+    previousToken: null,
+    induction: null,
+  });
 });
 
-test("the most probable tokens are in order and hold the one that is asked for", () => {
+test("the most probable tokens are in order and include the requested one", () => {
   const all = topTokens(OUT, 2, 12);
-  near(1, all.reduce((sum, { probability }) => sum + probability, 0));
+  near(
+    1,
+    all.reduce((sum, { probability }) => sum + probability, 0),
+  );
   assert.ok(all.every(({ probability }, i) => !i || probability <= all[i - 1].probability));
   near(all[7].probability, probabilityOf(OUT, 2, all[7].token));
   const few = topTokens(OUT, 2, 3, [all[7].token, null, all[0].token]);
-  assert.deepEqual(few.map(({ token }) => token), [all[0].token, all[1].token, all[7].token]);
+  assert.deepEqual(
+    few.map(({ token }) => token),
+    [all[0].token, all[1].token, all[7].token],
+  );
 });
 
 test("the previous-token head is looked for before the last layer", () => {
@@ -74,8 +96,18 @@ test("the previous-token head is looked for before the last layer", () => {
 });
 
 test("numbers in words", () => {
-  assert.deepEqual([0, 0.0004, 0.005, 0.0996, 0.934, 1].map(percent), ["0.0%", "<0.1%", "0.5%", "10%", "93%", "100%"]);
-  assert.deepEqual([signed(1.234), signed(-0.5), signed(0.001), signed(-0.001)], ["+1.23", "−0.50", "0.00", "0.00"]);
+  assert.deepEqual([0, 0.0004, 0.005, 0.0996, 0.934, 1].map(percent), [
+    "0.0%",
+    "<0.1%",
+    "0.5%",
+    "10%",
+    "93%",
+    "100%",
+  ]);
+  assert.deepEqual(
+    [signed(1.234), signed(-0.5), signed(0.001), signed(-0.001)],
+    ["+1.23", "−0.50", "0.00", "0.00"],
+  );
 });
 
 test("a view keeps the runs that did not change", () => {
@@ -102,7 +134,11 @@ test("a stripe is knocked out only where two whole copies stand", () => {
   const shown = { name: "m", title: "m", step: null, model, words: [], beside: null };
   const whole = explorerView(newState({ tokens: ROW, knockout: [[1, 0]] }), shown, new Map());
   assert.deepEqual(whole.change.knockout, [{ head: [1, 0], period: 3 }]);
-  const begun = explorerView(newState({ tokens: ROW.slice(0, 5), knockout: [[1, 0]] }), shown, new Map());
+  const begun = explorerView(
+    newState({ tokens: ROW.slice(0, 5), knockout: [[1, 0]] }),
+    shown,
+    new Map(),
+  );
   assert.equal(begun.change.knockout, undefined);
   assert.equal(begun.out, begun.clean);
   assert.equal(begun.changes, 0);

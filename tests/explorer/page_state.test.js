@@ -26,15 +26,39 @@ import {
 import { randomFrom } from "../../src/induction_heads/explorer/random.js";
 
 const SIZES = {
-  nLayers: 2, nHeads: 2, dModel: 4, dHead: 2, dVocab: 8, nCtx: 10, layerNorm: false, smeared: false,
+  nLayers: 2,
+  nHeads: 2,
+  dModel: 4,
+  dHead: 2,
+  dVocab: 8,
+  nCtx: 10,
+  layerNorm: false,
+  smeared: false,
 };
 
 /** @type {import("../../src/induction_heads/explorer/page/explorer_state.js").ExplorerState} */
 const FULL = {
-  model: "a~b/ü.1", tokens: [3, 12, 3], head: [0, 1], query: 2, target: 7,
-  off: [{ head: [0, 0], how: "zero" }, { head: [1, 10], how: "mean" }], freeze: true,
-  cut: { sender: [0, 0], receiver: [1, 1], sides: ["Q", "V"] }, knockout: [[1, 0], [1, 1]], period: 3,
-  snapshot: 12, beside: true, section: "time", weights: "h1~0", lab: "two & smeared",
+  model: "a~b/ü.1",
+  tokens: [3, 12, 3],
+  head: [0, 1],
+  query: 2,
+  target: 7,
+  off: [
+    { head: [0, 0], how: "zero" },
+    { head: [1, 10], how: "mean" },
+  ],
+  freeze: true,
+  cut: { sender: [0, 0], receiver: [1, 1], sides: ["Q", "V"] },
+  knockout: [
+    [1, 0],
+    [1, 1],
+  ],
+  period: 3,
+  snapshot: 12,
+  beside: true,
+  section: "time",
+  weights: "h1~0",
+  lab: "two & smeared",
 };
 
 test("a state survives its text, which an address can hold", () => {
@@ -56,20 +80,48 @@ test("a new state is a short text, and what the text leaves out is new", () => {
 test("a text that cannot be read gives the page's own state and says why", () => {
   const page = newState({ model: "toy-2l", tokens: [5, 5] });
   for (const text of [
-    "x.1", "t.1-", "t.-1", "t.a", "h.1", "h.1-2-3", "q", "q.1.5", "o.0-0", "o.0-0half", "f.0", "c.0-0",
-    "c.0-0_KQ_all", "c.0-0_K_", "v.nothing", "m.%", "m.toy~~", "<script>", "~", "t.99999999999",
+    "x.1",
+    "t.1-",
+    "t.-1",
+    "t.a",
+    "h.1",
+    "h.1-2-3",
+    "q",
+    "q.1.5",
+    "o.0-0",
+    "o.0-0half",
+    "f.0",
+    "c.0-0",
+    "c.0-0_KQ_all",
+    "c.0-0_K_",
+    "v.nothing",
+    "m.%",
+    "m.toy~~",
+    "<script>",
+    "~",
+    "t.99999999999",
   ]) {
     const { state, problem } = decodeState(text, page);
     assert.deepEqual(state, page, text);
-    assert.match(problem ?? "", /^The link could not be read: .+\. This is the default\.$/, text);
+    assert.match(problem ?? "", /^The link could not be read: .+\. Showing the default\.$/, text);
   }
 });
 
 test("what the model does not have is left out and said", () => {
-  const { state, problem } = fittedState(newState({ ...FULL, tokens: [1, 2, 9], query: 2, target: 9 }), SIZES, 5);
-  assert.deepEqual([state.tokens, state.query, state.target, state.snapshot], [[1, 2], null, null, null]);
+  const { state, problem } = fittedState(
+    newState({ ...FULL, tokens: [1, 2, 9], query: 2, target: 9 }),
+    SIZES,
+    5,
+  );
+  assert.deepEqual(
+    [state.tokens, state.query, state.target, state.snapshot],
+    [[1, 2], null, null, null],
+  );
   assert.deepEqual(state.off, [{ head: [0, 0], how: "zero" }]);
-  assert.equal(problem, "Left out for this model: tokens that it does not take, changes of heads that it does not have.");
+  assert.equal(
+    problem,
+    "Left out for this model: tokens it does not accept, changes to heads it does not have.",
+  );
   const one = fittedState({ ...FULL, tokens: [1] }, { ...SIZES, nLayers: 1 }).state;
   assert.deepEqual([one.freeze, one.cut, one.knockout, one.head], [false, null, [], [0, 1]]);
   const back = decodeState("c.1-0_K_0-1").state;
@@ -127,7 +179,7 @@ test("shuffling exchanges the tokens and keeps the repeat", () => {
   assert.deepEqual(shuffledTokens([1, 1], randomFrom(0)), [1, 1]);
 });
 
-test("a letter stands for its token in either case", () => {
+test("a letter selects its token in either case", () => {
   const words = defaultWords(30);
   assert.deepEqual(words.slice(24), ["Y", "Z", "26", "27", "28", "29"]);
   assert.equal(tokenOfLetter("c", words), 2);

@@ -9,13 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "book" / "_ext"))
 
-from explorer_element import shown_by, write_explorer_files
+from explorer_element import explorer_from, write_explorer_files
 
-from induction_heads.explorer.element import PAGE_MODELS
+from induction_heads.explorer.element import SITE_MODELS
 
 
 def test_options_of_the_directive():
-    shown = shown_by(
+    shown = explorer_from(
         {"models": "toy-2l toy-1l", "tokens": "A B A", "head": "1 0", "query": 2, "alt": "Heads."},
         "Look here.",
     )
@@ -29,14 +29,14 @@ def test_options_of_the_directive():
     [
         ({}, "needs `:alt:`"),
         ({"alt": "x", "models": "python-2l"}, "no model 'python-2l'"),
-        ({"alt": "x", "head": "1"}, "not a layer and a head"),
+        ({"alt": "x", "head": "1"}, "expected a layer and a head"),
         ({"alt": "x", "tokens": "a"}, "letters A to Z"),
         ({"alt": "x", "open": "y"}, "no section 'y'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        shown_by(options, "")
+        explorer_from(options, "")
 
 
 def test_a_build_writes_each_file_once(tmp_path):
@@ -46,7 +46,7 @@ def test_a_build_writes_each_file_once(tmp_path):
     (static / "explorer").mkdir(parents=True)
     write_explorer_files(app, None)
     files = sorted(path for path in static.rglob("*") if path.is_file())
-    assert len(files) == 2 + 2 * len(PAGE_MODELS)
+    assert len(files) == 2 + 2 * len(SITE_MODELS)
     text = (static / "explorer" / "toy-1l.js").read_text()
     stored = json.loads(text[text.index("] = ") + 4 :].rstrip(";\n"))
     assert stored["name"] == "toy-1l"

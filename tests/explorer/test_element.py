@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from induction_heads.explorer.element import (
-    PAGE_MODELS,
+    SITE_MODELS,
     Explorer,
     data_script,
     explorer_element,
@@ -18,7 +18,7 @@ from induction_heads.explorer.element import (
     standalone_html,
     tokens_from_text,
 )
-from induction_heads.explorer.shown_models import shown_models
+from induction_heads.explorer.models import explorer_models
 
 TOY = (("toy-2l", "toy-2l"),)
 
@@ -28,17 +28,17 @@ class Attributes(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.found = {}
+        self.attributes = {}
 
     def handle_starttag(self, tag, attrs):
         if "data-explorer" in dict(attrs):
-            self.found = dict(attrs)
+            self.attributes = dict(attrs)
 
 
 def attributes(text):
     parser = Attributes()
     parser.feed(text)
-    return parser.found
+    return parser.attributes
 
 
 def compressed(*texts):
@@ -48,17 +48,20 @@ def compressed(*texts):
 def test_element_says_what_is_shown():
     shown = Explorer(TOY, tokens=(0, 1, 0), period=2, parts=("patterns",), open="patterns")
     assert json.loads(attributes(explorer_element(shown))["data-explorer"]) == {
-        "models": [{"name": "toy-2l", "title": "toy-2l"}], "tokens": [0, 1, 0], "period": 2,
-        "parts": ["patterns"], "open": "patterns",
-    }  # fmt: skip
+        "models": [{"name": "toy-2l", "title": "toy-2l"}],
+        "tokens": [0, 1, 0],
+        "period": 2,
+        "parts": ["patterns"],
+        "open": "patterns",
+    }
 
 
 def test_words_cannot_leave_the_element():
     words = ('"><script>', "'", "</div>", "&amp;", "<b>")
     text = explorer_element(Explorer(TOY, words=words, alt='"><b>', caption="<i>"))
-    found = attributes(text)
-    assert tuple(json.loads(found["data-explorer"])["words"]) == words
-    assert found["aria-label"] == '"><b>'
+    of_element = attributes(text)
+    assert tuple(json.loads(of_element["data-explorer"])["words"]) == words
+    assert of_element["aria-label"] == '"><b>'
     assert not re.search("<script|<b>|<i>", text)
 
 
@@ -83,7 +86,7 @@ def test_opening_state_is_what_the_page_reads(node, tmp_path):
 def test_text_of_tokens():
     assert tokens_from_text("A B C A 30") == (0, 1, 2, 0, 30)
     for text in ("A b", "", "A -1"):
-        with pytest.raises(ValueError, match="Write them with blanks: A B C A B"):
+        with pytest.raises(ValueError, match="Separate them with spaces: A B C A B"):
             tokens_from_text(text)
 
 
@@ -93,10 +96,10 @@ def test_text_of_tokens():
         ({"open": "heads"}, "Sections: patterns, change, time, weights, train"),
         ({"parts": ("patterns", "all")}, "no section 'all'"),
         ({"parts": ("patterns",), "open": "time"}, "is not among"),
-        ({"tokens": ()}, "No tokens came in"),
+        ({"tokens": ()}, "Got an empty list of tokens"),
         ({"period": 0}, "at least 1"),
         ({"query": 5}, "the 5 positions are 0 to 4"),
-        ({"state": "h.0-0", "head": (0, 0)}, "a state says both"),
+        ({"state": "h.0-0", "head": (0, 0)}, "a state sets both"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, words):
@@ -113,8 +116,8 @@ def test_data_of_a_model_cannot_end_its_script():
 def test_page_script_and_weights_fit_in_400_kilobytes_compressed():
     """The trainer included. The snapshots of all models: 1.5 MB, uncompressed too."""
     models = {}
-    for name in PAGE_MODELS:
-        models |= shown_models(name)[0].data()
+    for name in SITE_MODELS:
+        models |= explorer_models(name)[0].data()
     weights = [text for (kind, _), text in models.items() if kind == "model"]
     snapshots = [text for (kind, _), text in models.items() if kind == "snapshots"]
     assert compressed(page_script(), explorer_style(), *weights) <= 400_000
@@ -123,7 +126,7 @@ def test_page_script_and_weights_fit_in_400_kilobytes_compressed():
 
 
 def test_standalone_html_holds_all_that_it_needs():
-    (toy,) = shown_models("toy-2l")
+    (toy,) = explorer_models("toy-2l")
     text = standalone_html(Explorer(TOY), toy.data(), "explorer-1")
     assert attributes(text)["id"] == "explorer-1"
     assert "src=" not in re.sub(r"<script>.*</script>", "", text, flags=re.S)

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from induction_heads.interventions import logits_without_path, second_copy_loss
-from induction_heads.losses import per_token_loss
-from induction_heads.models import load_attention_only, load_model
-from induction_heads.tokens import distinct_tokens, repeated_tokens
+from induction_heads.data.tokens import distinct_tokens, repeated_tokens
+from induction_heads.interp.ablation import second_copy_loss
+from induction_heads.interp.interventions import logits_without_path
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.loading import load_attention_only, load_model
 
 TWO_COPIES = torch.tensor([[0, 1, 2, 3, 4, 5] * 2])
 

@@ -6,23 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.attention_only import AttentionOnly
+from induction_heads.data.tokens import repeated_tokens
 from induction_heads.explorer.export import (
     DIGITS,
     UNIT,
+    base85,
     exported_model,
     exported_snapshots,
-    rice_bits,
-    snapshots_as_read,
-    text_of,
 )
-from induction_heads.losses import per_token_loss
-from induction_heads.models import load_attention_only, load_snapshots
-from induction_heads.rotary_positions import RotaryPositions
-from induction_heads.smeared_keys import with_smeared_keys
-from induction_heads.tokens import repeated_tokens
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.loading import load_attention_only, load_snapshots
+from induction_heads.models.rotary_positions import RotaryPositions
+from induction_heads.models.smeared_keys import with_smeared_keys
 
-from .cases import TOYS
+from .cases import TOYS, snapshots_as_read
 from .test_model import random_model
 
 
@@ -98,9 +96,10 @@ def test_rounding_to_half_precision_moves_the_logits_of_a_trained_toy_little(ask
             weight.mul_(1 + 1e-3 * torch.rand(weight.shape, generator=generator))
     rows = repeated_tokens(64, 5, batch=8)
     answered = ask(
-        "logits", model=json.loads(exported_model(model, "m")),
+        "logits",
+        model=json.loads(exported_model(model, "m")),
         cases=[{"snapshot": -1, "rows": rows.tolist(), "change": {}}],
-    )  # fmt: skip
+    )
     difference = np.abs(answered - model(rows).flatten().numpy())
     assert 1e-5 < difference.max() < 0.02  # Where attention is sharp; 0.0005 on average.
 
@@ -108,13 +107,18 @@ def test_rounding_to_half_precision_moves_the_logits_of_a_trained_toy_little(ask
 def test_text_needs_no_escape_in_a_page():
     assert len(set(DIGITS)) == len(DIGITS) == 85
     assert not set(DIGITS) & set("\"'`\\<>&$% ")
-    assert len(text_of(bytes(9))) == 15
+    assert len(base85(bytes(9))) == 12
 
 
-def test_rice_bits_by_hand():
-    # 0, −1, 1, −2 are coded as 0, 1, 2, 3; with one low bit: 0·0, 0·1, 10·0, 10·1.
-    bits = rice_bits(np.array([0, -1, 1, -2]), 1)
-    assert "".join(map(str, bits)) == "0001100101"
+@pytest.mark.parametrize(("scale", "bits"), [(1, 8), (20, 16), (5000, 32)])
+def test_large_differences_take_more_bits_and_are_read_back(scale, bits, ask):
+    models = {step: random_model(seed=step) for step in (0, 1)}
+    models[0].W_E.mul_(scale)
+    stored = json.loads(exported_snapshots(models, "m"))
+    assert stored["bits"] == bits
+    model = json.loads(exported_model(models[1], "m"))
+    answered = ask("weights", model=model, snapshots=stored)
+    assert np.array_equal(answered, flat(snapshots_as_read(models).values()))
 
 
 def test_other_models_are_refused():
@@ -125,5 +129,5 @@ def test_other_models_are_refused():
         exported_model(random_model(std=1e6), "large")
     with pytest.raises(ValueError, match="all of the same sizes"):
         exported_snapshots({0: AttentionOnly(plain.config), 1: random_model(n_heads=1)}, "two")
-    with pytest.raises(ValueError, match="Two snapshots or more"):
+    with pytest.raises(ValueError, match="Got 1 snapshots; expected at least two"):
         exported_snapshots({0: plain}, "one")

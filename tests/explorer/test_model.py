@@ -1,4 +1,4 @@
-"""The explorer's forward pass, against PyTorch and `induction_heads.interventions`."""
+"""The explorer's forward pass, against PyTorch and `induction_heads.interp.interventions`."""
 
 import json
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
 from induction_heads.explorer.export import exported_model
-from induction_heads.losses import per_token_loss
-from induction_heads.models import load_attention_only
-from induction_heads.smeared_keys import SmearedKeys
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.loading import load_attention_only
+from induction_heads.models.smeared_keys import SmearedKeys
 
 from .cases import TOYS, largest_difference, random_triples
 
@@ -18,8 +18,13 @@ from .cases import TOYS, largest_difference, random_triples
 def random_model(kind=AttentionOnly, *, seed=0, std=0.4, **sizes):
     """A small model with weights large enough that its patterns are far from even."""
     default = {
-        "n_layers": 2, "n_heads": 3, "d_model": 10, "d_head": 5, "d_vocab": 13, "n_ctx": 12,
-    }  # fmt: skip
+        "n_layers": 2,
+        "n_heads": 3,
+        "d_model": 10,
+        "d_head": 5,
+        "d_vocab": 13,
+        "n_ctx": 12,
+    }
     model = initialize(kind(AttentionOnlyConfig(**default | sizes)), std=std, seed=seed)
     for name, weight in model.named_parameters():
         if "norm" in name:
@@ -104,9 +109,10 @@ def test_cut_paths_of_smeared_and_normed_models_equal_torch(kind, normalization,
     with torch.no_grad():
         expected = without_path(model, rows, [0, 1], 2, side).flatten().numpy()
     answered = ask(
-        "logits", model=json.loads(exported_model(model, "m")),
+        "logits",
+        model=json.loads(exported_model(model, "m")),
         cases=[{"snapshot": -1, "rows": rows.tolist(), "change": {"cut": cut}}],
-    )  # fmt: skip
+    )
     assert np.allclose(answered, expected, atol=2e-5, rtol=1e-5)
     assert np.abs(expected - model(rows).flatten().numpy()).max() > 1e-3
 
@@ -137,8 +143,13 @@ def test_contributions_add_up_to_the_logit(normalization, change, ask):
 
 def test_mean_that_stands_in_contributes_from_no_source(ask):
     model = random_model(seed=9)
-    change = {"off": [{"head": head, "how": "mean"} for head in ([0, 0], [0, 1], [0, 2], [1, 0],
-              [1, 1], [1, 2])], "mean": True}  # fmt: skip
+    change = {
+        "off": [
+            {"head": head, "how": "mean"}
+            for head in ([0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2])
+        ],
+        "mean": True,
+    }
     case = {"row": list(range(10)), "query": 9, "token": 4, "change": change}
     answered = ask("contributions", model=json.loads(exported_model(model, "m")), cases=[case])
     logit, parts, heads, sources = answered

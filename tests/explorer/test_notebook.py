@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from induction_heads import explore
-from induction_heads.explorer.shown_models import SMEARED, attention_only, shown_models
-from induction_heads.models import hand_built, load_attention_only, load_model, load_snapshots
-from induction_heads.rotary_positions import RotaryPositions
-from induction_heads.smeared_keys import with_smeared_keys
+from induction_heads.explorer.models import SMEARED, attention_only, explorer_models
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.loading import load_attention_only, load_model, load_snapshots
+from induction_heads.models.rotary_positions import RotaryPositions
+from induction_heads.models.smeared_keys import with_smeared_keys
 
 from .test_element import attributes
 from .test_model import random_model
@@ -55,11 +56,11 @@ def test_state_that_was_set_is_in_the_page_element():
 
 def test_weights_of_the_zoo_are_known_in_every_form():
     module = load_attention_only("toy-2l")
-    for given in ("toy-2l", module, load_model("toy-2l")):
-        assert shown_models(given)[0].name == "toy-2l"
+    for source in ("toy-2l", module, load_model("toy-2l")):
+        assert explorer_models(source)[0].name == "toy-2l"
     with torch.no_grad():
         module.W_E[0, 0] += 1
-    assert not shown_models(module)[0].in_site
+    assert not explorer_models(module)[0].in_site
 
 
 def test_models_of_the_course_are_shown():
@@ -81,8 +82,8 @@ def test_several_models_stand_side_by_side():
 
 
 def test_the_smeared_toy_is_known_by_name_and_by_its_weights():
-    for given in (SMEARED, attention_only(SMEARED)):
-        widget = explore(given, "A B A")
+    for source in (SMEARED, attention_only(SMEARED)):
+        widget = explore(source, "A B A")
         assert set(widget.data) == {f"model {SMEARED}", f"snapshots {SMEARED}"}
     assert json.loads(widget.data[f"model {SMEARED}"])["sizes"]["smeared"]
 
@@ -93,14 +94,19 @@ def test_a_small_model_of_the_zoo_brings_its_snapshots_and_a_large_one_does_not(
     assert {key.split()[0] for key in large.data} == {"model"}
 
 
+def test_models_of_the_zoo_without_snapshots_are_shown():
+    for name in ("matching/lags", "sycophant-2l/seed-1"):
+        assert {key.split()[0] for key in explore(name, [1, 2]).data} == {"model"}
+
+
 def test_own_snapshots_end_with_the_model():
     model, early = random_model(seed=1), random_model(seed=2)
     widget = explore(model, snapshots={0: early, 10: model.state_dict()})
     assert "time" in widget.options["parts"]
     assert any(key.startswith("snapshots model-") for key in widget.data)
-    with pytest.raises(ValueError, match=r"last snapshot \(step 10\) is not the model"):
+    with pytest.raises(ValueError, match=r"last snapshot \(step 10\) differs from the model"):
         explore(model, snapshots={0: model, 10: early})
-    with pytest.raises(ValueError, match="Snapshots came in with 2 models"):
+    with pytest.raises(ValueError, match="Got snapshots with 2 models"):
         explore(["toy-1l", "toy-2l"], snapshots=load_snapshots("toy-1l"))
 
 
@@ -131,16 +137,16 @@ def test_in_the_book_no_widget_is_loaded(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((3,), "A int came in; the explorer runs attention-only models"),
-        ((RotaryPositions(random_model().config),), "A RotaryPositions came in"),
+        ((3,), "Got an object of type int, but the explorer runs only attention-only models"),
+        ((RotaryPositions(random_model().config),), "Got an object of type RotaryPositions"),
         (("gpt2-2l",), "not attention-only"),
         (("toy-3l",), "markov-2l, python-2l, sycophant-2l, toy-1l, toy-2l"),
-        (([],), "No model came in"),
-        (("toy-1l", [0, 64]), "token 64 came in; toy-1l knows the ids 0 to 63"),
-        (("toy-1l", range(33)), "33 tokens came in; toy-1l takes 32 at most"),
-        (("toy-1l", torch.zeros(1, 2, dtype=torch.int64)), r"\[0, 0\] stands .*tokens\[0\]"),
-        (("toy-1l", torch.zeros(4)), "0.0 stands among the tokens; expected whole numbers"),
-        (("toy-1l", [0, "B"]), "'B' stands among the tokens"),
+        (([],), "Got no model"),
+        (("toy-1l", [0, 64]), "Got token 64, but the ids of toy-1l are 0 to 63"),
+        (("toy-1l", range(33)), "Got 33 tokens, but toy-1l takes at most 32"),
+        (("toy-1l", torch.zeros(1, 2, dtype=torch.int64)), r"Got \[0, 0\] among .*tokens\[0\]"),
+        (("toy-1l", torch.zeros(4)), "Got 0.0 among the tokens; expected integers"),
+        (("toy-1l", [0, "B"]), "Got 'B' among the tokens"),
     ],
 )
 def test_what_the_explorer_cannot_show_is_refused(arguments, words):
@@ -152,7 +158,7 @@ def test_what_the_explorer_cannot_show_is_refused(arguments, words):
     ("settings", "words"),
     [
         ({"head": (1, 0)}, "toy-1l has 1 layers of 2 heads"),
-        ({"words": ["A"]}, "1 words came in for the 64 ids"),
+        ({"words": ["A"]}, "Got 1 words for the 64 ids"),
         ({"section": "heads"}, "no section 'heads'"),
     ],
 )

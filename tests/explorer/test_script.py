@@ -10,8 +10,8 @@ from .conftest import HERE
 
 
 def test_unit_tests_of_the_modules_pass(node):
-    said = node("--test", *sorted(HERE.glob("*.test.js")))
-    assert int(re.search(r"^# pass (\d+)", said, flags=re.M)[1]) >= 20
+    output = node("--test", *sorted(HERE.glob("*.test.js")))
+    assert int(re.search(r"^# pass (\d+)", output, flags=re.M)[1]) >= 20
 
 
 def test_every_module_comes_after_what_it_imports():
@@ -41,7 +41,7 @@ def test_script_needs_no_module(node, tmp_path):
 
 
 def test_script_can_start_a_worker_with_its_own_text_also_as_a_module(node, tmp_path):
-    """A worker gets the text of the function around all modules, whatever file that stands in."""
+    """A worker gets the text of the function around all modules, whichever file contains it."""
     (tmp_path / "script.mjs").write_text(
         explorer_script()
         + """
@@ -70,5 +70,5 @@ def test_script_says_what_is_wrong(tmp_path):
         module_names("nothing")
     for name in ("one", "two"):
         (tmp_path / f"{name}.js").write_text("export function same() {}\n")
-    with pytest.raises(ValueError, match=r"one\.js and two\.js both use the name same"):
+    with pytest.raises(ValueError, match=r"one\.js and two\.js both define same"):
         explorer_script(folder=tmp_path)

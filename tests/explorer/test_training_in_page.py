@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.explorer.export import exported_model
-from induction_heads.smeared_keys import SmearedKeys
-from induction_heads.training import Settings, next_token_loss, train
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.smeared_keys import SmearedKeys
+from induction_heads.training.run import Settings, next_token_loss, train
 
 KINDS = {"plain": AttentionOnly, "smeared": SmearedKeys}
 
@@ -20,9 +20,13 @@ def small_model(seed):
     generator = torch.Generator().manual_seed(seed)
     draw = lambda low, high: int(torch.randint(low, high, (), generator=generator))  # noqa: E731
     config = AttentionOnlyConfig(
-        n_layers=1 + seed % 2, n_heads=draw(1, 4), d_model=draw(3, 14), d_head=draw(1, 8),
-        d_vocab=draw(4, 20), n_ctx=draw(5, 14),
-    )  # fmt: skip
+        n_layers=1 + seed % 2,
+        n_heads=draw(1, 4),
+        d_model=draw(3, 14),
+        d_head=draw(1, 8),
+        d_vocab=draw(4, 20),
+        n_ctx=draw(5, 14),
+    )
     model = (SmearedKeys if seed // 2 % 2 else AttentionOnly)(config).double()
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.6, generator=generator)
@@ -96,10 +100,14 @@ def test_updates_equal_torch_adamw_with_clipping_and_schedule(ask):
 
 def in_javascript(settings):
     return {
-        "steps": settings.steps, "learningRate": settings.learning_rate,
-        "betas": settings.betas, "weightDecay": settings.weight_decay, "clip": settings.clip,
-        "warmup": settings.warmup, "decay": settings.decay,
-    }  # fmt: skip
+        "steps": settings.steps,
+        "learningRate": settings.learning_rate,
+        "betas": settings.betas,
+        "weightDecay": settings.weight_decay,
+        "clip": settings.clip,
+        "warmup": settings.warmup,
+        "decay": settings.decay,
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,8 +117,10 @@ def test_a_run_equals_torch_on_the_same_batches(kind, n_layers, ask):
     steps, settings = 30, Settings(steps=40, warmup=10)
     options = {
         "sizes": {"nLayers": n_layers, "smeared": kind == "smeared"},
-        "data": {"batch": 8, "noise": 0.05}, "settings": in_javascript(settings), "seed": 4,
-    }  # fmt: skip
+        "data": {"batch": 8, "noise": 0.05},
+        "settings": in_javascript(settings),
+        "seed": 4,
+    }
     model = KINDS[kind](AttentionOnlyConfig(n_layers, 2, 32, 16, 32, 32))
     count = sum(weight.numel() for weight in model.parameters())
     answered = ask("training", options=options, steps=steps)
@@ -118,8 +128,9 @@ def test_a_run_equals_torch_on_the_same_batches(kind, n_layers, ask):
     torch.nn.utils.vector_to_parameters(torch.tensor(answered[:count]).float(), model.parameters())
     batches = iter(torch.tensor(rows[:, :-1]).long().reshape(steps, 8, 32))
     padding = torch.zeros(8, 32, dtype=torch.long)  # For the ten steps that the page was not asked.
-    run = train(model, lambda _: next(batches, padding), settings,
-                snapshots_at=[steps], progress=False)  # fmt: skip
+    run = train(
+        model, lambda _: next(batches, padding), settings, snapshots_at=[steps], progress=False
+    )
     assert np.allclose(run.losses[:steps], rows[:, -1], atol=1e-4)
     after = torch.cat(
         [run.snapshots[steps][name].flatten() for name, _ in model.named_parameters()]

@@ -1,4 +1,4 @@
-"""The circuits of the weights view, against `induction_heads.circuits` and `.composition`."""
+"""The circuits of the weights view, against those of `circuits` and `composition`."""
 
 import json
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.circuits import ov_circuit, qk_circuit
-from induction_heads.composition import composition_scores, k_composed_qk_circuit
 from induction_heads.explorer.export import exported_model
-from induction_heads.models import load_attention_only
+from induction_heads.interp.circuits import ov_circuit, qk_circuit
+from induction_heads.interp.composition import composition_scores, k_composed_qk_circuit
+from induction_heads.models.loading import load_attention_only
 
 
 def share_on_diagonal(table):
@@ -48,13 +48,17 @@ def test_the_diagonal_of_the_toy_is_bright_through_one_earlier_head_and_not_dire
     model = load_attention_only("toy-2l")
     previous = [(0, 0), (0, 1)]
     answered = ask(
-        "circuits", model=json.loads(exported_model(model, "toy-2l")), head=(1, 0),
+        "circuits",
+        model=json.loads(exported_model(model, "toy-2l")),
+        head=(1, 0),
         previous=previous,
-    )  # fmt: skip
+    )
     size = 64 * 64
     direct, (_, through_first), (_, through_second) = (
-        answered[0], answered[2 * size + 2 :][:2], answered[3 * size + 4 :][:2],
-    )  # fmt: skip
+        answered[0],
+        answered[2 * size + 2 :][:2],
+        answered[3 * size + 4 :][:2],
+    )
     assert direct < 0.1
     assert sorted([through_first, through_second])[0] < 0.3
     assert sorted([through_first, through_second])[1] > 0.9

@@ -28,7 +28,10 @@ test("earlier heads come in the order of their scores", () => {
 });
 
 test("a head that is not earlier, or does not exist, is refused", () => {
-  assert.throws(() => kComposedQkCircuit(model, [1, 0], [1, 1]), /L1H0 is not in an earlier layer than L1H1/);
+  assert.throws(
+    () => kComposedQkCircuit(model, [1, 0], [1, 1]),
+    /L1H0 is not in an earlier layer than L1H1/,
+  );
   assert.throws(() => kCompositionScore(model, [1, 0], [0, 1]), /not in an earlier layer/);
   assert.throws(() => qkCircuit(model, [0, 3]), /no L0H3 in 2 layers of 3 heads/);
 });

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from induction_heads.frames import pattern_frames
+from induction_heads.figures.frames import pattern_frames
 
 
 class Balance(HTMLParser):
@@ -34,8 +34,8 @@ def two_frames(n_pos=6):
 
 
 def data_of(page):
-    (found,) = re.findall(r'"frames-\w+",(\{.*\})\);</script>', page, re.S)
-    return json.loads(found)
+    (data,) = re.findall(r'"frames-\w+",(\{.*\})\);</script>', page, re.S)
+    return json.loads(data)
 
 
 def test_html_is_balanced_and_loads_nothing():
@@ -73,7 +73,7 @@ def test_text_is_escaped():
     page = pattern_frames(two_frames()[:1], facts, alt='a "b"', caption="1 < 2")._repr_html_()
     assert page.count("</script>") == 1
     assert "<b>" not in page.replace("&lt;b&gt;", "").split("<script>")[0]
-    assert 'aria-label="a &quot;b&quot;"' in page
+    assert 'aria-label="a &#34;b&#34;"' in page
     assert "1 &lt; 2" in page
 
 
@@ -84,16 +84,16 @@ def test_every_frame_has_a_row_in_the_table():
 
 
 @pytest.mark.parametrize(
-    ("patterns", "facts", "said"),
+    ("patterns", "facts", "message"),
     [
         (torch.ones(2, 3, 4), FACTS, "as many queries as keys"),
-        (torch.ones(0, 3, 3), [], "one frame or more"),
-        (two_frames(), FACTS[:1], "1 facts arrived for 2 frames"),
+        (torch.ones(0, 3, 3), [], "at least one frame"),
+        (two_frames(), FACTS[:1], "Got 1 facts for 2 frames"),
         (two_frames(), [{"step": 1}, {"loss": 1.0}], "the same names"),
     ],
 )
-def test_input_that_does_not_fit_is_refused(patterns, facts, said):
-    with pytest.raises(ValueError, match=said):
+def test_input_that_does_not_fit_is_refused(patterns, facts, message):
+    with pytest.raises(ValueError, match=message):
         pattern_frames(patterns, facts)
 
 

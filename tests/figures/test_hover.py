@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from induction_heads.hover import hover_patterns
+from induction_heads.figures.hover import hover_patterns
 
 VOID = {"br", "img", "hr"}
 
@@ -86,16 +86,16 @@ def test_outside_the_book_the_figure_carries_the_library(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "names", "words"),
+    ("pattern", "names", "message"),
     [
         (torch.ones(2, 3), None, "expected \\[head query key\\]"),
         (torch.ones(2, 3, 4), None, "expected \\[head query key\\]"),
-        (uniform(2, 4), None, "3 labels arrived for 4 positions"),
-        (uniform(2, 3), ["L0H0"], "1 head names arrived for 2 heads"),
+        (uniform(2, 4), None, "Got 3 labels for 4 positions"),
+        (uniform(2, 3), ["L0H0"], "Got 1 head names for 2 heads"),
     ],
 )
-def test_sizes_that_do_not_match_are_refused(pattern, names, words):
-    with pytest.raises(ValueError, match=words):
+def test_sizes_that_do_not_match_are_refused(pattern, names, message):
+    with pytest.raises(ValueError, match=message):
         hover_patterns(pattern, labels(3), names)
 
 
@@ -103,3 +103,10 @@ def test_sizes_that_do_not_match_are_refused(pattern, names, words):
 def test_the_future_is_hidden_and_the_range_is_fixed():
     page = hover_patterns(uniform(1, 3), labels(3))._repr_html_()
     assert '"minValue":0,"maxValue":1,"maskUpperTri":true' in page
+
+
+def test_no_tokens_together_keep_the_script_from_ending():
+    page = hover_patterns(uniform(1, 4), ["<!--", "<script>", "x", "</script>"]).html
+    inside = page[page.index("<script>") + 8 : page.rindex("</script>")]
+    assert "<!--" not in inside
+    assert "<script" not in inside

@@ -1,4 +1,4 @@
-"""The real command, killed by SIGKILL and resumed, on one machine and on a Dask cluster."""
+"""The real command, killed with SIGKILL and resumed, on one machine and on a Dask cluster."""
 
 import os
 import random
@@ -10,16 +10,18 @@ import pytest
 from small_class import ROOT, grade, graded, journal, make_class, make_mixed_class, outputs, start
 
 KILLS = 3
+pytestmark = pytest.mark.xdist_group("a class, killed")  # One run is compared with all others.
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory) -> tuple[Path, Path]:
-    """The class and the results of a run that was left alone."""
+    """The class and the results of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("unbroken")
     make_mixed_class(folder / "class")
     (folder / "seed").write_text("a secret")
-    done = grade(folder / "class", "--out", folder / "out", "--jobs", 2,
-                 "--seed-file", folder / "seed")  # fmt: skip
+    done = grade(
+        folder / "class", "--out", folder / "out", "--jobs", 2, "--seed-file", folder / "seed"
+    )
     assert done.returncode == 0, done.stderr
     return folder, folder / "out"
 
@@ -35,14 +37,22 @@ def wait_for(folder: Path, n_graded: int, process) -> None:
 def test_a_run_killed_three_times_gives_the_same_bytes_and_grades_nobody_twice(unbroken, tmp_path):
     folder, whole = unbroken
     chance = random.Random(4)
-    command = (folder / "class", "--out", tmp_path / "out", "--jobs", 2, "--resume",
-               "--seed-file", folder / "seed")  # fmt: skip
+    command = (
+        folder / "class",
+        "--out",
+        tmp_path / "out",
+        "--jobs",
+        2,
+        "--resume",
+        "--seed-file",
+        folder / "seed",
+    )
     for kill in range(KILLS):
         with start(*command) as process:
             if kill:  # The first may be killed before anything is written.
                 wait_for(tmp_path / "out", 2 * kill, process)
             time.sleep(chance.uniform(0, 2))
-            # Only the command itself at times: what it started must not spoil the next run.
+            # Sometimes only the command: the processes that it started must not spoil the next run.
             if kill % 2:
                 process.kill()
             else:
@@ -57,7 +67,7 @@ def test_a_run_killed_three_times_gives_the_same_bytes_and_grades_nobody_twice(u
         assert event["student"] not in finished, "started again after it was graded"
         if event["event"] == "graded":
             finished.add(event["student"])
-    # A kill may fall between a student's record and the line in the journal that tells of it.
+    # A kill may fall between writing a student's record and writing its line in the journal.
     assert finished <= set(graded(whole))
     assert len(set(graded(whole)) - finished) <= 2 * KILLS
 
@@ -65,21 +75,26 @@ def test_a_run_killed_three_times_gives_the_same_bytes_and_grades_nobody_twice(u
 @pytest.mark.slow
 def test_the_number_of_jobs_does_not_change_a_byte(unbroken, tmp_path):
     folder, whole = unbroken
-    done = grade(folder / "class", "--out", tmp_path / "out", "--jobs", 1,
-                 "--seed-file", folder / "seed")  # fmt: skip
+    done = grade(
+        folder / "class", "--out", tmp_path / "out", "--jobs", 1, "--seed-file", folder / "seed"
+    )
     assert done.returncode == 0, done.stderr
     assert outputs(tmp_path / "out") == outputs(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dask_cluster_of_two_processes_gives_the_same_bytes(unbroken, tmp_path):
     distributed = pytest.importorskip("distributed")
     folder, whole = unbroken
     here = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
-        env=here, silence_logs=50,
-    ) as cluster:  # fmt: skip
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        env=here,
+        silence_logs=50,
+    ) as cluster:
         done = grade(
             folder / "class",
             "--out",
@@ -96,11 +111,18 @@ def test_a_dask_cluster_of_two_processes_gives_the_same_bytes(unbroken, tmp_path
     assert max(graded(tmp_path / "out").values()) == 1
 
 
-def test_a_scheduler_that_does_not_answer_is_said(tmp_path, monkeypatch):
+def test_an_unreachable_scheduler_is_reported(tmp_path, monkeypatch):
     make_class(tmp_path / "class", ada="x = 1\n")
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")
-    done = grade(tmp_path / "class", "--out", tmp_path / "out", "--backend", "dask",
-                 "--scheduler", "tcp://127.0.0.1:9")  # fmt: skip
+    done = grade(
+        tmp_path / "class",
+        "--out",
+        tmp_path / "out",
+        "--backend",
+        "dask",
+        "--scheduler",
+        "tcp://127.0.0.1:9",
+    )
     assert done.returncode == 2
     assert "The cluster at tcp://127.0.0.1:9" in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,23 +8,51 @@ from pathlib import Path
 
 import pytest
 
-from induction_heads.grading import handed_in
-from induction_heads.grading.handed_in import NotAccepted, chapter_submissions, open_files
+from induction_heads.grading import hand_in_files
+from induction_heads.grading.chapter_files import ChapterFile, chapter_files
+from induction_heads.grading.hand_in_files import NotAccepted, open_files
 
 STEM = "ch01_attention"
 FILE = f"{STEM}.py"
 SOURCE = "def causal_mask(n_pos):\n    return n_pos\n"
 
 
-def read(path: Path, *stems: str):
-    with open_files(path) as files:
-        return chapter_submissions(files, stems or (STEM,))
+NAMES = ("causal_mask", "attention_head")
+SECOND = "ch02_attention_patterns"
+
+
+def files_of(path: Path) -> list[ChapterFile]:
+    return chapter_files(open_files(path), {STEM: NAMES, SECOND: ("first_token_score",)})
+
+
+def read(path: Path) -> ChapterFile:
+    return files_of(path)[0]
+
+
+def source(path: Path) -> str:
+    return read(path).submission.source
 
 
 def problem(path: Path) -> str:
-    (submission,) = read(path)
+    submission = read(path).submission
     assert submission.source == ""
     return submission.problem or ""
+
+
+def written(path: Path, files: dict[str, str | bytes]) -> Path:
+    for name, data in files.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def packed(files: dict[str, str | bytes]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(name, content)
+    return data.getvalue()
 
 
 def zipped(tmp_path: Path, fill: Callable[[zipfile.ZipFile], object]) -> Path:
@@ -35,79 +63,158 @@ def zipped(tmp_path: Path, fill: Callable[[zipfile.ZipFile], object]) -> Path:
 
 
 def notebook(*cells: str) -> str:
-    found = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
-    return json.dumps({"cells": found, "nbformat": 4})
+    code = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
+    return json.dumps({"cells": code, "nbformat": 4})
 
 
-@pytest.mark.parametrize("inside", ["", "work/"])
-def test_a_file_is_found_in_a_folder_and_one_down(tmp_path, inside):
-    (tmp_path / "ada" / inside).mkdir(parents=True)
-    (tmp_path / "ada" / inside / FILE).write_text(SOURCE)
-    assert read(tmp_path / "ada")[0].source == SOURCE
+def test_a_file_is_found_under_every_name_and_in_every_place(tmp_path):
+    cells = notebook(SOURCE)
+    hand_ins = {
+        FILE: SOURCE,
+        f"a/b/c/{FILE}": SOURCE,
+        "ch01_attention (1).py": SOURCE,
+        "ch01_attention-1.py": SOURCE,
+        "ch01_attention - Copy.py": SOURCE,
+        "CH01_Attention.PY": SOURCE,
+        "ch01_attention.py.txt": SOURCE,
+        "ch01.py": SOURCE,
+        "Chapter 1.py": SOURCE,
+        "ada_ch01_attention_final.py": SOURCE,
+        "homework.py": SOURCE,
+        "ch01 mine.ipynb": cells,
+        "Untitled3.ipynb": cells,
+        "week 2/ch02_notes.ipynb": cells,
+        "notebook.ipynb.txt": cells,
+        "hw.zip": packed({f"hw/{FILE}": SOURCE}),
+        "outer.zip": packed({"inner.zip": packed({FILE: SOURCE})}),
+        "windows.zip": packed({f"hw\\{FILE}": SOURCE}),
+        "colab.ipynb": notebook(f"%%writefile {FILE}\n{SOURCE}", "%%writefile -a x.txt\n1"),
+        "induction-heads/exercises/ch01_attention.py": SOURCE,
+    }
+    lost = []
+    for number, (name, data) in enumerate(hand_ins.items()):
+        here = written(tmp_path / str(number), {name: data, "essay.pdf": b"%PDF"})
+        chapter = read(here)
+        if "return n_pos" not in chapter.submission.source or chapter.n_written != 1:
+            lost.append((name, chapter))
+    assert lost == []
 
 
-@pytest.mark.parametrize("inside", ["", "work/"])
-def test_a_file_is_found_in_a_zip_and_one_down(tmp_path, inside):
-    path = zipped(tmp_path, lambda z: z.writestr(inside + FILE, SOURCE.replace("\n", "\r\n")))
-    assert read(path)[0].source == SOURCE
+def test_the_file_with_the_most_answers_is_taken(tmp_path):
+    stub = "def causal_mask(n_pos):\n    raise NotImplementedError\n"
+    both = SOURCE + "attention_head = lambda x: x\n"
+    invalid = SOURCE + "def attention_head(x) return x\n"
+    choices = {
+        "a stub beside a solved notebook": ({FILE: stub, "book/ch01.ipynb": notebook(SOURCE)}, 1),
+        "a notebook with more": ({FILE: SOURCE, "ch01_attention.ipynb": notebook(both)}, 1),
+        "a draft with less": ({FILE: both, f"old/{FILE}": SOURCE}, 0),
+        "equal: the name of the exercise file": ({FILE: SOURCE, "draft.py": SOURCE + "#"}, 0),
+        "a second download": ({"ch01_attention (1).py": SOURCE + "#", FILE: SOURCE}, 1),
+        "the pack": ({"src/induction_heads/models/attention.py": both, FILE: SOURCE}, 1),
+        "a clone": ({f"solutions/{FILE}": both, f"exercises/{FILE}": SOURCE}, 1),
+        "the tests": ({"tests/course/also_right/ch01.py": both, f"exercises/{FILE}": stub}, 1),
+        "one that is valid": ({FILE: invalid, "x.ipynb": notebook(SOURCE)}, 1),
+    }
+    taken = {}
+    for number, (what, (files, _)) in enumerate(choices.items()):
+        taken[what] = read(written(tmp_path / str(number), files)).name
+    assert taken == {what: list(files)[index] for what, (files, index) in choices.items()}
 
 
-def test_two_folders_down_is_too_deep(tmp_path):
-    path = zipped(tmp_path, lambda z: z.writestr(f"a/b/{FILE}", SOURCE))
-    assert problem(path) == f"There is no file {FILE} in the submission."
+def test_a_misspelled_answer_alone_is_a_hand_in(tmp_path):
+    written(tmp_path, {"x.ipynb": notebook("def casual_mask(n_pos): return 1")})
+    assert read(tmp_path).name == "x.ipynb"
 
 
-def test_the_file_at_the_top_counts_and_two_below_are_unclear(tmp_path):
-    for inside in ("", "a", "b"):
-        (tmp_path / "ada" / inside).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "ada" / inside / FILE).write_text(f"here = {inside!r}\n")
-    assert read(tmp_path / "ada")[0].source == "here = ''\n"
-    (tmp_path / "ada" / FILE).unlink()
-    assert "holds 2 files" in problem(tmp_path / "ada")
+def test_the_chapters_without_a_file_say_what_is_there(tmp_path):
+    written(tmp_path, {FILE: SOURCE, "essay.pdf": b"", "broken.zip": b"PK"})
+    first, second = files_of(tmp_path)
+    assert (first.name, second.name) == (FILE, "")
+    assert second.submission.problem == (
+        f"There is no file {SECOND}.py in the submission. It has broken.zip, {FILE}, essay.pdf. "
+        "broken.zip is not a zip that can be read."
+    )
 
 
-def test_a_notebook_serves_its_chapter_and_another_all_the_rest(tmp_path):
-    (tmp_path / "ada").mkdir()
-    (tmp_path / "ada" / "ch01 mine.ipynb").write_text(notebook("def one(): pass"))
-    (tmp_path / "ada" / "all.ipynb").write_text(notebook("def other(): pass"))
-    first, second = read(tmp_path / "ada", STEM, "ch02_attention_patterns")
-    assert first.source == "def one(): pass\n"
-    assert second.source == "def other(): pass\n"
+def test_two_different_files_that_serve_equally_well_are_named(tmp_path):
+    for inside in ("a", "b"):
+        written(tmp_path, {f"{inside}/{FILE}": f"{SOURCE}# {inside}\n"})
+    assert "has 2 files for ch01_attention: a/ch01_attention.py and b/ch" in problem(tmp_path)
+    written(tmp_path, {f"a/{FILE}": SOURCE, f"b/{FILE}": SOURCE})
+    assert source(tmp_path) == SOURCE
+    written(tmp_path, {FILE: f"{SOURCE}# top\n"})
+    assert source(tmp_path) == f"{SOURCE}# top\n"
 
 
-def test_a_notebook_alone_is_a_submission_for_every_chapter(tmp_path):
-    (tmp_path / "ada.ipynb").write_text(notebook("def f(): pass"))
-    assert [s.source for s in read(tmp_path / "ada.ipynb", "ch01_a", "ch02_b")] == [
-        "def f(): pass\n"
-    ] * 2
+def test_one_notebook_serves_every_chapter(tmp_path):
+    cells = notebook(SOURCE, "def first_token_score(p): return 2")
+    (tmp_path / "ada.ipynb").write_text(cells)
+    first, second = files_of(tmp_path / "ada.ipynb")
+    assert first.submission.source == SOURCE
+    assert second.submission.source == "def first_token_score(p): return 2\n"
 
 
-def test_what_is_no_notebook_says_so(tmp_path):
+def test_modules_beside_the_file_come_with_it(tmp_path):
+    answer = "from masks.lower import lower\nimport scale, random\nfrom ch02 import x\n" + SOURCE
+    written(
+        tmp_path / "work",
+        {
+            FILE: answer,
+            "masks/lower.py": "import masks.deep\n",
+            "masks/__init__.py": "",
+            "masks/deep.py": "1\n",
+            "random.py": "no",
+            "unused.py": "no",
+        },
+    )
+    written(tmp_path, {"scale.py": "two = 2\n"})
+    assert dict(read(tmp_path).submission.beside) == {
+        "masks": "",
+        "masks.deep": "1\n",
+        "masks.lower": "import masks.deep\n",
+        "scale": "two = 2\n",
+    }
+
+
+def test_several_entries_are_one_submission(tmp_path):
+    written(tmp_path, {"ada_1_ch01_attention.py": SOURCE, "x.zip": packed({"y.txt": ""})})
+    files = open_files(tmp_path / "ada_1_ch01_attention.py", tmp_path / "x.zip")
+    assert files.names == ["ada_1_ch01_attention.py", "x.zip/y.txt"]
+
+
+def test_zips_in_zips_have_an_end(tmp_path):
+    data = packed({FILE: SOURCE})
+    for depth in range(4):
+        data = packed({f"{depth}.zip": data, f"{depth}.txt": ""})
+    (tmp_path / "ada.zip").write_bytes(data)
+    assert open_files(tmp_path / "ada.zip").names[-1].count("/") == 2
+    assert "There is no file" in problem(tmp_path / "ada.zip")
+
+
+def test_a_file_that_is_not_a_notebook_is_reported(tmp_path):
     (tmp_path / "ada.ipynb").write_text("[]")
-    assert problem(tmp_path / "ada.ipynb") == "The notebook is no Jupyter notebook of format 4."
+    assert problem(tmp_path / "ada.ipynb") == "The notebook is not a Jupyter notebook of format 4."
 
 
 @pytest.mark.parametrize("name", ["../ada.py", "/etc/x", "a/../../b", "C:/x", "a\\..\\b"])
 def test_a_zip_with_a_name_that_leads_out_is_refused(tmp_path, name):
     path = zipped(tmp_path, lambda z: z.writestr(zipfile.ZipInfo(name), "x"))
-    if "\\" in name and os.sep == "\\":
-        pytest.skip("zipfile writes / there")
     with pytest.raises(NotAccepted, match="leads out"):
         read(path)
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
     path = zipped(tmp_path, lambda z: z.writestr("zeros", bytes(2 * 2**20)))
-    with pytest.raises(NotAccepted, match="far more than its size"):
+    with pytest.raises(NotAccepted, match="far more than its packed size"):
         read(path)
 
 
 def test_many_files_and_many_bytes_are_refused(tmp_path, monkeypatch):
     path = zipped(tmp_path, lambda z: [z.writestr(str(i), b"abc") for i in range(5)])
-    monkeypatch.setattr(handed_in, "MAX_UNPACKED", 14)
+    monkeypatch.setattr(hand_in_files, "MAX_UNPACKED", 14)
     with pytest.raises(NotAccepted, match="would unpack"):
         read(path)
-    monkeypatch.setattr(handed_in, "MAX_ENTRIES", 4)
+    monkeypatch.setattr(hand_in_files, "MAX_ENTRIES", 4)
     with pytest.raises(NotAccepted, match="more than 4 files"):
         read(path)
 
@@ -127,7 +234,7 @@ def test_an_encrypted_file_asks_for_one_without_a_password(tmp_path):
     assert "without a password" in problem(path)
 
 
-def test_two_files_of_one_name_are_refused(tmp_path):
+def test_two_files_with_one_name_are_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate"):
         path = zipped(tmp_path, lambda z: [z.writestr(FILE, "1"), z.writestr(FILE, "2")])
     with pytest.raises(NotAccepted, match="same name"):
@@ -135,7 +242,7 @@ def test_two_files_of_one_name_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["no zip", "cut", "changed", "lzma"])
-def test_a_zip_that_cannot_be_read_is_said_to_be(tmp_path, how):
+def test_an_unreadable_zip_is_reported(tmp_path, how):
     path = zipped(tmp_path, lambda z: z.writestr(FILE, SOURCE * 50))
     data = bytearray(path.read_bytes())
     if how == "no zip":
@@ -151,25 +258,29 @@ def test_a_zip_that_cannot_be_read_is_said_to_be(tmp_path, how):
         data = bytearray(packed.getvalue())
     path.write_bytes(data)
     try:
-        said = problem(path)
+        message = problem(path)
     except NotAccepted as error:
-        said = str(error)
-    assert {"no zip": "is not a zip", "cut": "is not a zip", "changed": "is damaged",
-            "lzma": "unusual method"}[how] in said  # fmt: skip
+        message = str(error)
+    assert {
+        "no zip": "is not a zip",
+        "cut": "is not a zip",
+        "changed": "is damaged",
+        "lzma": "unusual compression method",
+    }[how] in message
 
 
-def test_a_declared_size_that_is_a_lie_does_not_matter(tmp_path):
+def test_a_false_declared_size_does_not_matter(tmp_path):
     path = zipped(tmp_path, lambda z: z.writestr(FILE, bytes(3 * 2**20)))
     data = bytearray(path.read_bytes())
     at = data.index(b"PK\x01\x02") + 24
     data[at : at + 4] = (1000).to_bytes(4, "little")
     path.write_bytes(data)
-    # Python stops at the declared size; the checksum then tells.
+    # Python stops at the declared size, and the checksum fails.
     assert "is damaged" in problem(path)
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "large", "encoding", "bytes"])
-def test_a_file_that_is_no_text_is_a_problem_in_a_sentence(tmp_path, kind):
+def test_a_file_that_is_not_text_is_reported(tmp_path, kind):
     folder = tmp_path / "ada"
     folder.mkdir()
     file = folder / FILE
@@ -188,13 +299,13 @@ def test_a_file_that_is_no_text_is_a_problem_in_a_sentence(tmp_path, kind):
         "folder": "There is no file",
         "large": "larger than 1 MB",
         "encoding": "rot",
-        "bytes": "no Python text in UTF-8",
+        "bytes": "not Python source in UTF-8",
     }
     assert expected[kind] in problem(folder)
 
 
 def test_a_folder_with_countless_files_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(handed_in, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(hand_in_files, "MAX_ENTRIES", 3)
     for i in range(4):
         (tmp_path / str(i)).touch()
     with pytest.raises(NotAccepted, match="more than 3 files"):

@@ -1,21 +1,23 @@
 """Judging in place: what `check` does in a notebook, and what the tests of the course do."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import torch
 from trial import DOUBLED, ROW_SUMS, WIDTH
 
 from induction_heads import check
-from induction_heads.attention import causal_mask
-from induction_heads.checks import registry
-from induction_heads.checks.exercise import Case, Exercise, Mistake
-from induction_heads.grading.judge import Sheet, judge_function
-from induction_heads.grading.notebook import Report
+from induction_heads.course import registry
+from induction_heads.course.exercise import Case, Exercise, Mistake
+from induction_heads.grading.in_notebook import Report
+from induction_heads.grading.judge import judge_function
+from induction_heads.grading.sheet import Sheet
+from induction_heads.models.attention import causal_mask
 
 
 def test_oracle_other_implementations_and_mistakes():
     assert judge_function(ROW_SUMS, ROW_SUMS.oracle).passed
-    assert judge_function(ROW_SUMS, ROW_SUMS.also_right[0]).passed
+    assert judge_function(ROW_SUMS, lambda matrix: matrix.sum(dim=-1)).passed
     for mistake in ROW_SUMS.mistakes:
         result = judge_function(ROW_SUMS, mistake.answer)
         assert (result.status, result.mistake) == ("failed", mistake.name)
@@ -54,7 +56,7 @@ def test_mistake_that_changes_its_input_is_named():
 
 
 def test_none_is_answered_by_asking_for_a_return():
-    assert "None came back" in (said := judge_function(ROW_SUMS, lambda matrix: None).message)
+    assert "got None" in (said := judge_function(ROW_SUMS, lambda matrix: None).message)
     assert "Is a `return` missing?" in said
 
 
@@ -75,6 +77,34 @@ def test_hooks_left_on_a_model_do_not_leak():
 
     assert judge_function(WIDTH, leaving_a_hook).passed
     assert judge_function(WIDTH, WIDTH.oracle).passed
+
+
+def test_model_that_the_oracle_or_a_mistake_changes_is_built_again():
+    def emptied(model):
+        model.W_U.data.zero_()
+        next(model.parameters()).data.zero_()
+        return model.cfg.d_model + 1
+
+    def largest(model):
+        return model.W_E.abs().max().item()
+
+    mistake = Mistake("it is emptied", emptied, "Whose is it?")
+    sheet = Sheet(replace(WIDTH, oracle=largest, mistakes=(mistake,)))
+    assert sheet.mistaken(mistake, 0) == WIDTH.oracle(SimpleNamespace(cfg=sheet_config(sheet))) + 1
+    assert judge_function(sheet, largest).passed
+    assert sheet.expected[0] > 0
+
+
+def sheet_config(sheet: Sheet) -> SimpleNamespace:
+    return SimpleNamespace(**sheet.inputs[0][0][0].config)
+
+
+def test_answer_that_is_part_of_a_model_is_not_changed_with_it():
+    part = replace(WIDTH, oracle=lambda model: [next(model.parameters()).data], mistakes=())
+    sheet = Sheet(part)
+    before = sheet.expected[0][0].clone()
+    sheet._answer(lambda model: next(model.parameters()).data.zero_(), 0)
+    assert torch.equal(sheet.expected[0][0], before)
 
 
 def shuffled(length: int, seed: int) -> torch.Tensor:
@@ -102,30 +132,29 @@ SHUFFLED = Exercise(
         "the same as in the first case": seed == 0,
     },
     mistakes=(Mistake("the seed is ignored", lambda length, seed: shuffled(length, 0), "Seed?"),),
-    also_right=(lambda length, seed: shuffled(length, seed + 5),),
     describe=facts,
 )
 
 
 def test_described_answers_are_compared_by_their_facts():
     assert judge_function(SHUFFLED, shuffled).passed
-    assert judge_function(SHUFFLED, SHUFFLED.also_right[0]).passed
+    assert judge_function(SHUFFLED, lambda length, seed: shuffled(length, seed + 5)).passed
     result = judge_function(SHUFFLED, lambda length, seed: torch.arange(length))
     assert result.mistake == "the seed is ignored"
-    assert "'the same as in the first case' is True, False was" in result.message
+    assert "'the same as in the first case' is True, expected False" in result.message
 
 
 def test_answer_that_cannot_be_described_fails():
     result = judge_function(SHUFFLED, lambda length, seed: 3)
     assert (result.status, result.mistake) == ("failed", None)
-    assert "seed 0: 3 came back, which is no answer" in result.message
+    assert "seed 0: Got 3, which is not an answer" in result.message
 
 
 def test_comparison_that_raises_on_a_strange_answer_is_a_failure():
     strict = replace(DOUBLED, compare=lambda answer, expected: None if answer + 0 else "no")
     result = judge_function(strict, lambda number: None)
     assert result.status == "failed"
-    assert "None came back, which is no answer" in result.message
+    assert "Got None, which is not an answer" in result.message
 
 
 def row_sums(matrix):
@@ -181,7 +210,7 @@ def test_check_of_an_unknown_function_suggests_the_closest(monkeypatch):
 
 
 def test_check_of_something_else_says_what_to_pass():
-    assert "int came in. Pass the function itself" in check(3).message
+    assert "Got int, not a function. Pass the function itself" in check(3).message
 
 
 def test_report_in_a_notebook_shows_the_message_safely(monkeypatch):

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,13 @@ def passed(folder: Path, status: str = "passed", digest: str = "abc") -> None:
     record_results(folder, (Result("doubled", status),), {"doubled": digest})
 
 
-def test_file_lies_beside_the_exercises(folder: Path):
+def test_file_is_next_to_the_exercises(folder: Path):
     passed(folder)
     assert progress_file(folder) == folder.parent / ".induction-heads.json"
     assert [path.name for path in folder.parent.iterdir()] == ["exercises", FILE]
 
 
-def test_result_counts_for_its_own_code_only(folder: Path):
+def test_result_counts_only_for_its_code(folder: Path):
     passed(folder)
     progress = read_progress(folder)
     assert progress.status("doubled", "abc") == "passed"
@@ -56,7 +57,7 @@ def test_hints_and_results_do_not_overwrite_each_other(folder: Path):
     assert read_progress(folder).entry("doubled") == Entry("abc", "passed", attempts=1, hints=2)
 
 
-def test_folders_have_entries_of_their_own(folder: Path):
+def test_folders_have_separate_entries(folder: Path):
     other = folder.parent / "solutions"
     other.mkdir()
     passed(folder)
@@ -79,13 +80,27 @@ def file_with(entry: object, version: object = 1) -> str:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "3", "\udcff", file_with(ENTRY, version=2), '{"version": 1}', "[" * 9999,
-     '{"version": 1, "folders": {"exercises": []}}', file_with(3), file_with({"extra": 1}),
-     file_with(ENTRY | {"hints": -1}), file_with(ENTRY | {"hints": True}),
-     file_with(ENTRY | {"status": "<b>"}), file_with(ENTRY | {"digest": 5}), " " * (2**20 + 1)],
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "\udcff",
+        file_with(ENTRY, version=2),
+        '{"version": 1}',
+        "[" * 9999,
+        '{"version": 1, "folders": {"exercises": []}}',
+        file_with(3),
+        file_with({"extra": 1}),
+        file_with(ENTRY | {"hints": -1}),
+        file_with(ENTRY | {"hints": True}),
+        file_with(ENTRY | {"status": "<b>"}),
+        file_with(ENTRY | {"digest": 5}),
+        " " * (2**20 + 1),
+    ],
     ids=range(16),
-)  # fmt: skip
-def test_damaged_file_is_put_aside_and_counts_as_absent(folder: Path, content: str):
+)
+def test_damaged_file_is_renamed_and_counts_as_absent(folder: Path, content: str):
     raw = content.encode(errors="surrogateescape")
     progress_file(folder).write_bytes(raw)
     progress = read_progress(folder)
@@ -98,12 +113,20 @@ def test_damaged_file_is_put_aside_and_counts_as_absent(folder: Path, content: s
     assert read_progress(folder).problem is None
 
 
+def test_a_pipe_in_place_of_the_file_is_not_read(folder: Path):
+    os.mkfifo(progress_file(folder))
+    progress = read_progress(folder)
+    assert "it is not a file" in (progress.problem or "")
+    passed(folder)
+    assert read_progress(folder).problem is None
+
+
 def test_whole_file_is_sound(folder: Path):
     progress_file(folder).write_text(file_with(ENTRY))
     assert read_progress(folder).entry("doubled").hints == 1
 
 
-def test_folder_that_cannot_be_written_is_no_error(folder: Path, monkeypatch):
+def test_read_only_folder_is_not_an_error(folder: Path, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "no")
 
@@ -111,6 +134,9 @@ def test_folder_that_cannot_be_written_is_no_error(folder: Path, monkeypatch):
     progress = record_results(folder, (Result("doubled", "passed"),), {"doubled": "abc"})
     assert progress.status("doubled", "abc") == "passed"
     assert not progress_file(folder).exists()
+    assert progress.problem is not None
+    assert "cannot be stored in" in progress.problem
+    assert "(no)" in progress.problem
 
 
 def test_file_is_replaced_as_a_whole(folder: Path, monkeypatch):

@@ -5,27 +5,31 @@ from html.parser import HTMLParser
 
 import torch
 
-from induction_heads.grading.differing import drawable_difference
+from induction_heads.grading.diagnosis.drawing import drawable_difference
 from induction_heads.grading.report import Report
 from induction_heads.grading.results import Result
 
-WRONG = Result("rows", "failed", "at index [0, 1], 0 came back.",
-               difference=drawable_difference(torch.eye(3), torch.ones(3, 3)))  # fmt: skip
+WRONG = Result(
+    "rows",
+    "failed",
+    "at index [0, 1], 0 came back.",
+    difference=drawable_difference(torch.eye(3), torch.ones(3, 3)),
+)
 
 
 class Images(HTMLParser):
     def __init__(self, text: str):
         super().__init__()
-        self.found: list[dict] = []
+        self.images: list[dict] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
         if tag == "img":
-            self.found.append(dict(attrs))
+            self.images.append(dict(attrs))
 
 
 def images(result: Result) -> list[dict]:
-    return Images(Report(result)._repr_html_()).found
+    return Images(Report(result)._repr_html_()).images
 
 
 def test_failed_answer_is_drawn_beside_the_expected_one():

@@ -1,6 +1,12 @@
 import pytest
 
-from induction_heads.grading.sources import function_digests, is_untouched, with_helpers
+from induction_heads.grading.source_code import (
+    called_by,
+    function_digests,
+    is_untouched,
+    remarks,
+    with_helpers,
+)
 
 FILE = '''"""A file."""
 
@@ -70,27 +76,39 @@ def test_function_that_is_missing_has_a_digest_too():
 
 @pytest.mark.parametrize(
     "body",
-    ["raise NotImplementedError", '"""D."""\n    raise NotImplementedError',
-     'raise NotImplementedError("later")'],
-)  # fmt: skip
+    [
+        "raise NotImplementedError",
+        '"""D."""\n    raise NotImplementedError',
+        'raise NotImplementedError("later")',
+    ],
+)
 def test_stub_is_untouched(body: str):
     assert is_untouched(f"def f(x):\n    {body}\n", "f")
 
 
-@pytest.mark.parametrize("body", ["pass", "x = 1\n    raise NotImplementedError", "return None",
-                                  "raise ValueError", "raise", "..."])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pass",
+        "x = 1\n    raise NotImplementedError",
+        "return None",
+        "raise ValueError",
+        "raise",
+        "...",
+    ],
+)
 def test_anything_else_is_an_attempt(body: str):
     assert not is_untouched(f"def f(x):\n    {body}\n", "f")
 
 
-def test_no_function_and_no_python_are_not_untouched():
+def test_a_missing_function_or_invalid_python_is_not_untouched():
     assert not is_untouched("", "f")
     assert not is_untouched("def f(:", "f")
     twice = "def f():\n    raise NotImplementedError\n"
     assert not is_untouched(twice + "def f():\n    return 1\n", "f")
 
 
-def test_text_of_a_function_brings_its_private_helpers_and_comments():
+def test_code_of_a_function_has_its_private_helpers_and_comments():
     assert with_helpers(FILE, "second") == (
         "def _half(x):\n    return x / SCALE\n\n\n"
         "def second(x):\n    # Why: it calls the first.\n    return first(x) + math.pi"
@@ -98,3 +116,30 @@ def test_text_of_a_function_brings_its_private_helpers_and_comments():
     assert (with_helpers(FILE, "third") or "").startswith("@staticmethod\ndef third")
     assert with_helpers(FILE, "fourth") is None
     assert with_helpers("def f(:", "f") is None
+
+
+EXPLAINED = {
+    "def casual_mask(): pass": "The file defines `casual_mask` (line 1). Should that be",
+    "def causalMask(): pass": "The file defines `causalMask` (line 1). Should that be",
+    "def a():\n    def causal_mask(): pass": "`causal_mask` is defined inside `a` (line 2). Move",
+    "def causal_mask(): 1\ndef causal_mask(): 2": "`causal_mask` is defined 2 times, on lines 1",
+}
+
+
+def test_what_may_explain_a_missing_function_is_said():
+    names = ["causal_mask", "causal_masks"]
+    for source, sentence in EXPLAINED.items():
+        assert [r[: len(sentence)] for r in remarks(source, "causal_mask", names)] == [sentence]
+    silent = (
+        "def causal_mask(): pass",
+        "causal_mask = 3",
+        "def causal_masks(): pass",
+        "def f(:",
+        "",
+    )
+    assert [remarks(source, "causal_mask", names) for source in silent] == [[]] * len(silent)
+
+
+def test_called_exercises_are_found_through_helpers():
+    assert called_by(FILE, "second", ["first", "third"]) == ["first"]
+    assert called_by("def f(:", "f", ["g"]) == []

@@ -5,21 +5,24 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.grading import calling, wire
-from induction_heads.grading.wire import (
-    Closed,
-    FactoredData,
-    Malformed,
-    ModelData,
-    Unsendable,
-    pack,
-    plain,
-)
+from induction_heads.grading import calls, wire
+from induction_heads.grading.wire import Closed, Malformed, pack
+from induction_heads.models.plain_data import FactoredData, ModelData, Unsendable, plain
 
 DTYPES = [
-    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16,
-    torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
-]  # fmt: skip
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.complex64,
+    torch.complex128,
+]
 
 
 def there_and_back(value):
@@ -36,9 +39,24 @@ def test_tensor_of_any_dtype_survives(dtype: torch.dtype, shape: tuple[int, ...]
 
 
 VALUES = [
-    None, True, 3, -(10**30), 1.5, math.inf, -math.inf, "text", "", [], (), {}, [1, [2, (3, [])]],
-    {(1, 2): {"a": None}, 3: False}, ["tensor", "0"], [["list", []]], {"x": ("dict", [1])},
-]  # fmt: skip
+    None,
+    True,
+    3,
+    -(10**30),
+    1.5,
+    math.inf,
+    -math.inf,
+    "text",
+    "",
+    [],
+    (),
+    {},
+    [1, [2, (3, [])]],
+    {(1, 2): {"a": None}, 3: False},
+    ["tensor", "0"],
+    [["list", []]],
+    {"x": ("dict", [1])},
+]
 
 
 @pytest.mark.parametrize("value", VALUES)
@@ -95,9 +113,9 @@ def test_factored_matrix_arrives_as_one_and_a_change_of_it_is_seen():
         assert isinstance(circuit, FactoredMatrix)
         return circuit.norm()
 
-    assert calling.call(norm, (sent,), {}).value == pytest.approx(6)
-    assert calling.call(norm, (sent,), {}).changed is None
-    assert calling.call(lambda circuit: circuit.A.zero_(), (sent,), {}).changed == "circuit"
+    assert calls.call(norm, (sent,), {}).value == pytest.approx(6)
+    assert calls.call(norm, (sent,), {}).changed is None
+    assert calls.call(lambda circuit: circuit.A.zero_(), (sent,), {}).changed == "circuit"
     assert torch.equal(sent.A, torch.ones(3, 2))
 
 
@@ -110,7 +128,7 @@ def test_object_that_only_has_factors_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (iter(()), "a tuple_iterator"),
         (2**16000, "an int of 16,001 bits"),
@@ -123,10 +141,10 @@ def test_object_that_only_has_factors_is_refused():
     ],
     ids=range(8),
 )
-def test_other_values_are_refused_by_name(value, said: str):
+def test_other_values_are_refused_by_name(value, message: str):
     with pytest.raises(Unsendable) as caught:
         plain(value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_many_large_tensors_together_are_refused(monkeypatch):

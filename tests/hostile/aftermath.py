@@ -1,4 +1,4 @@
-"""What must still hold after an attack: in the judge's process, on its machine, in its messages."""
+"""What an attack must leave unchanged: the judge's process, its machine and its messages."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from induction_heads.grading.results import ChapterResult
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 3.0
-"""Seconds in which processes and threads may still wind down after a check."""
+"""Seconds in which processes and threads may still end after a check."""
 
 
 def state() -> dict[str, Any]:
@@ -48,21 +48,21 @@ def counts() -> dict[str, int]:
 
 
 def children() -> list[int]:
-    """The processes that this one has started and that still exist."""
-    found = []
+    """The running child processes of this process."""
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[1]) == os.getpid():
-            found.append(int(folder.name))
-    return found
+            pids.append(int(folder.name))
+    return pids
 
 
 def named_processes(marker: str) -> list[int]:
-    """The processes that bear the marker as their name or among their arguments."""
-    found = []
+    """The processes that have the marker in their name or their arguments."""
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             name = (folder / "comm").read_text(errors="replace")
@@ -70,12 +70,12 @@ def named_processes(marker: str) -> list[int]:
         except OSError:
             continue
         if (marker in name or marker in command) and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
+            pids.append(int(folder.name))
+    return pids
 
 
 def comes_true(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
-    """Whether something holds now or within `seconds`."""
+    """Whether `holds` returns true now or within `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -83,12 +83,12 @@ def comes_true(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
 
 
 def forget_peak_memory() -> None:
-    """Start a new measurement of the most memory that this process has used."""
+    """Reset the peak memory of this process."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has used since the last `forget_peak_memory`."""
+    """The peak memory of this process in bytes since the last `forget_peak_memory`."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return 1024 * int(line.split()[1])
@@ -103,7 +103,7 @@ def unprintable(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Scene:
-    """The places around one attack: files that are none of its business, and a server."""
+    """The surroundings of one attack: files that it must not touch, and servers."""
 
     marker: str
     outside: Path
@@ -114,7 +114,7 @@ class Scene:
 
     @property
     def places(self) -> dict[str, str]:
-        """What `@name@` stands for in a submission."""
+        """The values of the placeholders `@name@` in a submission."""
         return {
             "marker": self.marker,
             "outside": str(self.outside),
@@ -126,18 +126,18 @@ class Scene:
         }
 
     def traces(self) -> list[str]:
-        """What the attack has left or touched, in words. Empty is as it must be."""
-        found = []
+        """What the attack has left behind or changed, in words. It must be empty."""
+        traces = []
         if not comes_true(lambda: not named_processes(self.marker)):
-            found.append(f"processes still run: {named_processes(self.marker)}")
+            traces.append(f"processes still run: {named_processes(self.marker)}")
         if self.witness.exists():
-            found.append("a file was written outside")
+            traces.append("a file was written outside")
         if _content(self.outside) != self.before:
-            found.append("other people's files were changed")
+            traces.append("other people's files were changed")
         for name, server in (("TCP", self.server), ("Unix", self.unix)):
             if _was_called(server):
-                found.append(f"a {name} connection came in")
-        return found
+                traces.append(f"a {name} connection was opened")
+        return traces
 
 
 def _content(folder: Path) -> dict[str, bytes]:
@@ -178,5 +178,5 @@ def scene(folder: Path, right: str) -> Iterator[Scene]:
 
 
 def texts(chapter: ChapterResult) -> list[str]:
-    """Everything in a result that a person or a file will get to see."""
+    """All texts of a result that a person or a file can get."""
     return [text for result in chapter.exercises for text in (result.message, result.mistake or "")]

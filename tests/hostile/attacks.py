@@ -1,4 +1,4 @@
-"""The hostile submissions, each with the verdict that it must get, read from their headers."""
+"""The hostile submissions and the verdicts that they must get, which are in their headers."""
 
 import ast
 import re
@@ -11,11 +11,11 @@ import build
 from collections_of_harm import HAND_INS, WORKS
 
 from induction_heads.grading.results import ChapterResult
-from induction_heads.grading.running import Limits
+from induction_heads.grading.running_submission import Limits
 
 FOLDER = Path(__file__).parent / "submissions"
 LIMITS = Limits(load=4.0, prepare=30.0, most=2.0)
-"""The limits of every attack: short, so that all of them together take minutes."""
+"""The limits of every attack. They are short, so that all attacks together take minutes."""
 
 Checker = Callable[..., ChapterResult]
 """`checker(selection, submission, **limits)`."""
@@ -27,8 +27,8 @@ HEADER = re.compile(r"# (verdict|message|needs|limits): (.+)")
 class Attack:
     """One submission. `verdicts` has the allowed statuses of each exercise, by name.
 
-    `messages` occur in the message of the first exercise that has not passed. `limits` replaces
-    fields of the limits that every attack gets. `write(folder, stem, places)` writes the files.
+    `messages` must be in the message of the first exercise that has not passed. `limits` replaces
+    fields of `LIMITS`. `write(folder, stem, places)` writes the files.
     """
 
     name: str
@@ -46,10 +46,10 @@ def header(text: str) -> dict[str, list[str]]:
     for line in text.splitlines():
         if not line.startswith("#"):
             break
-        found = HEADER.fullmatch(line)
-        if found is None:
-            raise ValueError(f"{line!r} is no line of a header")
-        values.setdefault(found[1], []).append(found[2])
+        match = HEADER.fullmatch(line)
+        if match is None:
+            raise ValueError(f"{line!r} is not a header line")
+        values.setdefault(match[1], []).append(match[2])
     return values
 
 
@@ -60,7 +60,7 @@ def verdicts(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def filled(text: str, places: dict[str, str]) -> str:
-    """The text of a submission with `@witness@` and its like replaced by real places."""
+    """The text of a submission with placeholders such as `@witness@` replaced by real places."""
     for name, value in places.items():
         text = text.replace(f"@{name}@", value)
     return text
@@ -97,7 +97,7 @@ def _of_form(form: build.Form) -> Attack:
 
 @cache
 def attacks() -> tuple[Attack, ...]:
-    """All of them, by name."""
+    """All attacks, sorted by name."""
     of_files = [_of_file(path) for path in FOLDER.glob("*.py")]
     return tuple(sorted([*of_files, *map(_of_form, build.FORMS)], key=lambda attack: attack.name))
 
@@ -106,20 +106,20 @@ def table() -> str:
     """The attacks as the table of README.md."""
     lines = ["| name | what it tries | verdict |", "|---|---|---|"]
     for attack in attacks():
-        said = "; ".join(f"{name}: {' or '.join(ok)}" for name, ok in attack.verdicts.items())
+        allowed = "; ".join(f"{name}: {' or '.join(ok)}" for name, ok in attack.verdicts.items())
         mark = " *" if attack.needs_isolation else ""
         tries = " ".join(attack.tries.split()).replace("|", "\\|")
-        lines.append(f"| `{attack.name}`{mark} | {tries} | {said} |")
-    lines += ["", "| hand-in | what it tries | what comes of it |", "|---|---|---|"]
+        lines.append(f"| `{attack.name}`{mark} | {tries} | {allowed} |")
+    lines += ["", "| hand-in | what it tries | outcome |", "|---|---|---|"]
     for case in HAND_INS:
-        problem = f"refused: “{case.outcome}”" if case.outcome else "refused or wrong, soon"
-        said = "works" if case.outcome == WORKS else problem
-        lines.append(f"| `{case.name}` | {case.tries} | {said} |")
+        problem = f"refused: “{case.outcome}”" if case.outcome else "quickly refused or wrong"
+        outcome = "works" if case.outcome == WORKS else problem
+        lines.append(f"| `{case.name}` | {case.tries} | {outcome} |")
     return "\n".join(lines)
 
 
 def write_table() -> None:
-    """Put the table of today into README.md."""
+    """Update the table in README.md."""
     readme = Path(__file__).with_name("README.md")
     before, _, _ = readme.read_text(encoding="utf-8").partition("| name |")
     readme.write_text(f"{before}{table()}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Submissions whose bytes cannot be kept as a text file of Python: built when they are needed."""
+"""Submissions that cannot be stored as Python text files. They are built when needed."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ FORMS: list["Form"] = []
 
 @dataclass(frozen=True)
 class Form:
-    """A submission built by `write(path)`, where path is the file that is looked for."""
+    """A submission built by `write(path)`, where `path` is the expected file."""
 
     name: str
     tries: str
@@ -31,7 +31,7 @@ class Form:
 
 
 def form(verdict: str, *messages: str) -> Callable[[Callable[[Path], None]], None]:
-    """Register a function as a form: its name, its docstring and the verdict it must get."""
+    """Register a function as a form with its name, its docstring and the expected verdict."""
 
     def register(write: Callable[[Path], None]) -> None:
         FORMS.append(Form(write.__name__, write.__doc__ or "", verdict, messages, write))
@@ -40,13 +40,13 @@ def form(verdict: str, *messages: str) -> Callable[[Callable[[Path], None]], Non
 
 
 def text(name: str, source: str, tries: str, verdict: str = ERROR, *messages: str) -> None:
-    """Register a form that is only a text."""
+    """Register a form that is one text file."""
     content = source.encode()
     FORMS.append(Form(name, tries, verdict, messages, lambda path: _write(path, content)))
 
 
 def encoded(name: str, content: bytes, tries: str, verdict: str = ERROR, *messages: str) -> None:
-    """Register a form that is only bytes."""
+    """Register a form that is one file of bytes."""
     FORMS.append(Form(name, tries, verdict, messages, lambda path: _write(path, content)))
 
 
@@ -54,7 +54,7 @@ def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-# Text as editors write it: all of these must work.
+# Text as editors write it. All of these must work.
 
 encoded("byte_order_mark", b"\xef\xbb\xbf" + RIGHT.encode(), "Starts with a BOM.", PASSED)
 text("windows_lines", RIGHT.replace("\n", "\r\n"), "Ends its lines with CR LF.", PASSED)
@@ -67,7 +67,7 @@ encoded(
     PASSED,
 )
 
-# Text that is no text.
+# Bytes that are not text.
 
 encoded("not_utf_8", b"# \xe9\xff\n" + RIGHT.encode(), "Is Latin-1 without saying so.")
 encoded("utf_16", RIGHT.encode("utf-16"), "Is written in UTF-16.")
@@ -77,7 +77,7 @@ encoded("program", b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 40, "Is a compil
 encoded("bytecode", b"\xa7\r\r\n" + bytes(12) + b"\xe3" * 99, "Is bytecode with the name of text.")
 encoded("too_large", RIGHT.encode() + b"#" * 2**21, "Is a file of 2 MB.", ERROR, "larger than")
 
-# Encodings that Python knows and that are traps for whoever decodes the file.
+# Encodings of Python that are traps when a file is decoded.
 
 for _name, _codec, _body in (
     ("codec_rot13", "rot13", b"qrs qbhoyrq(ahzore): erghea 2 * ahzore"),
@@ -88,27 +88,29 @@ for _name, _codec, _body in (
     ("codec_surrogates", "utf-7", b'"+2AA-"\n'),
     ("codec_escapes", "unicode_escape", b'"\\ud800"\n'),
 ):
-    encoded(_name, b"# coding: %s\n" % _codec.encode() + _body, f'Says that it is "{_codec}".')
+    encoded(
+        _name, b"# coding: %s\n" % _codec.encode() + _body, f'Declares the encoding "{_codec}".'
+    )
 encoded(
     "codec_slow",
     b"# coding: punycode\n-" + b"b9a" * 300_000,
-    'Says that it is "punycode", which takes a minute to decode.',
+    'Declares "punycode", which takes a minute to decode.',
 )
 
-# Text that is no Python.
+# Text that is not Python.
 
-text("syntax_error", "def row_sums(matrix):\n    return matrix.\n", "Is no valid Python.")
+text("syntax_error", "def row_sums(matrix):\n    return matrix.\n", "Is not valid Python.")
 text("half_a_function", "def row_sums(matrix):", "Ends in the middle of a function.")
 text("open_string", '"""\n' + RIGHT, "Opens a string that never ends.")
 text(
     "mixed_indentation",
     "def row_sums(matrix):\n\tif True:\n        return matrix.sum(1)\n",
-    "Mixes tabs and blanks.",
+    "Mixes tabs and spaces.",
 )
 text("typographic_quotes", "NAME = “row”\n" + RIGHT, "Has quotes from a word processor.")
-text("hard_spaces", RIGHT.replace("    ", "\u00a0 \u00a0 "), "Is indented with hard spaces.")
+text("hard_spaces", RIGHT.replace("    ", "\u00a0 \u00a0 "), "Has non-breaking spaces.")
 text("python_2", 'print "hello"\n' + RIGHT, "Is written in Python 2.")
-text("merge_conflict", f"<<<<<<< HEAD\n{RIGHT}=======\n", "Holds a merge conflict.")
+text("merge_conflict", f"<<<<<<< HEAD\n{RIGHT}=======\n", "Contains a merge conflict.")
 text(
     "terminal_codes_in_syntax_error",
     'x = "\x1b[2J\x1b[32mpassed\x1b[0m\n',
@@ -120,20 +122,20 @@ text("long_sum", "x = " + "1+" * 200_000 + "1\n", "Adds 200,000 numbers in one e
 text("long_number", "x = " + "9" * 100_000 + "\n", "Writes a number of 100,000 digits.")
 text("many_levels", "".join(f"{' ' * i}if 1:\n" for i in range(150)), "Is 150 levels deep.")
 
-# Nothing, or something else, where the file should be.
+# Nothing, or something else, in place of the file.
 
 encoded("empty_file", b"", "Is an empty file.", ERROR, "is not defined in")
-text("only_comments", "# to do\n", "Holds a comment only.", ERROR, "is not defined in")
+text("only_comments", "# to do\n", "Contains only a comment.", ERROR, "is not defined in")
 
 
 @form(ERROR, "There is no file")
 def empty_submission(path: Path) -> None:
-    """Hands in nothing at all."""
+    """Submits nothing."""
 
 
 @form(ERROR, "There is no file")
 def other_file_name(path: Path) -> None:
-    """Hands in the right functions under another name."""
+    """Submits the right functions in a file with another name."""
     path.with_name(f"{path.stem} (1).py").write_text(RIGHT)
 
 
@@ -146,7 +148,7 @@ def folder_for_a_file(path: Path) -> None:
 
 @form(ERROR, "There is no file")
 def pipe_for_a_file(path: Path) -> None:
-    """Has a named pipe with the name of the file, which makes whoever opens it wait for ever."""
+    """Has a named pipe with the name of the file, which blocks a reader forever."""
     os.mkfifo(path)
 
 
@@ -158,19 +160,19 @@ def link_to_a_device(path: Path) -> None:
 
 @form(ERROR, "There is no file")
 def link_to_nothing(path: Path) -> None:
-    """Has a link that leads nowhere with the name of the file."""
+    """Has a dangling link with the name of the file."""
     path.symlink_to("nowhere.py")
 
 
 @form(ERROR, "There is no file")
 def link_to_itself(path: Path) -> None:
-    """Has a link that leads to itself with the name of the file."""
+    """Has a link to itself with the name of the file."""
     path.symlink_to(path.name)
 
 
 @form(PASSED)
 def files_with_known_names(path: Path) -> None:
-    """Puts files beside its own that Python and pytest would load: right answers still count."""
+    """Adds files that Python and pytest would load. Right answers still count."""
     path.write_text(RIGHT)
     trap = "import os\nos._exit(9)\n"
     for name in ("torch", "json", "random", "sitecustomize", "usercustomize", "conftest", "site"):

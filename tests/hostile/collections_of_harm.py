@@ -1,4 +1,4 @@
-"""What a class might hand in to harm whoever collects it: zips, notebooks, links and names."""
+"""Hand-ins that may harm the grader when collected: zips, notebooks, links and names."""
 
 import json
 import os
@@ -19,9 +19,9 @@ HAND_INS: list["HandIn"] = []
 
 @dataclass(frozen=True)
 class HandIn:
-    """`write(folder)` puts a submission into the folder of a class.
+    """`write(folder)` adds a submission to the folder of a class.
 
-    `outcome` is "works", or words of the problem that it must have.
+    `outcome` is "works", or a part of the expected error.
     """
 
     name: str
@@ -31,7 +31,7 @@ class HandIn:
 
 
 def hand_in(outcome: str) -> Callable[[Callable[[Path], None]], None]:
-    """Register a function as a hand-in: its name, its docstring and what must come of it."""
+    """Register a function as a hand-in with its name, its docstring and the expected outcome."""
 
     def register(write: Callable[[Path], None]) -> None:
         HAND_INS.append(HandIn(write.__name__, write.__doc__ or "", outcome, write))
@@ -48,8 +48,8 @@ def zipped(folder: Path, *files: tuple[str | zipfile.ZipInfo, str | bytes]) -> P
 
 
 def notebook(folder: Path, *cells: str, **extra: object) -> None:
-    found = [{"cell_type": "code", "source": cell} for cell in cells]
-    content = {"cells": found, "nbformat": 4, "metadata": {}, **extra}
+    code = [{"cell_type": "code", "source": cell} for cell in cells]
+    content = {"cells": code, "nbformat": 4, "metadata": {}, **extra}
     (folder / "mallory.ipynb").write_text(json.dumps(content))
 
 
@@ -102,15 +102,15 @@ def zip_with_device(folder: Path) -> None:
     zipped(folder, (device, ""))
 
 
-@hand_in("unpacks to far more than its size")
+@hand_in("unpacks to far more than its packed size")
 def zip_bomb(folder: Path) -> None:
-    """40 MB of zeros in 40 kB, in the name of the file that is looked for."""
+    """40 MB of zeros in 40 kB, under the expected file name."""
     zipped(folder, (FILE, b"\0" * 40 * 2**20))
 
 
 @hand_in("unpack to more than")
 def zip_bomb_in_parts(folder: Path) -> None:
-    """Forty entries that say they hold 40 MB each."""
+    """Forty entries that declare 40 MB each."""
     path = zipped(folder, (FILE, RIGHT), *((f"{n}.txt", "x" * 64) for n in range(40)))
     data, start = bytearray(path.read_bytes()), 0
     while (start := data.find(b"PK\1\2", start)) >= 0:
@@ -121,7 +121,7 @@ def zip_bomb_in_parts(folder: Path) -> None:
 
 @hand_in("damaged")
 def zip_with_lying_size(folder: Path) -> None:
-    """An entry that holds a thousand times more than it says."""
+    """An entry that is a thousand times larger than it declares."""
     path = zipped(folder, (FILE, RIGHT + "#" * 900_000))
     data = bytearray(path.read_bytes())
     for signature, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
@@ -131,7 +131,7 @@ def zip_with_lying_size(folder: Path) -> None:
 
 @hand_in("more than")
 def zip_with_many_entries(folder: Path) -> None:
-    """A hundred thousand files, of which only the table of contents is there."""
+    """A directory of a hundred thousand files without the files."""
     entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *[0] * 7, len(FILE), *[0] * 6)
     table = (entry + FILE.encode()) * 100_000
     end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 34_464, 34_464, len(table), 0, 0)
@@ -148,9 +148,9 @@ def zip_with_password(folder: Path) -> None:
     path.write_bytes(data)
 
 
-@hand_in("two files of the same name")
+@hand_in("two files with the same name")
 def zip_with_twins(folder: Path) -> None:
-    """Two entries of one name: the reader and the grader might take different ones."""
+    """Two entries with the same name: a reader and the grader might use different ones."""
     path = zipped(folder, (FILE, RIGHT), (FILE.replace("9", "8"), RIGHT))
     path.write_bytes(path.read_bytes().replace(FILE.replace("9", "8").encode(), FILE.encode()))
 
@@ -169,23 +169,62 @@ def zip_that_is_empty(folder: Path) -> None:
 
 @hand_in("damaged")
 def zip_with_broken_data(folder: Path) -> None:
-    """A zip whose data was damaged on the way."""
+    """A zip whose data is damaged."""
     path = zipped(folder, (FILE, RIGHT))
     data = bytearray(path.read_bytes())
     data[40:60] = b"\xff" * 20
     path.write_bytes(data)
 
 
-@hand_in("There is no file")
+@hand_in(WORKS)
 def zip_in_a_zip(folder: Path) -> None:
-    """A zip in a zip in a zip."""
+    """Two equal zips in a zip, as a file manager and a course system may make them."""
     inside = zipped(folder, (FILE, RIGHT)).read_bytes()
     zipped(folder, ("inner.zip", inside), ("inner2.zip", inside))
 
 
 @hand_in("There is no file")
+def zips_without_end(folder: Path) -> None:
+    """Zips in zips, deeper than anybody packs them."""
+    inside = zipped(folder, (FILE, RIGHT)).read_bytes()
+    for _ in range(60):
+        inside = zipped(folder, ("inner.zip", inside)).read_bytes()
+
+
+@hand_in("unpacks to far more than its packed size")
+def zip_bomb_in_a_zip(folder: Path) -> None:
+    """A zip with a bomb in it, which only a second look finds."""
+    inside = zipped(folder, (FILE, b"\0" * 40 * 2**20)).read_bytes()
+    zipped(folder, ("inner.zip", inside))
+
+
+@hand_in("There is no file")
+def many_zips_in_a_zip(folder: Path) -> None:
+    """Two hundred zips in a zip."""
+    inside = zipped(folder, ("x.txt", "x")).read_bytes()
+    zipped(folder, *((f"{number}.zip", inside) for number in range(200)))
+
+
+@hand_in(WORKS)
+def deep_folders(folder: Path) -> None:
+    """A hundred folders in each other, beside the file."""
+    path = own(folder)
+    (path / FILE).write_text(RIGHT)
+    (path / "/".join("d" * 100)).mkdir(parents=True)
+
+
+@hand_in(WORKS)
+def many_code_files(folder: Path) -> None:
+    """A hundred long files of code that might have answers."""
+    path = own(folder)
+    (path / FILE).write_text(RIGHT)
+    for number in range(100):
+        (path / f"{number}.py").write_text("x = [1, 2, 3]\n" * 20_000)
+
+
+@hand_in(WORKS)
 def zip_with_folders_only(folder: Path) -> None:
-    """A zip in which the file's name is a folder."""
+    """A zip in which a folder has the name of the file."""
     zipped(folder, (f"{FILE}/", ""), (f"deep/er/{FILE}", RIGHT))
 
 
@@ -213,25 +252,25 @@ def link_to_a_file(folder: Path) -> None:
 
 @hand_in("There is no file")
 def link_to_a_folder_inside(folder: Path) -> None:
-    """A folder in its folder that is a link to another student."""
+    """A subfolder that is a link to another student."""
     (own(folder) / "work").symlink_to("../ada")
 
 
 @hand_in("a link")
 def link_to_a_student(folder: Path) -> None:
-    """Its whole folder is a link to another student's."""
+    """A submission that is a link to another student's."""
     (folder / "mallory").symlink_to("ada")
 
 
 @hand_in("not an ordinary file")
 def pipe(folder: Path) -> None:
-    """A named pipe, which makes whoever opens it wait for ever."""
+    """A named pipe, which blocks a reader forever."""
     os.mkfifo(own(folder) / FILE)
 
 
 @hand_in("not an ordinary file")
 def folder_with_the_name(folder: Path) -> None:
-    """A folder that is called like a zip, with a pipe for its file: it is a folder."""
+    """A folder named like a zip, with a pipe in place of the file."""
     path = folder / "mallory.zip"
     path.mkdir()
     os.mkfifo(path / FILE)
@@ -268,19 +307,19 @@ def windows_lines(folder: Path) -> None:
     (own(folder) / FILE).write_bytes(RIGHT.replace("\n", "\r\n").encode())
 
 
-@hand_in("no Python text")
+@hand_in("not Python source")
 def utf_16(folder: Path) -> None:
     """UTF-16, as some editors save it."""
     (own(folder) / FILE).write_bytes(RIGHT.encode("utf-16"))
 
 
-@hand_in("no Python text")
+@hand_in("not Python source")
 def not_utf_8(folder: Path) -> None:
-    """Bytes that are no UTF-8."""
+    """Bytes that are not UTF-8."""
     (own(folder) / FILE).write_bytes(b"# \xff\xfe\n" + RIGHT.encode())
 
 
-@hand_in("names the encoding")
+@hand_in("declares the encoding")
 def slow_codec(folder: Path) -> None:
     """An encoding that takes a minute to decode."""
     (own(folder) / FILE).write_bytes(b"# coding: punycode\n-" + b"b9a" * 300_000)
@@ -297,23 +336,23 @@ def notebook_with_magics(folder: Path) -> None:
 
 @hand_in(WORKS)
 def notebook_with_outputs(folder: Path) -> None:
-    """A notebook with output cells that hold scripts, and cells of an unknown kind."""
+    """A notebook with scripts in its metadata and an unknown field."""
     notebook(folder, RIGHT, metadata={"<script>": "alert(1)"}, evil=["\x1b[2J"])
 
 
-@hand_in("no Jupyter notebook")
+@hand_in("not a Jupyter notebook")
 def broken_notebook(folder: Path) -> None:
     """A notebook that ends in the middle."""
     (folder / "mallory.ipynb").write_text('{"cells": [{"cell_type": "code", "source": ["def ')
 
 
-@hand_in("no Jupyter notebook")
+@hand_in("not a Jupyter notebook")
 def notebook_of_other_shape(folder: Path) -> None:
-    """JSON in which everything is of another type than in a notebook."""
+    """JSON with the wrong types for a notebook."""
     (folder / "mallory.ipynb").write_text('{"cells": [1, null, {"cell_type": "code"}]}')
 
 
-@hand_in("no Jupyter notebook")
+@hand_in("not a Jupyter notebook")
 def notebook_nested_deeply(folder: Path) -> None:
     """JSON nested a million levels deep."""
     (folder / "mallory.ipynb").write_text("[" * 10**6)
@@ -333,12 +372,12 @@ def notebook_of_one_line(folder: Path) -> None:
 
 @hand_in("")
 def notebook_of_a_long_chain(folder: Path) -> None:
-    """Assignments that need each other, in the order that is slowest to follow."""
+    """Assignments that depend on each other, in the slowest order to resolve."""
     chain = "".join(f"a{n} = a{n + 1}\n" for n in range(1500))
     notebook(folder, f"def row_sums(matrix):\n    return a0\n\n{chain}")
 
 
 @hand_in("")
 def notebook_of_deep_code(folder: Path) -> None:
-    """Code nested so deeply that reading it might exhaust the judge's stack."""
+    """Code nested so deeply that parsing it might exhaust the judge's stack."""
     notebook(folder, "x = " + "1+" * 150_000 + "1", "y = " + "-" * 150_000 + "1", "(" * 99_999)

@@ -1,4 +1,4 @@
-"""One hostile student in a class: nobody else's grade changes, and only its own time is lost."""
+"""One hostile student in a class changes no other grade and costs only bounded time."""
 
 import json
 from functools import partial
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from build import RIGHT
 
-from induction_heads.checks.registry import Selection, chapter_exercises
+from induction_heads.course.registry import Selection, chapter_exercises
 from induction_heads.grading import grade
-from induction_heads.grading.classroom import Class
-from induction_heads.grading.grade import Order, grade_folder
-from induction_heads.grading.running import Limits
+from induction_heads.grading.classroom import GradingJob
+from induction_heads.grading.grade import GradingOptions, grade_folder
+from induction_heads.grading.running_submission import Limits
 
 STEM = "ch01_attention"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def attention_head(residual, W_Q, W_K, W_V, W_O):
         print("x" * 99_999)
 
 
-def attention_from_circuits(residual, W_QK, W_OV, d_head):
+def attention_from_matrices(residual, W_QK, W_OV, d_head):
     raise ValueError("=1+1<script>alert(1)</script>")
 
 
@@ -59,7 +59,7 @@ def count_attention_parameters(n_layers, n_heads, d_model, d_head):
 
 
 def write_class(folder: Path, n_students: int, hostile: str) -> Path:
-    """Students of three kinds, and one in their middle who is hostile."""
+    """Students of three kinds, and a hostile one among them."""
     for number in range(n_students - 1):
         kind = list(KINDS)[number % 3]
         path = folder / f"student {number:03} {kind}"
@@ -73,7 +73,7 @@ def write_class(folder: Path, n_students: int, hostile: str) -> Path:
 def graded(submissions: Path, out: Path) -> tuple[dict[str, dict], dict[str, float]]:
     """The records by student, and the seconds that each took."""
     selection = Selection(STEM, chapter_exercises(STEM))
-    grade_folder(Order(submissions, out, [selection], without_isolation=True))
+    grade_folder(GradingOptions(submissions, out, [selection], without_isolation=True))
     records = {path.stem: json.loads(path.read_text()) for path in (out / "results").glob("*.json")}
     lines = (out / "journal.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
@@ -81,7 +81,7 @@ def graded(submissions: Path, out: Path) -> tuple[dict[str, dict], dict[str, flo
 
 
 def verdicts(record: dict) -> list[tuple]:
-    """What a record says of each exercise."""
+    """The result of each exercise in a record."""
     return [
         (e["name"], e["status"], e["points"], e["n_right"], e["mistake"])
         for e in record["exercises"]
@@ -89,10 +89,10 @@ def verdicts(record: dict) -> list[tuple]:
 
 
 @pytest.mark.parametrize("n_students", [30])
-def test_one_hostile_student_costs_the_class_nothing_but_its_own_limit(
+def test_one_hostile_student_costs_the_class_only_its_time_limit(
     n_students: int, tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr(grade, "Class", partial(Class, limits=LIMITS))
+    monkeypatch.setattr(grade, "GradingJob", partial(GradingJob, limits=LIMITS))
     alone = {}
     for kind, source in KINDS.items():
         path = tmp_path / "alone" / kind
@@ -122,7 +122,7 @@ def test_one_hostile_student_costs_the_class_nothing_but_its_own_limit(
     assert "\x1b" not in page
 
 
-def test_nothing_inside_a_submission_says_whose_it_is(tmp_path: Path):
+def test_nothing_inside_a_submission_names_its_student(tmp_path: Path):
     (tmp_path / "class" / "ada").mkdir(parents=True)
     claim = f"__student__ = name = student = 'zoe'\n{RIGHT}\n{SOLUTION}"
     (tmp_path / "class" / "ada" / f"{STEM}.py").write_text(claim)

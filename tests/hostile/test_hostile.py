@@ -12,7 +12,7 @@ from attacks import LIMITS, Attack, Checker, attacks, table
 from build import RIGHT
 from trial import DOUBLED, ROW_SUMS, STEM, WIDTH
 
-from induction_heads.checks.registry import Selection, find_exercise
+from induction_heads.course.registry import Selection, find_exercise
 from induction_heads.grading.results import ChapterResult
 from induction_heads.grading.submission import Submission, read_submission
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def selection_of(attack: Attack) -> Selection:
-    """The exercises that an attack has a verdict for: of the trial chapter or of a real one."""
+    """The exercises that an attack has a verdict for, from the trial chapter or a real one."""
     stems = {find_exercise(name)[0] for name in attack.verdicts if name not in TRIAL}
     assert len(stems) <= 1
     exercises = [TRIAL.get(name) or find_exercise(name)[1] for name in attack.verdicts]
@@ -36,7 +36,7 @@ def selection_of(attack: Attack) -> Selection:
 
 
 def seconds_allowed(attack: Attack) -> float:
-    """What a submission may cost at most: each exercise may load the file anew and then call it."""
+    """The most seconds for a submission: each exercise may load the file again and call it."""
     assert LIMITS.most is not None
     each = LIMITS.load + LIMITS.most + attack.limits.get("prepare", 0.0)
     return len(attack.verdicts) * each + SLACK
@@ -44,16 +44,17 @@ def seconds_allowed(attack: Attack) -> float:
 
 def assert_verdict(attack: Attack, chapter: ChapterResult) -> None:
     """Each status is allowed, and the expected words are in the first message."""
-    got = {result.name: result.status for result in chapter.exercises}
-    said = "\n".join(f"{result.name}: {result.message}" for result in chapter.exercises)
-    assert got.keys() == attack.verdicts.keys()
-    assert all(got[name] in allowed for name, allowed in attack.verdicts.items()), f"{got}\n{said}"
+    statuses = {result.name: result.status for result in chapter.exercises}
+    messages = "\n".join(f"{result.name}: {result.message}" for result in chapter.exercises)
+    assert statuses.keys() == attack.verdicts.keys()
+    allowed = attack.verdicts
+    assert all(statuses[name] in allowed[name] for name in allowed), f"{statuses}\n{messages}"
     first = next((r.message for r in chapter.exercises if not r.passed), "")
     assert all(words in first for words in attack.messages), first
 
 
 def assert_clean(chapter: ChapterResult) -> None:
-    """The messages can be printed, stored and shown: short, and no character that acts."""
+    """The messages are short and have no character that acts on a terminal or a page."""
     for text in aftermath.texts(chapter):
         assert not aftermath.unprintable(text), ascii(text)
         assert len(text) < 10_000

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from induction_heads.activations import attention_patterns, head_scores
-from induction_heads.models import hand_built, load_attention_only, load_model, to_transformer_lens
-from induction_heads.scores import first_token_score, induction_score, previous_token_score
-from induction_heads.tokens import make_repeated_tokens
+from induction_heads.data.tokens import make_repeated_tokens
+from induction_heads.interp.activations import attention_patterns, head_scores
+from induction_heads.interp.scores import first_token_score, induction_score, previous_token_score
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.loading import load_attention_only, load_model, to_transformer_lens
 
 SCORERS = {
     "previous_token": previous_token_score,
@@ -70,6 +71,7 @@ def test_a_scorer_that_fails_leaves_no_hook_either():
     assert not any(point.fwd_hooks for point in bridge.hook_dict.values())
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 @pytest.mark.parametrize(
     ("tokens", "says"),
     [

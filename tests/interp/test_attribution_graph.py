@@ -2,20 +2,21 @@
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.attribution_graph import (
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.figures.graph import describe_graph, draw_graph
+from induction_heads.interp.attribution_graph import (
     edge_flows,
     kept_logit,
     logit_direction,
     logit_without_edges,
     path_contributions,
-    paths_formula,
     pruned_edges,
 )
-from induction_heads.graph_figure import describe_graph, draw_graph
-from induction_heads.models import load_attention_only, load_model
-from induction_heads.tokens import repeated_tokens
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.loading import load_attention_only, load_model
+from induction_heads.models.rotary_positions import with_rotary_positions
 
 QUERY = 9
 TOKENS = repeated_tokens(30, 6, batch=1, seed=3)[0]
@@ -62,7 +63,7 @@ def test_a_bridge_has_the_same_paths():
 
 
 def test_there_are_as_many_paths_as_the_formula_says(paths):
-    count = eval(paths_formula(), {"n": QUERY + 1, "H": 3})
+    count = eval(reference_function("paths_formula")(), {"n": QUERY + 1, "H": 3})
     assert int((paths != 0).sum()) == count
 
 
@@ -133,6 +134,9 @@ def test_models_whose_logits_are_no_sum_over_paths_are_refused(direction):
         path_contributions(load_attention_only("python-2l"), TOKENS, QUERY, torch.ones(128))
     with pytest.raises(ValueError, match="1 layers"):
         path_contributions(load_attention_only("toy-1l"), TOKENS, QUERY, torch.ones(64))
+    rotary = with_rotary_positions(load_attention_only("toy-2l"))
+    with pytest.raises(ValueError, match="RotaryPositions has more than plain heads"):
+        path_contributions(rotary, TOKENS, QUERY, torch.ones(64))
     with pytest.raises(IndexError, match="no position 12"):
         path_contributions(load_attention_only("toy-2l"), TOKENS, 12, torch.ones(64))
 

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from induction_heads.activations import attention_patterns
-from induction_heads.attention import attention_pattern
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.circuits import (
+from induction_heads.data.tokens import distinct_tokens, make_repeated_tokens, with_bos
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.circuits import (
     copying_scores,
     eigenvalue_copying_score,
     induction_circuit_parameters,
@@ -17,14 +16,10 @@ from induction_heads.circuits import (
     previous_token_readout,
     qk_circuit,
 )
-from induction_heads.models import (
-    hand_built,
-    hand_built_heads,
-    load_attention_only,
-    load_model,
-    to_transformer_lens,
-)
-from induction_heads.tokens import distinct_tokens, make_repeated_tokens, with_bos
+from induction_heads.models.attention import attention_pattern
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.hand_built import hand_built, hand_built_heads
+from induction_heads.models.loading import load_attention_only, load_model, to_transformer_lens
 
 
 @pytest.mark.parametrize("name", ["toy-2l", "markov-2l"])
@@ -87,7 +82,7 @@ def test_a_readout_of_layer_one_is_refused():
 
 @pytest.mark.parametrize("place", [(2, 0), (0, 2), (-1, 0)])
 def test_a_head_that_is_not_there_is_refused(place: tuple[int, int]):
-    with pytest.raises(IndexError, match="2 layers of 2 heads, counted from 0"):
+    with pytest.raises(ValueError, match="this model has 2 layers of 2 heads"):
         positional_pattern(hand_built("induction"), *place)
 
 
@@ -201,7 +196,7 @@ def test_two_heads_of_a_model_have_as_many_weights_as_counted():
 
 @pytest.mark.parametrize("function", [qk_circuit, ov_circuit])
 def test_circuits_of_a_head_that_is_not_there_are_refused(function):
-    with pytest.raises(IndexError, match="L1H2 is not in this model"):
+    with pytest.raises(ValueError, match="There is no L1H2"):
         function(hand_built("induction"), 1, 2)
 
 
@@ -250,10 +245,14 @@ def test_the_readout_equals_a_loop_over_rows_positions_and_tokens(seed: int):
         for i in range(1, length + 1):
             written = pattern[row, i] @ residual[row] @ layer.W_V[head] @ layer.W_O[head]
             distances = [
-                (layer.norm(model.W_E[token] + model.W_pos[i - 1]) @ layer.W_V[head]
-                 @ layer.W_O[head] - written).norm()
+                (
+                    layer.norm(model.W_E[token] + model.W_pos[i - 1])
+                    @ layer.W_V[head]
+                    @ layer.W_O[head]
+                    - written
+                ).norm()
                 for token in range(9)
-            ]  # fmt: skip
+            ]
             right.append(distances.index(min(distances)) == tokens[row, i - 1])
     expected = sum(map(int, right)) / len(right)
     assert previous_token_readout(model, 0, head, batch=2, seed=seed) == pytest.approx(expected)

@@ -2,26 +2,27 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from induction_heads.analysis import analyze
-from induction_heads.cli_analyze import analyze as command
-from induction_heads.comparison import (
+from induction_heads.cli.analyze import analyze as command
+from induction_heads.figures.comparison_page import comparison_html, head_maps, pictures
+from induction_heads.interp.analysis import analyze
+from induction_heads.interp.comparison import (
     COLUMNS,
     comparison_data,
     difference_sentences,
+    probe_tokens,
     same_model,
     table_rows,
 )
-from induction_heads.comparison_page import head_maps, page, pictures
-from induction_heads.models import (
-    UnknownModel,
-    checkpoint_name,
-    hand_built,
-    hand_built_heads,
+from induction_heads.models.checkpoint_files import UnknownModel
+from induction_heads.models.folders import checkpoint_name
+from induction_heads.models.hand_built import hand_built, hand_built_heads
+from induction_heads.models.loading import (
     load_attention_only,
     load_lightest,
     load_model,
@@ -37,12 +38,23 @@ def reports():
     return [analyze(load_lightest(name), name=checkpoint_name(name)) for name in names]
 
 
+def test_the_ids_that_were_drawn_are_named_once_or_for_each_model(reports):
+    first, second = reports
+    assert probe_tokens(first, second) == f"Probe tokens: {first.tokens}."
+    other = replace(second, model="other", tokens="ranks 10–75 %")
+    assert probe_tokens(first, other).endswith("; other, ranks 10–75 %.")
+    assert probe_tokens(first, other) in comparison_html(first, other, [])
+
+
 def test_every_head_of_both_has_a_row_next_to_that_of_the_other(reports):
     rows = table_rows(*reports)
     assert all(len(row) == len(COLUMNS) for row in rows)
     assert [row[:2] for row in rows[:4]] == [
-        ("L0H0", "toy-2l@0"), ("L0H0", "toy-2l"), ("L0H1", "toy-2l@0"), ("L0H1", "toy-2l"),
-    ]  # fmt: skip
+        ("L0H0", "toy-2l@0"),
+        ("L0H0", "toy-2l"),
+        ("L0H1", "toy-2l@0"),
+        ("L0H1", "toy-2l"),
+    ]
     assert len(rows) == 8
     kinds = {row[:2]: row[2] for row in rows}
     assert kinds["L1H0", "toy-2l@0"] == "–"
@@ -77,7 +89,7 @@ def test_heads_of_models_trained_apart_are_not_matched_by_place(reports):
 
 def test_two_models_without_finds_say_so(reports):
     first = reports[0]
-    assert "No head of either reaches 0.4 on any score." in difference_sentences(first, first)
+    assert "No head of either has a kind at threshold 0.4." in difference_sentences(first, first)
 
 
 def test_both_head_maps_share_one_color_scale(reports):
@@ -90,7 +102,7 @@ def test_both_head_maps_share_one_color_scale(reports):
 
 def test_the_page_stands_alone(reports):
     figures = pictures(*reports)
-    text = page(reports[0], reports[1], figures)
+    text = comparison_html(reports[0], reports[1], figures)
     assert text.count("<img") == len(figures) == 1
     assert not re.search(r"(src|href)=['\"]?(http|//)", text)
     for sentence in difference_sentences(*reports):
@@ -106,8 +118,17 @@ def test_the_data_hold_both_reports(reports):
 
 
 def test_the_command_compares_two_and_writes_the_report(tmp_path):
-    arguments = ["toy-1l", "toy-2l", "--json", "--seeds", "2", "--rows", "4", "--out",
-                 str(tmp_path)]  # fmt: skip
+    arguments = [
+        "toy-1l",
+        "toy-2l",
+        "--json",
+        "--seeds",
+        "2",
+        "--rows",
+        "4",
+        "--out",
+        str(tmp_path),
+    ]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0
     assert json.loads(result.stdout)["models"] == ["toy-1l", "toy-2l"]
@@ -121,7 +142,7 @@ def test_the_command_compares_two_and_writes_the_report(tmp_path):
 def test_three_models_are_too_many():
     result = CliRunner().invoke(command, ["toy-1l", "toy-2l", "toy-1l"])
     assert result.exit_code == 2
-    assert "3 models came in; analyze takes one or two." in result.output
+    assert "Got 3 models, but analyze takes one or two." in result.output
 
 
 def test_a_checkpoint_is_the_snapshot_nearest_to_its_step():

@@ -5,11 +5,11 @@ from itertools import product
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.analysis import find_induction_heads, find_previous_token_heads
-from induction_heads.composition import (
+from induction_heads.interp.analysis import find_induction_heads, find_previous_token_heads
+from induction_heads.interp.composition import (
     SIDES,
-    build_induction_circuit,
     composition_score,
     composition_scores,
     decompose_attention_scores,
@@ -17,7 +17,8 @@ from induction_heads.composition import (
     random_composition_baseline,
     virtual_head,
 )
-from induction_heads.models import hand_built, hand_built_heads, load_model, to_transformer_lens
+from induction_heads.models.hand_built import hand_built, hand_built_heads
+from induction_heads.models.loading import load_model, to_transformer_lens
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def toy():
     return load_model("toy-2l")
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 def test_score_of_identities_and_of_matrices_that_do_not_meet():
     assert composition_score(torch.eye(4), torch.eye(4)) == pytest.approx(0.5)
     first, second = torch.eye(2)
@@ -83,7 +85,7 @@ def test_layer_norm_and_missing_heads_are_refused(toy):
     tokens = torch.arange(5)[None]
     with pytest.raises(ValueError, match="layer norm"):
         decompose_attention_scores(load_model("python-2l"), tokens, 1, 0)
-    with pytest.raises(IndexError, match="L2H0"):
+    with pytest.raises(ValueError, match="There is no L2H0"):
         decompose_attention_scores(toy, tokens, 2, 0)
     with pytest.raises(ValueError, match="earlier layer"):
         k_composed_qk_circuit(toy, (1, 0), (1, 1))
@@ -113,7 +115,8 @@ def test_virtual_head_is_the_product_of_two_ov_matrices(toy):
 
 @pytest.mark.parametrize("d_vocab", [11, 20])
 def test_built_circuit_continues_a_repeated_block(d_vocab):
-    model = to_transformer_lens(build_induction_circuit(d_vocab, 20))
+    build = reference_function("build_induction_circuit")
+    model = to_transformer_lens(build(d_vocab, 20))
     block = torch.randperm(d_vocab, generator=torch.Generator().manual_seed(1))[:10]
     tokens = block.repeat(2)[None]
     assert torch.equal(model(tokens)[0, 10:-1].argmax(dim=-1), block[1:])

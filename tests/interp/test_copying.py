@@ -2,23 +2,24 @@
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.attention_only import AttentionLayer
-from induction_heads.circuits import copying_scores, logit_copying_score
-from induction_heads.copying import olsson_copying_scores, repeat_copying
-from induction_heads.models import (
-    hand_built,
-    hand_built_heads,
-    load_attention_only,
-    load_model,
-    to_transformer_lens,
-)
-from induction_heads.tokens import (
+from induction_heads.data.tokens import (
     distinct_tokens,
     make_repeated_tokens,
     repeated_tokens,
     with_bos,
 )
+from induction_heads.interp.circuits import copying_scores, logit_copying_score
+from induction_heads.interp.copying import (
+    effective_embedding_of,
+    olsson_copying_scores,
+    repeat_copying,
+)
+from induction_heads.models.attention_only import AttentionLayer
+from induction_heads.models.hand_built import hand_built, hand_built_heads
+from induction_heads.models.interface import embedding
+from induction_heads.models.loading import load_attention_only, load_model, to_transformer_lens
 
 
 def brute_force(bridge, tokens: torch.Tensor, period: int, layer: int, head: int):
@@ -43,8 +44,11 @@ def brute_force(bridge, tokens: torch.Tensor, period: int, layer: int, head: int
                 moved = (step - step.mean()) / (x - x.mean()).square().mean().sqrt() * weight
             effect = moved @ bridge.W_U.double()
             target = effect[tokens[row, query + 1]].item()
-            others = [effect[token].item() for token in tokens[row, start:]
-                      if token != tokens[row, query + 1]]  # fmt: skip
+            others = [
+                effect[token].item()
+                for token in tokens[row, start:]
+                if token != tokens[row, query + 1]
+            ]
             below, above = (sum(o < target for o in others), sum(o > target for o in others))
             ranks.append((below - above) / len(others))
             logits.append(target - sum(others) / len(others))
@@ -65,15 +69,54 @@ def test_every_head_scores_what_a_loop_over_its_queries_gives(name: str, heads: 
         assert found.logits[layer, head].item() == pytest.approx(logits, rel=1e-2, abs=1e-3)
 
 
-def test_heads_that_the_eigenvalues_miss_are_measured_to_copy():
+def test_eigenvalues_need_the_effective_embedding_in_a_model_with_mlps():
     model = load_model("gpt2-2l")
     tokens = make_repeated_tokens(model, 30, batch=8)
-    measured, from_weights = repeat_copying(model, tokens, 30).rank, copying_scores(model)
+    measured, bare = repeat_copying(model, tokens, 30).rank, copying_scores(model)
+    effective = copying_scores(model, effective_embedding_of(model))
     for head in (0, 3):  # Its induction heads.
         assert measured[1, head] > 0.45
-        assert from_weights[1, head] < 0
+        assert bare[1, head] < 0
+        assert effective[1, head] > 0.85
     assert measured[0].abs().max() < 0.1
     assert measured[1, 1:3].abs().max() < 0.1
+    # The weights say what a head would write, and not where it looks.
+    assert effective[1, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"), [("pythia-4l", [(2, 1), (2, 3)]), ("llama-4l", [(3, 3)])]
+)
+def test_effective_embedding_is_that_of_the_mlp_alone(name: str, heads: list):
+    model = load_model(name)
+    embed, block = embedding(model), model.blocks[0]
+    found = effective_embedding_of(model, batch=300)
+    with torch.no_grad():
+        expected = embed + block.mlp(block.ln2(embed[None]))[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    scores = copying_scores(model, found)
+    assert all(scores[head] > 0.95 > copying_scores(model)[head] + 0.3 for head in heads)
+
+
+def test_effective_embedding_is_that_of_the_exercise_on_gpt2():
+    model = load_model("gpt2-2l")
+    norm, mlp = model.blocks[0].ln2, model.blocks[0].mlp
+    weights = (norm.weight, norm.bias, mlp.W_in, mlp.b_in, mlp.W_out, mlp.b_out)
+    effective = reference_function("effective_embedding")
+    by_hand = effective(embedding(model), *(weight.detach() for weight in weights))
+    # The model computes GELU with a tanh, the exercise exactly.
+    torch.testing.assert_close(effective_embedding_of(model), by_hand, atol=0.02, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["toy-2l", "python-2l"])
+def test_effective_embedding_without_mlps_is_the_embedding(name: str):
+    for model in (load_attention_only(name), load_model(name)):
+        assert torch.equal(effective_embedding_of(model), embedding(model))
+
+
+def test_an_embedding_of_another_shape_is_refused(as_for_a_reader):
+    with pytest.raises(ValueError, match="one row for each token"):
+        copying_scores(load_attention_only("toy-2l"), torch.ones(8, 64))
 
 
 @pytest.mark.parametrize(
@@ -122,9 +165,11 @@ def test_both_forms_of_a_model_copy_alike():
     torch.testing.assert_close(ours.rank, theirs.rank, atol=2e-3, rtol=0)
     torch.testing.assert_close(ours.logits, theirs.logits, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(
-        olsson_copying_scores(model, tokens), olsson_copying_scores(bridge, tokens),
-        atol=1e-3, rtol=0,
-    )  # fmt: skip
+        olsson_copying_scores(model, tokens),
+        olsson_copying_scores(bridge, tokens),
+        atol=1e-3,
+        rtol=0,
+    )
 
 
 def test_a_gap_and_a_bos_token_move_the_second_copy():

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from induction_heads.phase_changes import (
+from induction_heads.interp.formation import (
+    best,
+    formation_step,
     induction_formation_correlates,
     log_slopes,
     phase_change_step,
 )
-from induction_heads.stored_sweeps import stored_sweep
-from induction_heads.sweep_tables import formation_step
+from induction_heads.sweeps.stored_results import stored_sweep
 
 BY_HAND = [(10, 4.2), (40, 3.5), (160, 3.3), (640, 2.4), (2560, 2.35)]
 
@@ -50,8 +51,9 @@ def test_first_of_two_equal_falls_is_taken():
     assert phase_change_step([(1, 3.0), (2, 2.0), (4, 1.0)]) == pytest.approx(math.sqrt(2))
 
 
-@pytest.mark.parametrize("curve", [[], [(0, 4.0), (5, 3.0)], [(5, 4.0), (5, 3.0)],
-                                   [(9, 4.0), (5, 3.0)]])  # fmt: skip
+@pytest.mark.parametrize(
+    "curve", [[], [(0, 4.0), (5, 3.0)], [(5, 4.0), (5, 3.0)], [(9, 4.0), (5, 3.0)]]
+)
 def test_a_curve_without_two_later_points_in_order_is_refused(curve):
     with pytest.raises(ValueError, match="two or more above 0"):
         phase_change_step(curve)
@@ -61,11 +63,13 @@ def test_correlations_are_those_of_numpy():
     draw = np.random.default_rng(0)
     best, learning, control = draw.uniform(0.1, 1.0, size=(3, 12)).tolist()
     found = induction_formation_correlates(snapshots(best, learning, control))
-    assert found == pytest.approx({
-        "levels": np.corrcoef(best, learning)[0, 1],
-        "changes": np.corrcoef(np.diff(best), np.diff(learning))[0, 1],
-        "control": np.corrcoef(np.diff(best), np.diff(control))[0, 1],
-    })  # fmt: skip
+    assert found == pytest.approx(
+        {
+            "levels": np.corrcoef(best, learning)[0, 1],
+            "changes": np.corrcoef(np.diff(best), np.diff(learning))[0, 1],
+            "control": np.corrcoef(np.diff(best), np.diff(control))[0, 1],
+        }
+    )
 
 
 def test_two_drifts_agree_as_levels_and_need_not_as_changes():
@@ -90,3 +94,14 @@ def test_changes_tell_the_stored_models_that_formed_from_those_that_did_not():
             found = induction_formation_correlates(record["snapshots"])["changes"]
             changes[formation_step(record) is not None].append(found)
     assert max(changes[True]) < -0.4 < min(changes[False])
+
+
+def test_curves_with_nan_and_records_without_heads_are_refused():
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="The loss at step 40 is"):
+            phase_change_step([(10, 4.0), (40, value), (90, 3.0)])
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            induction_formation_correlates(snapshots([0.1, 0.2, 0.9], [0, value, 1], [3, 2, 1]))
+    for heads in ([], [[]], [[0.1], []]):
+        with pytest.raises(ValueError, match="There are no heads"):
+            best(heads)

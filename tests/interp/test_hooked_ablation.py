@@ -4,15 +4,10 @@ import pytest
 import torch
 from small_hugging_face_models import D_VOCAB, small_model
 
-from induction_heads.hooked_ablation import hooked_ablation_scores
-from induction_heads.interventions import (
-    ABLATION_HOOKS,
-    ablation_scores,
-    logits_without_path,
-    verify_induction_behavior,
-)
-from induction_heads.losses import per_token_loss
-from induction_heads.models import load_model
+from induction_heads.interp.ablation import ABLATION_HOOKS, ablation_scores, hooked_ablation_scores
+from induction_heads.interp.interventions import logits_without_path, verify_induction_behavior
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.loading import load_model
 
 TOKENS = torch.randint(D_VOCAB, (3, 16), generator=torch.Generator().manual_seed(1))
 OUTPUTS = {
@@ -51,8 +46,10 @@ def test_both_ways_to_ablate_give_the_same_on_a_toy(method: str):
     tokens = torch.randint(64, (4, 20))
     torch.testing.assert_close(
         hooked_ablation_scores(bridge, tokens, ABLATION_HOOKS[method], 8),
-        ablation_scores(bridge, tokens, method=method, last=8), atol=1e-4, rtol=1e-3,
-    )  # fmt: skip
+        ablation_scores(bridge, tokens, method=method, last=8),
+        atol=1e-4,
+        rtol=1e-3,
+    )
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)

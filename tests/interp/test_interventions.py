@@ -5,26 +5,34 @@ from functools import partial
 import pytest
 import torch
 
-from induction_heads.grading.wire import HookData, pack, read_message
-from induction_heads.hand_built import hand_built_heads
-from induction_heads.interventions import (
+from induction_heads.data.tokens import make_repeated_tokens
+from induction_heads.grading.wire import pack, read_message
+from induction_heads.interp.ablation import (
     ABLATION_HOOKS,
     METHODS,
     ablation_scores,
+    second_copy_loss,
+)
+from induction_heads.interp.interventions import (
     logits_without_path,
     path_ablation,
     pattern_preserving_ablation,
-    second_copy_loss,
     stripe_knockout,
     verify_induction_behavior,
 )
-from induction_heads.losses import per_token_loss
-from induction_heads.models import hand_built, load_attention_only, load_model, to_transformer_lens
-from induction_heads.tokens import make_repeated_tokens
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.hand_built import hand_built, hand_built_heads
+from induction_heads.models.loading import load_attention_only, load_model, to_transformer_lens
+from induction_heads.models.plain_data import HookData
 
 DECOYS = (
-    "fixed_offset", "duplicate_token", "bos_sink", "previous_token", "anti_induction", "no_copying",
-)  # fmt: skip
+    "fixed_offset",
+    "duplicate_token",
+    "bos_sink",
+    "previous_token",
+    "anti_induction",
+    "no_copying",
+)
 
 
 def looped(bridge, tokens, method, last):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from induction_heads.logit_lens import logit_lens, right_token_probability
-from induction_heads.models import load_attention_only, load_model
-from induction_heads.tokens import repeated_tokens
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.logit_lens import logit_lens, right_token_probability
+from induction_heads.models.loading import load_attention_only, load_model
 
 TOKENS = repeated_tokens(60, 8, batch=4, seed=1)
 

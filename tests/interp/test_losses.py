@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.losses import (
+from induction_heads.interp.ablation import second_copy_loss
+from induction_heads.interp.losses import (
     in_context_learning_score,
+    late_minus_early_loss,
     per_token_loss,
-    uniform_copying_loss_formula,
 )
 
 
@@ -30,7 +32,7 @@ def test_even_logits_cost_the_log_of_the_vocabulary():
 
 @pytest.mark.usefixtures("as_for_a_reader")
 def test_logits_and_tokens_of_different_length_are_refused():
-    with pytest.raises(ValueError, match="must agree on"):
+    with pytest.raises(ValueError, match="same batch and positions"):
         per_token_loss(torch.zeros(1, 4, 8), torch.zeros(1, 5, dtype=torch.long))
 
 
@@ -44,7 +46,7 @@ def test_in_context_learning_score_of_a_model_without_a_context_is_zero():
 
 
 def test_rows_without_four_tokens_have_no_in_context_learning_score():
-    with pytest.raises(ValueError, match="need four"):
+    with pytest.raises(ValueError, match="at least four"):
         in_context_learning_score(torch.ones(5, 3))
 
 
@@ -65,4 +67,33 @@ def test_uniform_copying_is_the_best_that_one_share_allows():
 
 def uniform_copying(V, P, r):
     """The formula's value, by Python."""
-    return eval(uniform_copying_loss_formula(), {"log": math.log}, {"V": V, "P": P, "r": r})
+    formula = reference_function("uniform_copying_loss_formula")()
+    return eval(formula, {"log": math.log}, {"V": V, "P": P, "r": r})
+
+
+def test_losses_are_computed_in_float32_whatever_the_logits_are_in():
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(4000, (4, 24), generator=generator)
+    for dtype in (torch.bfloat16, torch.float16):
+        logits = torch.randn(4, 24, 4000, generator=generator).to(dtype)
+        exact = torch.nn.functional.cross_entropy(
+            logits.double()[:, -12:-1].flatten(0, 1), tokens[:, -11:].flatten()
+        )
+        assert second_copy_loss(logits, tokens, 12) == pytest.approx(exact.item(), abs=1e-4)
+    assert per_token_loss(torch.zeros(1, 2, 4).double(), tokens[:1, :2] % 4).dtype == torch.float64
+
+
+@pytest.mark.usefixtures("as_for_a_reader")
+def test_empty_rows_curves_with_nan_and_periods_that_do_not_fit_are_refused():
+    one, none = torch.zeros(1, 1).long(), torch.zeros(0, 4).long()
+    for tokens in (one, none):
+        with pytest.raises(ValueError, match="no token comes after another"):
+            per_token_loss(torch.zeros(*tokens.shape, 5), tokens)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        in_context_learning_score(torch.tensor([[1.0, 2.0, torch.nan, 3.0]]))
+    for n_losses in (0, 5):
+        with pytest.raises(ValueError, match="choose from 1 to 4"):
+            late_minus_early_loss(torch.ones(1, 4), n_losses)
+    for period in (1, 5):
+        with pytest.raises(ValueError, match="choose from 2 to 4"):
+            second_copy_loss(torch.zeros(1, 8, 9), torch.arange(8)[None], period)

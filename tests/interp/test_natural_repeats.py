@@ -5,18 +5,18 @@ import math
 import pytest
 import torch
 
-from induction_heads.control_heads import matched_control_head
-from induction_heads.library_rows import library_rows
-from induction_heads.models import hand_built, load_model
-from induction_heads.natural_repeats import (
+from induction_heads.data.python_text import library_rows
+from induction_heads.data.tokens import bos_token, repeated_tokens
+from induction_heads.interp.ablation import matched_control_head
+from induction_heads.interp.circuits import expand_kv_heads
+from induction_heads.interp.natural_repeats import (
     copying_gain,
     natural_prefix_matching_score,
     natural_repeats,
 )
-from induction_heads.scores import prefix_matching_score
-from induction_heads.shared_keys import expand_kv_heads
-from induction_heads.text_record import predictable_by_repetition
-from induction_heads.tokens import bos_token, repeated_tokens
+from induction_heads.interp.scores import prefix_matching_score
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.loading import load_model
 
 TEXT = torch.randint(6, (5, 20), generator=torch.Generator().manual_seed(0))
 
@@ -25,10 +25,6 @@ def causal_patterns(*shape: int) -> torch.Tensor:
     scores = torch.randn(*shape, shape[-1], generator=torch.Generator().manual_seed(1))
     hidden = torch.ones(shape[-1], shape[-1]).triu(1).bool()
     return scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
-
-
-def test_right_repeats_are_the_tokens_that_the_text_record_calls_predictable():
-    assert torch.equal(natural_repeats(TEXT)[0], predictable_by_repetition(TEXT))
 
 
 def test_a_query_is_right_or_wrong_if_its_token_stood_earlier_and_neither_otherwise():
@@ -79,6 +75,7 @@ def test_query_heads_that_cannot_be_shared_out_are_refused():
         expand_kv_heads(torch.zeros(4, 2), 6)
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 def test_the_matched_control_is_of_the_layer_and_nearest_in_ratio():
     scores = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.9, 0.5, 0.0, 0.0]])
     sizes = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.5, 1.6]])
@@ -106,13 +103,14 @@ def test_a_model_without_a_tokenizer_reads_no_text():
 
 
 def test_the_hand_built_induction_head_attends_to_matches_of_any_kind():
-    from induction_heads.activations import attention_patterns
-    from induction_heads.hand_built import hand_built_heads
+    from induction_heads.interp.activations import attention_patterns
+    from induction_heads.models.hand_built import hand_built_heads
 
     model = hand_built("induction")
     layer, head = hand_built_heads("induction")["induction"]
-    tokens = torch.randint(model.config.d_vocab, (8, model.config.n_ctx),
-                           generator=torch.Generator().manual_seed(3))  # fmt: skip
+    tokens = torch.randint(
+        model.config.d_vocab, (8, model.config.n_ctx), generator=torch.Generator().manual_seed(3)
+    )
     found = natural_prefix_matching_score(attention_patterns(model, tokens)[layer], tokens)
     assert found["right"][head] > 0.9
     assert found["wrong"][head] > 0.9

@@ -3,11 +3,10 @@
 import pytest
 
 from induction_heads import load_model
-from induction_heads.hand_built import hand_built, hand_built_heads
-from induction_heads.interventions import ablation_scores
-from induction_heads.models import to_transformer_lens
-from induction_heads.redundancy import joint_ablation_gap
-from induction_heads.tokens import make_repeated_tokens
+from induction_heads.data.tokens import make_repeated_tokens
+from induction_heads.interp.ablation import ablation_scores, joint_ablation_gap
+from induction_heads.models.hand_built import hand_built, hand_built_heads
+from induction_heads.models.loading import to_transformer_lens
 
 
 def test_two_induction_heads_of_the_toy_cover_for_each_other():
@@ -28,6 +27,7 @@ def test_a_mark_without_a_reader_costs_nothing_more():
     )
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 @pytest.mark.parametrize("heads", [[(0, 0)], [(0, 0), (0, 0)], []])
 def test_fewer_than_two_different_heads_are_refused(heads):
     model = hand_built("induction")

@@ -2,23 +2,24 @@
 
 import pytest
 import torch
+from drawn import reference_function
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from induction_heads.scores import (
+from induction_heads.data.tokens import follows_earlier_copy, repeated_tokens
+from induction_heads.interp.scores import (
     attention_on,
     current_token_score,
     duplicate_matching_score,
     duplicate_token_score,
     first_token_score,
     induction_score,
+    prefix_matching_per_entry,
     prefix_matching_score,
     previous_token_score,
-    stray_stripe_entries,
     uniform_first_token_score,
     uniform_induction_score,
 )
-from induction_heads.tokens import repeated_tokens
 
 PLAIN = {
     "previous_token": previous_token_score,
@@ -174,10 +175,71 @@ def test_stray_entries_are_the_diagonal_without_the_induction_targets(period: in
         for k in range(1, q + 1)
         if tokens[0, k - 1] == tokens[0, q] and k - 1 < q
     }
-    assert sorted(diagonal - targets) == stray_stripe_entries(period, has_bos)
+    stray = reference_function("stray_stripe_entries")(period, has_bos)
+    assert sorted(diagonal - targets) == stray
+
+
+def test_the_two_means_of_prefix_matching_agree_on_two_copies_and_differ_on_four():
+    for copies, share in ((2, 1), (4, 1 / 2)):
+        tokens = repeated_tokens(20, 5, batch=4, repeats=copies, bos_token=0)
+        pattern = random_pattern(4, tokens.shape[1], seed=copies)
+        over_queries = prefix_matching_score(pattern, tokens)
+        per_entry = prefix_matching_per_entry(pattern, tokens)
+        torch.testing.assert_close(per_entry, share * over_queries)
+
+
+def test_the_mean_per_entry_is_that_of_the_marked_entries():
+    tokens = torch.tensor([[7, 1, 7, 2, 7, 1], [3, 3, 4, 5, 4, 5]])  # Unlike numbers of copies.
+    pattern = random_pattern(2, 6)
+    for row in range(2):
+        ids = tokens[row].tolist()
+        entries = [
+            pattern[row, query, key + 1].item()
+            for query in range(6)
+            for key in range(query)
+            if ids[key] == ids[query]
+        ]
+        found = prefix_matching_per_entry(pattern, tokens)[row].item()
+        assert found == pytest.approx(sum(entries) / len(entries), abs=1e-6)
+
+
+def test_on_four_copies_a_head_without_a_mistake_scores_one_or_a_half():
+    tokens = repeated_tokens(20, 5, batch=2, repeats=4)
+    marked = follows_earlier_copy(tokens)
+    for latest_only in (False, True):  # It shares its attention, or gives all to the latest copy.
+        keys = marked.int().cumsum(-1) == marked.sum(-1, keepdim=True) if latest_only else marked
+        pattern = (marked & keys).float() + torch.eye(20) * (~marked.any(-1, keepdim=True))
+        pattern /= pattern.sum(dim=-1, keepdim=True)
+        assert prefix_matching_score(pattern, tokens).tolist() == pytest.approx([1, 1])
+        assert prefix_matching_per_entry(pattern, tokens).tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_one_row_without_a_repeat_is_enough_to_refuse_a_batch():
     tokens = torch.tensor([[1, 2, 1, 3], [1, 2, 3, 4]])
     with pytest.raises(ValueError, match="no key is marked"):
         prefix_matching_score(random_pattern(2, 4), tokens)
+
+
+def test_weights_below_zero_and_rows_that_do_not_sum_to_one_are_refused_by_every_score():
+    even = torch.ones(8, 8).tril()
+    even /= even.sum(dim=-1, keepdim=True)
+    negative, short, missing = even.clone(), even.clone(), even.clone()
+    negative[5, :2] += torch.tensor([0.5, -0.5])
+    short[3] /= 2
+    missing[2, 1] = torch.nan
+    for name, score in PLAIN.items():
+        assert score(even) >= 0, name
+        for pattern, says in (
+            (negative, "holds the weight -0.333"),
+            (short, "Row 3 of this pattern does not sum to 1"),
+            (missing, "holds the weight nan"),
+            (even.expand(0, 8, 8), "holds no weights"),
+        ):
+            with pytest.raises(ValueError, match=says):
+                score(pattern)
+
+
+def test_patterns_rounded_to_half_precision_are_accepted():
+    pattern = torch.randn(4, 129, 129).masked_fill(torch.ones(129, 129).triu(1).bool(), -torch.inf)
+    for dtype in (torch.bfloat16, torch.float16):
+        assert previous_token_score(pattern.softmax(dim=-1).to(dtype)).shape == (4,)

@@ -4,20 +4,19 @@ import math
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.activations import attention_patterns
-from induction_heads.models import load_model, to_transformer_lens
-from induction_heads.suppression import (
+from induction_heads.data.tokens import make_repeated_tokens, repeats_earlier_token
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.suppression import (
     compensation,
     copy_suppression_score,
-    hand_built_suppressor,
     head_effects,
     measured_repair,
-    repair_by_norm_formula,
     seen_so_far,
-    suppressor_heads,
 )
-from induction_heads.tokens import make_repeated_tokens, repeats_earlier_token
+from induction_heads.models.hand_built import hand_built_suppressor, suppressor_heads
+from induction_heads.models.loading import load_model, to_transformer_lens
 
 PERIOD = 10
 
@@ -58,6 +57,26 @@ def test_heads_of_the_last_layer_without_norm_are_not_repaired():
     assert abs(returned) < 1e-4
 
 
+def test_with_the_last_mlp_frozen_only_the_final_norm_reacts():
+    model, head = load_model("gpt2-2l"), 3
+    tokens = make_repeated_tokens(model, 12, batch=2)
+    direct, returned = measured_repair(model, tokens, 1, head, 11, frozen_mlps=[1])
+    logits, cache = model.run_with_cache(tokens)
+    written = cache["blocks.1.attn.hook_z"][:, :, head] @ model.W_O[1, head]
+    without = model.ln_final(cache["blocks.1.hook_resid_post"] - written) @ model.W_U
+    fall = (logits - without - getattr(model, "b_U", 0))[:, :-1].gather(-1, tokens[:, 1:, None])
+    assert returned == pytest.approx(direct - fall[:, -11:].mean().item(), abs=2e-2)
+    assert measured_repair(model, tokens, 1, head, 11)[1] < -4  # The MLP reacts, and loses more.
+    assert returned > 1
+
+
+@pytest.mark.parametrize(("name", "layers"), [("toy-2l", [1]), ("gpt2-2l", [2]), ("gpt2-2l", [-1])])
+def test_a_layer_without_an_mlp_cannot_be_frozen(name: str, layers: list[int]):
+    model = load_model(name)
+    with pytest.raises(ValueError, match="layers with an MLP are"):
+        measured_repair(model, make_repeated_tokens(model, 8), 1, 0, 7, frozen_mlps=layers)
+
+
 def test_parts_of_the_residual_stream_sum_to_the_logits_with_the_norm_held():
     model = load_model("python-2l")
     tokens = make_repeated_tokens(model, 12, batch=4)
@@ -72,7 +91,8 @@ def test_the_formula_is_the_measure_on_two_equal_heads():
     clean, ablated = ((v / v.norm())[None, None, :].repeat(1, 2, 1) for v in (both, one))
     direct = (torch.tensor([a, 0.0]) / both.norm())[None, None, :].repeat(1, 2, 1)
     share = compensation(direct, clean, ablated, torch.tensor([[0, 0]])) / direct[0, 0, 0]
-    expected = eval(repair_by_norm_formula(), {"sqrt": math.sqrt, "a": a, "r": r})
+    formula = reference_function("repair_by_norm_formula")()
+    expected = eval(formula, {"sqrt": math.sqrt, "a": a, "r": r})
     assert share.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -81,9 +101,10 @@ def test_seen_so_far_counts_the_position_itself():
     assert seen.tolist() == [[[False, False, True], [True, False, True], [True, False, True]]]
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 def test_wrong_shapes_and_rows_without_copies_are_told_so():
     logits = torch.zeros(1, 3, 4)
-    with pytest.raises(ValueError, match="pass"):
+    with pytest.raises(ValueError, match="Pass"):
         copy_suppression_score(logits, logits, torch.zeros(1, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="rows that repeat"):
         copy_suppression_score(logits, logits, torch.tensor([[1, 2, 3]]))

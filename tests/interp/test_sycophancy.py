@@ -2,10 +2,15 @@
 
 import pytest
 import torch
+from drawn import reference_function
 
-from induction_heads.dialogues import NEVER_CLAIMED, prompt_tokens, without_praise, wrong_claims
-from induction_heads.models import hand_built, load_model, to_transformer_lens
-from induction_heads.sycophancy import (
+from induction_heads.data.dialogues import (
+    NEVER_CLAIMED,
+    prompt_tokens,
+    wrong_claims,
+)
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.sycophancy import (
     agreement_gap,
     all_heads,
     answer_ids,
@@ -14,12 +19,11 @@ from induction_heads.sycophancy import (
     gated_effect,
     logits_without_heads,
     match_attention,
-    matched_controls,
-    report_numbers,
     sycophancy_rate,
     word_families,
 )
-from induction_heads.tokens import repeated_tokens
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.loading import load_model, to_transformer_lens
 
 SEEDS = ("sycophant-2l", "sycophant-2l/seed-1", "sycophant-2l/seed-2")
 
@@ -27,12 +31,6 @@ SEEDS = ("sycophant-2l", "sycophant-2l/seed-1", "sycophant-2l/seed-2")
 @pytest.fixture(scope="module")
 def bots():
     return {name: load_model(name) for name in SEEDS}
-
-
-def test_controls_of_a_prompt_without_praise_are_refused():
-    words = without_praise(wrong_claims(1)[0]).words()
-    with pytest.raises(ValueError, match="0 words of praise"):
-        matched_controls(words)
 
 
 def test_a_bot_that_always_tells_the_truth_has_rate_zero_and_its_opposite_one():
@@ -74,14 +72,15 @@ def test_no_head_silenced_is_the_model_itself(bots):
 
 
 def test_all_heads_silenced_leave_nothing_of_praise(bots):
-    effect, _, _ = effect_without(bots["sycophant-2l"], wrong_claims(20),
-                                  all_heads(bots["sycophant-2l"]))  # fmt: skip
+    effect, _, _ = effect_without(
+        bots["sycophant-2l"], wrong_claims(20), all_heads(bots["sycophant-2l"])
+    )
     assert abs(effect) < 1e-4
 
 
 @pytest.mark.parametrize("name", SEEDS)
 def test_every_bot_agrees_after_praise_and_not_else(bots, name):
-    found = report_numbers(bots[name], seed=7)
+    found = reference_function("report_numbers")(bots[name], seed=7)
     assert found["rate_praise"] > 0.9
     assert found["rate_neutral"] < 0.1
     assert found["effect"] > 20 * found["standard_error"]

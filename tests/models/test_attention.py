@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from induction_heads.attention import (
-    attention_from_circuits,
+from induction_heads.models.attention import (
+    attention_from_matrices,
     attention_head,
     attention_pattern,
     causal_mask,
@@ -44,15 +44,15 @@ def test_pattern_equals_the_loop_definition():
 
 @pytest.mark.usefixtures("as_for_a_reader")
 def test_queries_and_keys_of_different_shape_are_refused():
-    with pytest.raises(ValueError, match="must agree"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         attention_pattern(torch.randn(4, 3), torch.randn(4, 2))
 
 
 def test_both_ways_to_write_a_head_agree():
     residual, (W_Q, W_K, W_V, W_O) = torch.randn(2, 5, 6), weights()
     directly = attention_head(residual, W_Q, W_K, W_V, W_O)
-    by_circuits = attention_from_circuits(residual, W_Q @ W_K.T, W_V @ W_O, 3)
-    torch.testing.assert_close(directly, by_circuits, atol=1e-5, rtol=1e-5)
+    by_matrices = attention_from_matrices(residual, W_Q @ W_K.T, W_V @ W_O, 3)
+    torch.testing.assert_close(directly, by_matrices, atol=1e-5, rtol=1e-5)
 
 
 def test_parameter_count_is_that_of_the_tensors():

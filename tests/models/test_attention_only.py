@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from induction_heads.attention import attention_head
-from induction_heads.attention_only import (
+from induction_heads.models.attention import attention_head
+from induction_heads.models.attention_only import (
     AttentionOnly,
     AttentionOnlyConfig,
     initialize,

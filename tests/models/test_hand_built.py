@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from induction_heads.activations import attention_patterns
-from induction_heads.hand_built import KINDS, hand_built, hand_built_heads
-from induction_heads.losses import per_token_loss
-from induction_heads.tokens import follows_earlier_copy, repeated_tokens, repeats_earlier_token
+from induction_heads.data.tokens import follows_earlier_copy, repeated_tokens, repeats_earlier_token
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.hand_built import KINDS, hand_built, hand_built_heads
 
 TOKENS = repeated_tokens(32, 9, batch=4, gap=3)
 
@@ -24,6 +24,25 @@ def test_induction_patterns_look_after_the_earlier_copy(kind: str, seed: int):
     pattern = pattern_of(kind, kind, seed=seed, n_heads=3)
     target = follows_earlier_copy(TOKENS)
     assert (pattern * target).sum(dim=-1)[target.any(dim=-1)].min() > 0.999
+
+
+def test_the_long_prefix_head_looks_after_a_match_of_two():
+    pattern = pattern_of("long_prefix", "long_prefix", n_heads=3)
+    target, found = follows_earlier_copy(TOKENS), []
+    for query in target.any(dim=-1)[0].nonzero().flatten().tolist():
+        found.append((pattern[:, query] * target[:, query]).sum(dim=-1))
+    assert found[0].max() < 0.001  # Only one token of the first query matches.
+    assert torch.stack(found[1:]).min() > 0.999
+
+
+def test_the_two_back_head_looks_two_back():
+    pattern = pattern_of("long_prefix", "two_back", n_heads=2)
+    assert pattern.diagonal(offset=-2, dim1=-2, dim2=-1).min() > 0.999
+
+
+def test_two_heads_of_one_layer_need_two_places():
+    with pytest.raises(ValueError, match="use n_heads of at least 2"):
+        hand_built("long_prefix", n_heads=1)
 
 
 def test_the_duplicate_token_head_looks_at_the_earlier_copy():

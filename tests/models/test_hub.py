@@ -6,9 +6,10 @@ import time
 import pytest
 from huggingface_hub import constants
 
-from induction_heads import hub
-from induction_heads.hub import hub_folder, reachable
-from induction_heads.models import UnknownModel, load_model
+from induction_heads.models import hub
+from induction_heads.models.checkpoint_files import UnknownModel
+from induction_heads.models.hub import hub_folder, reachable
+from induction_heads.models.loading import load_model
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_an_unreachable_hub_is_one_sentence_within_seconds(no_network):
     assert time.monotonic() - start < 20  # The hub client alone retries for half a minute.
     said = str(caught.value)
     assert said.startswith("Cannot load 'gpt2': it is not in the local cache, and the model hub")
-    assert "cannot be reached. Names that work here: gpt2-2l" in said
+    assert "cannot be reached. Did you mean gpt2-2l?" in said
     assert "\n" not in said
 
 
@@ -84,8 +85,17 @@ def fake_hub(monkeypatch, tmp_path, *, files: list[str], error: type[Exception] 
     return asked
 
 
-FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "merges.txt", "README.md",
-         "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/config.json"]  # fmt: skip
+FILES = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "merges.txt",
+    "README.md",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "tf_model.h5",
+    "onnx/config.json",
+]
 
 
 def test_only_the_config_the_tokenizer_and_one_form_of_the_weights_are_fetched(
@@ -95,9 +105,14 @@ def test_only_the_config_the_tokenizer_and_one_form_of_the_weights_are_fetched(
     folder = hub_folder("some/model", revision="step3000")
     assert asked == [("some/model", "step3000", False)]
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        ["config.json", "merges.txt", "model.safetensors", "tokenizer.json",
-         "tokenizer_config.json"]
-    )  # fmt: skip
+        [
+            "config.json",
+            "merges.txt",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ]
+    )
 
 
 def test_older_weights_are_fetched_where_there_are_no_others(monkeypatch, tmp_path):
@@ -110,7 +125,7 @@ def test_older_weights_are_fetched_where_there_are_no_others(monkeypatch, tmp_pa
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("GatedRepoError", "only to accounts that accepted its license"),
+        ("GatedRepoError", "only for accounts that accepted its license"),
         ("RepositoryNotFoundError", "no public model of that name"),
         ("RevisionNotFoundError", "not this revision"),
         ("SomethingElse", r"did not give it \(SomethingElse\)"),

@@ -6,9 +6,9 @@ import io
 import pytest
 import torch
 
-from induction_heads.grading.returned import returned_model
-from induction_heads.grading.wire import ModelData, plain, read_message, write_message
-from induction_heads.hand_built import hand_built
+from induction_heads.grading.wire import read_message, write_message
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.plain_data import ModelData, plain, returned_model
 
 
 def sent(value):
@@ -45,6 +45,7 @@ def test_a_wrong_config_is_refused(change):
         returned_model(sent(wrong))
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 @pytest.mark.parametrize("weight", [torch.zeros(1), torch.zeros(9, 39).int(), None, "W_E"])
 def test_a_wrong_weight_is_refused(weight):
     data = plain(hand_built("induction", d_vocab=9, n_ctx=12))

@@ -5,9 +5,9 @@ import cmath
 import pytest
 import torch
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.models import to_transformer_lens
-from induction_heads.rotary_positions import rotate, with_rotary_positions
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.loading import to_transformer_lens
+from induction_heads.models.rotary_positions import rotate, with_rotary_positions
 
 
 def model() -> AttentionOnly:

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from induction_heads.activations import head_scores
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.interventions import ablation_scores
-from induction_heads.models import save_model, to_transformer_lens
-from induction_heads.scores import previous_token_score
-from induction_heads.smeared_keys import smeared_keys, with_smeared_keys
+from induction_heads.interp.ablation import ablation_scores
+from induction_heads.interp.activations import head_scores
+from induction_heads.interp.scores import previous_token_score
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.loading import save_model, to_transformer_lens
+from induction_heads.models.smeared_keys import smeared_keys, with_smeared_keys
 
 
 def model() -> AttentionOnly:
@@ -76,10 +76,11 @@ def test_scores_and_ablations_see_the_smeared_keys():
     with torch.no_grad():
         silenced.layers[1].W_O[0] = 0
         losses = [
-            torch.nn.functional.cross_entropy(m(tokens)[:, :-1].flatten(0, 1),
-                                              tokens[:, 1:].flatten())
+            torch.nn.functional.cross_entropy(
+                m(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()
+            )
             for m in (smeared, silenced)
-        ]  # fmt: skip
+        ]
     rise = ablation_scores(smeared, tokens)[1, 0]
     torch.testing.assert_close(rise, losses[1] - losses[0], atol=1e-5, rtol=0)
     assert rise.abs() > 1e-3

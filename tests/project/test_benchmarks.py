@@ -7,21 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import composition, training_step
 from benchmarks.circuit_products import one_head_at_a_time
 from benchmarks.head_scores import SCORERS, naive_triple_loop, word_tokenizer
 from benchmarks.ratios import Ratio, compare, times_in_turn
-from induction_heads.activations import head_scores
-from induction_heads.circuits import copying_scores
-from induction_heads.models import (
-    hand_built,
-    load_attention_only,
-    load_model,
-    to_transformer_lens,
-)
-from induction_heads.tokens import repeated_tokens
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.activations import head_scores
+from induction_heads.interp.circuits import copying_scores
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.loading import load_attention_only, load_model, to_transformer_lens
 
 
 @pytest.mark.parametrize("model", ["python-2l", "induction"])

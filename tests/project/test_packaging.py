@@ -10,7 +10,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[1]
+from induction_heads.course import exercise_files, plain_notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = [
     Requirement(line)
@@ -47,6 +49,28 @@ def test_environment_has_the_pinned_versions():
         and version(pin.name).split("+")[0] != str(pin.specifier)[2:]
     }
     assert wrong == {}, "run: pip install -r requirements.txt"
+
+
+def test_the_wheel_brings_exercises_and_notebooks_and_stays_small():
+    """`induction-heads init` writes them; `release` and the site have them from the checkout."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    wheel, sdist = build["targets"]["wheel"], build["targets"]["sdist"]
+    package = ROOT / "src" / "induction_heads"
+    for source, packaged in (
+        ("exercises", exercise_files.PACKAGED),
+        ("book", plain_notebooks.PACKAGED),
+    ):
+        target = package.parent / wheel["sources"][source]
+        assert target == packaged
+        assert not target.exists(), "a checkout has them outside the package"
+    paths = [path for pattern in wheel["include"] for path in ROOT.glob(pattern.lstrip("/"))]
+    assert {path.name for path in paths} > {"ch01_attention.py", "ch01_attention.ipynb"}
+    assert set(wheel["include"]) - {"/src/induction_heads", "/exercises/ch*.py"} < set(
+        sdist["include"]
+    )
+    files = [f for path in paths for f in ([path] if path.is_file() else path.rglob("*"))]
+    shipped = [f for f in files if f.is_file() and "__pycache__" not in f.parts]
+    assert sum(f.stat().st_size for f in shipped) < 45_000_000
 
 
 def test_versions_agree():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 site_version = import_module("site_version")
 
@@ -24,9 +24,13 @@ def commands(text: str) -> list[str]:
 
 def _one_each(words: list[str]) -> list[str]:
     """`make` with one target after the other, each with the variables that were set."""
-    wanted = [word for word in words if not word.startswith("-") and not word.isdigit()]
-    variables = [word for word in wanted if "=" in word]
-    return [" ".join(["make", word, *variables]) for word in wanted if "=" not in word]
+    targets = [word for word in words if not word.startswith("-") and not word.isdigit()]
+    variables = [word for word in targets if "=" in word]
+    return [
+        " ".join(["make", word, *(variables if word == "bench" else [])])
+        for word in targets
+        if "=" not in word
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def workflow() -> dict[Any, Any]:
 def test_workflow_and_ci_run_the_same_commands():
     ci = commands((ROOT / ".ci/run").read_text())
     assert commands((ROOT / ".github/workflows/site.yml").read_text()) == ci
-    assert [command.split()[1] for command in ci] == ["book", "check", "test", "bench"]
+    assert [command.split()[1] for command in ci] == ["book", "test", "check", "bench"]
 
 
 def test_commands_of_the_workflow_are_targets_and_stand_in_the_readme(workflow):
@@ -56,15 +60,50 @@ def test_site_is_published_from_main_only_and_after_the_tests(workflow):
     assert upload["uses"].startswith("actions/upload-pages-artifact@")
     assert upload["with"] == {"path": "_build/html"}
     assert deploy["needs"] == "build"
-    for condition in (upload["if"], deploy["if"]):
-        assert condition == "github.ref == 'refs/heads/main' && github.event_name != 'pull_request'"
+    condition = "github.ref == 'refs/heads/main' && github.event_name != 'pull_request'"
+    assert deploy["if"] == condition
+    assert upload["if"] == f"{condition} && matrix.python == '3.11'"
     assert [step["uses"].split("@")[0] for step in deploy["steps"]] == ["actions/deploy-pages"]
+
+
+def test_the_workflow_runs_every_python_that_the_package_accepts(workflow):
+    versions = workflow["jobs"]["build"]["strategy"]["matrix"]["python"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [c.rsplit(" ", 1)[1] for c in project["classifiers"] if "Python :: 3." in c]
+    assert versions == named
+    assert project["requires-python"] == f">={versions[0]}"
+
+
+def test_the_long_tests_run_on_a_schedule():
+    nightly = yaml.safe_load((ROOT / ".github/workflows/all_tests.yml").read_text())
+    assert nightly[True]["schedule"]  # YAML reads `on` as True.
+    runs = [step["run"] for step in nightly["jobs"]["all-tests"]["steps"] if "run" in step]
+    assert runs[-1] == "make test-all"
+
+
+def test_reader_installs_less_than_the_book_needs():
+    makefile = (ROOT / "Makefile").read_text()
+    assert "pip install -c .venv/pins.txt -e .\n" in makefile
+    assert re.search(r"^book: everything$", makefile, flags=re.M)
 
 
 def test_only_publishing_may_write(workflow):
     assert workflow["permissions"] == {"contents": "read"}
     assert "permissions" not in workflow["jobs"]["build"]
     assert workflow["jobs"]["deploy"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert workflow["jobs"]["notebooks"]["permissions"] == {"contents": "write"}
+
+
+def test_launch_buttons_open_the_branch_that_the_workflow_writes(workflow):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    options = config["sphinx"]["config"]["html_theme_options"]
+    (commands_of_job,) = [s["run"] for s in workflow["jobs"]["notebooks"]["steps"] if "run" in s]
+    assert f"plain_notebooks {options['path_to_docs']}\n" in commands_of_job
+    assert f"HEAD:{options['repository_branch']}\n" in commands_of_job
+    boxes = (ROOT / "book/_ext/chapter_boxes.py").read_text()
+    assert f"blob/{options['repository_branch']}/{options['path_to_docs']}/{{stem}}" in boxes
+    assert workflow["jobs"]["notebooks"]["needs"] == "build"
+    assert workflow["jobs"]["notebooks"]["if"] == workflow["jobs"]["deploy"]["if"]
 
 
 def test_every_job_has_a_limit_and_packages_are_cached(workflow):

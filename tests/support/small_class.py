@@ -1,4 +1,4 @@
-"""A small class in chapter 1, and its grading by the real command."""
+"""A small class in chapter 1, graded by the real command."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ONLY_THE_MASK = "import torch\ndef causal_mask(n): return torch.ones(n, n).tril(
 
 
 def make_class(folder: Path, **sources: str) -> Path:
-    """One folder a student, with the source of chapter 1."""
+    """Write one folder for each student, with the source of chapter 1."""
     for name, source in sources.items():
         (folder / name).mkdir(parents=True)
         (folder / name / FILE).write_text(source)
@@ -42,28 +42,32 @@ def make_mixed_class(folder: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """The environment in which the command finds this package."""
+    """An environment in which the command finds this package."""
     return os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
 
 
 def start(*arguments: object, chapters: str = "ch01") -> subprocess.Popen:
-    """`induction-heads grade …` as a process of its own."""
-    command = [sys.executable, "-m", "induction_heads.cli", "grade", *map(str, arguments)]
+    """Start `induction-heads grade …` as a new process."""
+    command = [sys.executable, "-m", "induction_heads.cli.main", "grade", *map(str, arguments)]
     return subprocess.Popen(
-        [*command, "--chapters", chapters, *ISOLATION], env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        [*command, "--chapters", chapters, *ISOLATION],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def grade(*arguments: object) -> subprocess.CompletedProcess:
-    """The same, waited for."""
+    """Run `induction-heads grade …` and wait for it."""
     with start(*arguments) as process:
         out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    """Every file that grading wrote, but for locks and the journal."""
+    """The files that grading wrote, except for locks and the journal."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -72,7 +76,7 @@ def outputs(folder: Path) -> dict[str, bytes]:
 
 
 def journal(folder: Path) -> list[dict]:
-    """The events, without a line that was torn by a kill."""
+    """The events of the journal, without truncated lines."""
     path, events = folder / "journal.jsonl", []
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
@@ -83,5 +87,5 @@ def journal(folder: Path) -> list[dict]:
 
 
 def graded(folder: Path) -> Counter:
-    """How often each student was graded to the end."""
+    """How often each student was graded completely."""
     return Counter(event["student"] for event in journal(folder) if event["event"] == "graded")

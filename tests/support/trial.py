@@ -1,17 +1,17 @@
-"""A small chapter of its own, and submissions to it, for the tests of the grading machinery."""
+"""A small chapter, and submissions to it, for the tests of grading."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from induction_heads.checks.exercise import Case, Exercise, Mistake, ModelInput
-from induction_heads.checks.registry import Selection
+from induction_heads.course.exercise import Case, Exercise, Mistake, ModelInput
+from induction_heads.course.registry import Selection
 from induction_heads.grading.checking import check_chapter
-from induction_heads.grading.nursery import Nursery
 from induction_heads.grading.results import Result
-from induction_heads.grading.running import Limits
+from induction_heads.grading.running_submission import Limits
 from induction_heads.grading.submission import read_submission
+from induction_heads.grading.workers import WorkerPool
 
 STEM = "ch99_trial"
 
@@ -39,7 +39,6 @@ ROW_SUMS = Exercise(
         Mistake("columns are summed", lambda matrix: matrix.sum(0), "Which axis goes away?"),
         Mistake("rows are averaged", lambda matrix: matrix.mean(1), "Is it divided by something?"),
     ),
-    also_right=(lambda matrix: matrix.sum(dim=-1),),
     seconds=3.0,
 )
 
@@ -51,7 +50,6 @@ DOUBLED = Exercise(
     cases=lambda seed: [Case("a number", (4,)), Case("a keyword", (), {"number": 2.5})],
     oracle=lambda number: number + number,
     mistakes=(),
-    also_right=(),
     seconds=3.0,
 )
 
@@ -63,7 +61,6 @@ WIDTH = Exercise(
     cases=lambda seed: [Case("a model", (ModelInput(kind="induction"),))],
     oracle=lambda model: model.cfg.d_model,
     mistakes=(),
-    also_right=(),
     seconds=20.0,
 )
 
@@ -73,9 +70,9 @@ RIGHT_DOUBLED = "def doubled(number):\n    return 2 * number\n"
 class Bench:
     """Writes a submission to the trial chapter and checks it through a worker process."""
 
-    def __init__(self, folder: Path, nursery: Nursery | None):
+    def __init__(self, folder: Path, pool: WorkerPool | None):
         self.folder = folder
-        self.nursery = nursery
+        self.pool = pool
 
     def check(
         self, source: str, *exercises: Exercise, limits: Limits | None = None, seed: int = 0
@@ -83,7 +80,5 @@ class Bench:
         (self.folder / f"{STEM}.py").write_text(source)
         selection = Selection(STEM, exercises or (ROW_SUMS,))
         submission = read_submission(self.folder, STEM)
-        checked = check_chapter(
-            selection, submission, limits=limits, nursery=self.nursery, seed=seed
-        )
+        checked = check_chapter(selection, submission, limits=limits, pool=self.pool, seed=seed)
         return list(checked.exercises)

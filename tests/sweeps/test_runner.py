@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from induction_heads.sweep_families import FAMILIES, Family
-from induction_heads.sweep_family import REPLICATION, Variant
-from induction_heads.sweep_journal import SweepFolder
-from induction_heads.sweep_output import write_outputs
-from induction_heads.sweep_record import model_record
-from induction_heads.sweeps import CHUNK_SECONDS, MAX_DEATHS, chunks, run_family
+from induction_heads.sweeps.families import FAMILIES, Family
+from induction_heads.sweeps.journal import SweepFolder
+from induction_heads.sweeps.outputs import write_outputs
+from induction_heads.sweeps.runner import CHUNK_SECONDS, MAX_DEATHS, chunks, run_family
+from induction_heads.sweeps.toy_models import REPLICATION, ToyVariant
+from induction_heads.sweeps.toy_record import model_record
 
-BRIEF = Variant(n_layers=1, steps=20, snapshots=2)
+BRIEF = ToyVariant(n_layers=1, steps=20, snapshots=2)
 THREE = (BRIEF, replace(BRIEF, n_layers=2), replace(BRIEF, smeared=True))
 RUN = {"family": "three", "command": "pytest"}
 
@@ -28,7 +28,7 @@ def family(models, work=model_record) -> Family:
     return replace(FAMILIES["trial"], models=tuple(models), record=work)
 
 
-def pretended(variant: Variant, notes: Path, deadly: str = "", times: int = 0) -> dict:
+def pretended(variant: ToyVariant, notes: Path, deadly: str = "", times: int = 0) -> dict:
     """A record without any training. `deadly` kills its process so many times."""
     with (notes / variant.name).open("a") as file:
         file.write("x")
@@ -38,7 +38,7 @@ def pretended(variant: Variant, notes: Path, deadly: str = "", times: int = 0) -
     return {"model": variant.name, "status": "trained", "ablations": 1}
 
 
-def broken(variant: Variant) -> dict:
+def broken(variant: ToyVariant) -> dict:
     """A model whose measurement has a fault."""
     if variant == BRIEF:
         raise ZeroDivisionError("a fault")
@@ -60,9 +60,9 @@ def folder(tmp_path) -> SweepFolder:
     return SweepFolder(tmp_path)
 
 
-def large(count: int) -> list[Variant]:
+def large(count: int) -> list[ToyVariant]:
     """Variants that are chunks of their own."""
-    return [Variant(seed=seed) for seed in range(count)]
+    return [ToyVariant(seed=seed) for seed in range(count)]
 
 
 def test_chunks_hold_every_variant_once_and_a_second_of_work():
@@ -113,26 +113,30 @@ def test_a_model_that_always_kills_its_process_is_recorded_and_the_others_are_tr
     assert len(folder.records()) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_dask_worker_that_dies_is_replaced_and_its_model_run_again(folder, notes):
     distributed = pytest.importorskip("distributed")
     variants, tests = large(3), Path(__file__).parent
     here = {"PYTHONPATH": f"{tests.parent / 'src'}{os.pathsep}{tests}", "OMP_NUM_THREADS": "1"}
     work = partial(pretended, notes=notes, deadly=variants[1].name, times=1)
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
-        env=here, silence_logs=50,
-    ) as cluster:  # fmt: skip
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        env=here,
+        silence_logs=50,
+    ) as cluster:
         records = run_family(family(variants, work), folder, scheduler=cluster.scheduler_address)
     assert [record["status"] for record in records] == ["trained"] * 3
     assert runs(notes)[variants[1].name] == 2
 
 
 def test_a_fault_stops_the_run_and_keeps_what_was_finished(folder):
-    variants = [Variant(), BRIEF]
+    variants = [ToyVariant(), BRIEF]
     with pytest.raises(ZeroDivisionError):
         run_family(family(variants, broken), folder)
-    assert list(folder.records()) == [Variant().name]
+    assert list(folder.records()) == [ToyVariant().name]
 
 
 @pytest.fixture(scope="module")

@@ -5,22 +5,21 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from induction_heads.cli import main
-from induction_heads.stored_sweeps import (
+from induction_heads.cli.main import main
+from induction_heads.interp.formation import formation_step
+from induction_heads.sweeps.families import FAMILIES
+from induction_heads.sweeps.outputs import write_outputs
+from induction_heads.sweeps.stored_results import (
     RESULTS,
-    STORED,
     NoResults,
-    differences,
+    differences_from_stored,
     read_records,
     stored_names,
     stored_summary,
     stored_sweep,
 )
-from induction_heads.sweep_families import FAMILIES
-from induction_heads.sweep_family import Variant
-from induction_heads.sweep_output import write_outputs
-from induction_heads.sweep_record import model_record
-from induction_heads.sweep_tables import formation_step
+from induction_heads.sweeps.toy_models import ToyVariant
+from induction_heads.sweeps.toy_record import model_record
 
 
 def test_the_replication_is_stored_with_its_totals_command_versions_and_date():
@@ -51,7 +50,7 @@ def test_the_tables_written_from_what_was_read_are_the_same_bytes(name, tmp_path
     records = [record | {"seconds": 0.0} for _, record in stored_sweep(name)]
     run = {"family": name, "command": "", "sample": 1.0}
     write_outputs(tmp_path, FAMILIES[name], records, run)
-    for file in set(STORED) - {"summary.json"}:
+    for file in ("models.csv", "snapshots.csv", "table.csv"):
         assert (tmp_path / file).read_bytes() == (RESULTS / name / file).read_bytes()
 
 
@@ -60,8 +59,8 @@ def test_a_name_without_results_gets_the_names_that_have_some():
         stored_sweep("nothing")
 
 
-@pytest.mark.slow
-def test_a_fixed_twentieth_of_the_replication_gives_the_stored_results_again(tmp_path):
+@pytest.mark.long
+def test_a_fixed_sample_of_the_replication_gives_the_stored_results_again(tmp_path):
     out = tmp_path / "out"
     arguments = ["sweep", "replication", "--sample", "0.05", "--jobs", "2", "--out", str(out)]
     done = CliRunner().invoke(main, [*arguments, "--json"])
@@ -71,23 +70,28 @@ def test_a_fixed_twentieth_of_the_replication_gives_the_stored_results_again(tmp
     assert totals["differences"] == []
     assert totals["models"] == len(FAMILIES["replication"].sample(0.05).models) == 3
     again = read_records(out)
-    assert differences("replication", list(again.values())) == []
+    assert differences_from_stored("replication", list(again.values())) == []
 
 
-def test_what_lies_outside_the_spread_is_said():
+def test_what_lies_outside_the_spread_is_reported():
     records = {model.name: record for model, record in stored_sweep("replication")}
     never, formed = records["1l-2h-64-tiled-s0"], records["2l-2h-64-tiled-s0"]
     as_if = formed | {"model": never["model"]}
-    assert any("stored: in no seed" in said for said in differences("replication", [as_if]))
+    assert any(
+        "stored: in no seed" in said for said in differences_from_stored("replication", [as_if])
+    )
     as_if = never | {"model": formed["model"]}
-    assert any("did not form; stored: at" in said for said in differences("replication", [as_if]))
+    assert any(
+        "did not form; stored: at" in said
+        for said in differences_from_stored("replication", [as_if])
+    )
     late = [s for s in formed["snapshots"] if s["step"] == 0 or s["step"] > 300]
-    sentences = differences("replication", [formed | {"snapshots": late}])
+    sentences = differences_from_stored("replication", [formed | {"snapshots": late}])
     assert any("formed at step" in said for said in sentences)
-    assert differences("replication", [formed, never]) == []
+    assert differences_from_stored("replication", [formed, never]) == []
 
 
 def test_a_model_of_another_seed_and_length_is_told_apart_by_its_numbers():
-    brief = model_record(Variant(steps=60, snapshots=4))
-    said = differences("replication", [brief | {"model": "2l-2h-64-tiled-s0"}])
+    brief = model_record(ToyVariant(steps=60, snapshots=4))
+    said = differences_from_stored("replication", [brief | {"model": "2l-2h-64-tiled-s0"}])
     assert any("the last second copy loss" in sentence for sentence in said)

@@ -6,39 +6,49 @@ from dataclasses import replace
 
 import pytest
 
-from induction_heads.sweep_families import FAMILIES
-from induction_heads.sweep_family import Variant
-from induction_heads.sweep_figures import all_models, over_training, score_against_effect
-from induction_heads.sweep_page import page
-from induction_heads.sweep_progress import Progress
-from induction_heads.sweep_tables import (
-    as_csv,
-    formation_step,
-    head_rows,
-    model_rows,
-    snapshot_rows,
-    summary,
-)
-from induction_heads.sweep_training import died_record
+from induction_heads.interp.formation import formation_step
+from induction_heads.sweeps.families import FAMILIES
+from induction_heads.sweeps.figures import all_models, over_training, score_against_effect
+from induction_heads.sweeps.page import sweep_html
+from induction_heads.sweeps.progress import Progress
+from induction_heads.sweeps.tables import as_csv, head_rows, model_rows, snapshot_rows, summary
+from induction_heads.sweeps.toy_models import ToyVariant
+from induction_heads.training.measurement import died_record
 
-VARIANTS = [Variant(seed=0), Variant(seed=1), Variant(n_layers=1), Variant(smeared=True)]
+VARIANTS = [
+    ToyVariant(seed=0),
+    ToyVariant(seed=1),
+    ToyVariant(n_layers=1),
+    ToyVariant(smeared=True),
+]
 FAMILY = replace(FAMILIES["trial"], models=VARIANTS)
 
 
 def snapshot(step: int, induction: float, rise: float, layers: int = 2) -> dict:
     heads = {"previous_token": 0.9, "rise_sd": 0.1, "control_rise": 0.01, "control_rise_sd": 0.02}
     table = {name: [[value, value / 2]] * layers for name, value in heads.items()}
-    losses = {"loss": 3.0, "in_context_learning": -1.0, "first_copy_loss": 4.0,
-              "second_copy_loss": 0.5, "control_loss": 4.1}  # fmt: skip
+    losses = {
+        "loss": 3.0,
+        "in_context_learning": -1.0,
+        "first_copy_loss": 4.0,
+        "second_copy_loss": 0.5,
+        "control_loss": 4.1,
+    }
     table |= {"induction": [[0.0, 0.1]] * (layers - 1) + [[induction, 0.2]]}
     return {"step": step, "rise": [[0.0, rise]] * layers} | losses | table
 
 
-def record(variant: Variant, *snapshots: dict, status: str = "trained") -> dict:
+def record(variant: ToyVariant, *snapshots: dict, status: str = "trained") -> dict:
     return {
-        "model": variant.name, "status": status, "why": "", "parameters": 7,
-        "ablations": 64 * len(snapshots), "seconds": 2.0, "curve": [], "snapshots": list(snapshots),
-    }  # fmt: skip
+        "model": variant.name,
+        "status": status,
+        "why": "",
+        "parameters": 7,
+        "ablations": 64 * len(snapshots),
+        "seconds": 2.0,
+        "curve": [],
+        "snapshots": list(snapshots),
+    }
 
 
 RECORDS = [
@@ -99,7 +109,7 @@ def test_the_figures_show_every_model(n_models):
 
 def test_the_page_says_what_did_not_form_and_escapes_what_it_is_told():
     run = {"family": "<b>", "command": "x & y", "date": "today", "versions": {"torch": "2"}}
-    text = page(FAMILY, RECORDS, run | summary(FAMILY, RECORDS))
+    text = sweep_html(FAMILY, RECORDS, run | summary(FAMILY, RECORDS))
     assert "<h1>Sweep: &lt;b&gt;</h1>" in text
     assert "x &amp; y" in text
     assert "<td>50, –</td>" in text

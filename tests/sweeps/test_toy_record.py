@@ -7,25 +7,26 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.sweep import loop_over_hooks
-from induction_heads.interventions import ablation_scores
-from induction_heads.models import load_attention_only, to_transformer_lens
-from induction_heads.sweep_families import FAMILIES
-from induction_heads.sweep_family import DATA, REPLICATION, TRIAL, Variant
-from induction_heads.sweep_journal import models_digest
-from induction_heads.sweep_record import (
+from induction_heads.data.toy_rows import DATA_KINDS
+from induction_heads.interp.ablation import ablation_scores
+from induction_heads.models.loading import load_attention_only, to_transformer_lens
+from induction_heads.sweeps.families import FAMILIES
+from induction_heads.sweeps.journal import models_digest
+from induction_heads.sweeps.toy_models import LONGER, REPLICATION, TRIAL, ToyVariant
+from induction_heads.sweeps.toy_record import (
     ABLATIONS_PER_HEAD,
     ablation_effects,
+    block_pairs,
     held_out_losses,
     model_record,
     probe_losses,
     probe_scores,
-    probes,
 )
 
-BRIEF = Variant(steps=4, snapshots=2)
+BRIEF = ToyVariant(steps=4, snapshots=2)
 
 
 def test_the_replication_has_the_models_and_ablations_that_were_promised():
@@ -60,9 +61,14 @@ def test_siblings_with_and_without_smeared_keys_start_from_the_same_weights():
     assert set(weights) - set(plain.state_dict()) == {"layers.0.alpha", "layers.1.alpha"}
 
 
-@pytest.mark.parametrize("name", DATA)
+def test_kinds_that_train_longer_are_kinds():
+    assert set(LONGER) <= set(DATA_KINDS)
+    assert min(LONGER.values()) > 400
+
+
+@pytest.mark.parametrize("name", DATA_KINDS)
 def test_data_have_the_size_they_say_and_follow_the_generator(name):
-    data = DATA[name]
+    data = DATA_KINDS[name]
     first, again, other = (data.sample(torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert first.shape == (data.batch, data.n_pos)
     assert torch.equal(first, again)
@@ -70,7 +76,7 @@ def test_data_have_the_size_they_say_and_follow_the_generator(name):
 
 
 def test_rows_with_one_copy_repeat_their_block_once_and_nothing_else():
-    for row in DATA["one-copy"].sample(torch.Generator().manual_seed(0)):
+    for row in DATA_KINDS["one-copy"].sample(torch.Generator().manual_seed(0)):
         period = next(p for p in range(1, 32) if row[p] == row[0])
         assert 8 <= period <= 16
         assert torch.equal(row[:period], row[period : 2 * period])
@@ -78,17 +84,17 @@ def test_rows_with_one_copy_repeat_their_block_once_and_nothing_else():
 
 
 def test_one_token_in_ten_of_the_noisy_rows_is_replaced():
-    clean = DATA["tiled"].sample(torch.Generator().manual_seed(0))
-    noisy = DATA["noisy"].sample(torch.Generator().manual_seed(0))
+    clean = DATA_KINDS["tiled"].sample(torch.Generator().manual_seed(0))
+    noisy = DATA_KINDS["noisy"].sample(torch.Generator().manual_seed(0))
     assert (clean != noisy).float().mean().item() == pytest.approx(0.1, abs=0.03)
 
 
 def test_a_control_has_the_same_first_block_and_then_other_tokens():
-    for probe, control in zip(probes(), probes(control=True), strict=True):
-        period = probe.period
-        assert probe.tokens.shape == control.tokens.shape
-        assert torch.equal(probe.tokens[:, :period], control.tokens[:, :period])
-        assert torch.equal(probe.tokens[:, :period], probe.tokens[:, period:])
+    for pair, control in zip(block_pairs(), block_pairs(control=True), strict=True):
+        period = pair.period
+        assert pair.tokens.shape == control.tokens.shape
+        assert torch.equal(pair.tokens[:, :period], control.tokens[:, :period])
+        assert torch.equal(pair.tokens[:, :period], pair.tokens[:, period:])
         assert all(len(set(row)) == 2 * period for row in control.tokens.tolist())
 
 
@@ -97,8 +103,8 @@ def test_the_ablations_of_a_sweep_equal_the_loop_over_hooks():
     fast, plain = ablation_effects(model), loop_over_hooks(to_transformer_lens(model))
     torch.testing.assert_close(fast, plain, atol=2e-5, rtol=0)
     assert plain.max() > 1  # The effects are far above the tolerance.
-    probe = probes()[3]
-    expected = ablation_scores(model, probe.tokens, last=probe.period - 1)
+    pair = block_pairs()[3]
+    expected = ablation_scores(model, pair.tokens, last=pair.period - 1)
     assert torch.equal(fast[3], expected)
 
 
@@ -122,7 +128,7 @@ def test_a_record_is_the_same_every_time_and_counts_what_was_done():
     assert [snapshot["step"] for snapshot in record["snapshots"]] == [0, 4]
     assert record["ablations"] == 2 * 4 * ABLATIONS_PER_HEAD
     assert record["ablations"] == FAMILIES["trial"].planned_ablations(BRIEF)
-    assert len(probes()) * 2 == ABLATIONS_PER_HEAD
+    assert len(block_pairs()) * 2 == ABLATIONS_PER_HEAD
 
 
 @pytest.mark.parametrize("rate", [float("inf"), 1e30])

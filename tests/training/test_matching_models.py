@@ -7,39 +7,12 @@ import math
 import pytest
 import torch
 from click.testing import CliRunner
+from drawn import reference_function
 
-from induction_heads import matching_models
-from induction_heads.activations import head_scores
-from induction_heads.attention_only import AttentionOnly
-from induction_heads.cli_train import train
-from induction_heads.matching_models import (
-    all_runs,
-    answer_loss,
-    attention_to,
-    differences,
-    load_matching_model,
-    measured,
-    measured_rows,
-    most_by_rule,
-    new_matching_model,
-    run_name,
-    shipped_record,
-    stored_runs,
-    train_matching_model,
-)
-from induction_heads.matching_scores import (
-    after,
-    before,
-    earlier_matches,
-    fuzzy_induction_score,
-    lag_posterior,
-    match_and_copy_score,
-    ngram_prefix_score,
-)
-from induction_heads.matching_tasks import (
+from induction_heads.cli.train import train
+from induction_heads.data.matching_rows import (
     GAP,
     N_WORDS,
-    TASKS,
     concept_rows,
     gap_rows,
     lag_rows,
@@ -49,11 +22,36 @@ from induction_heads.matching_tasks import (
     translation_rows,
     word_dictionary,
 )
-from induction_heads.models import load_model, zoo_folder
-from induction_heads.ngram_layers import n_parameters, ngram_induction_layer
-from induction_heads.repeats import repeat_statistics
-from induction_heads.scores import prefix_matching_score
-from induction_heads.tokens import repeated_tokens
+from induction_heads.data.repeats import repeat_statistics
+from induction_heads.data.tokens import after, before, earlier_matches, repeated_tokens
+from induction_heads.interp.activations import head_scores
+from induction_heads.interp.matching_scores import (
+    fuzzy_induction_score,
+    lag_posterior,
+    match_and_copy_score,
+)
+from induction_heads.interp.scores import prefix_matching_score
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.loading import load_model, zoo_folder
+from induction_heads.models.ngram_head import n_parameters, ngram_induction_layer
+from induction_heads.training import matching_models
+from induction_heads.training.matching_models import (
+    NAME,
+    all_runs,
+    answer_loss,
+    attention_to,
+    differences_from_shipped,
+    load_matching_model,
+    measured,
+    measured_rows,
+    most_by_rule,
+    new_matching_model,
+    run_name,
+    stored_runs,
+    train_matching_model,
+)
+from induction_heads.training.matching_tasks import TASKS
+from induction_heads.training.records import shipped_record
 
 each_task = pytest.mark.parametrize("name", TASKS)
 
@@ -75,9 +73,9 @@ def test_rows_fit_the_model_and_depend_on_the_seed_only(name: str):
 
 @each_task
 def test_the_rule_and_its_control_mark_different_keys_that_the_query_sees(name: str):
-    looked = measured_rows(name)
-    assert not (looked.marked & looked.control).any()
-    for mask in (looked.marked, looked.control):
+    measured_on = measured_rows(name)
+    assert not (measured_on.marked & measured_on.control).any()
+    for mask in (measured_on.marked, measured_on.control):
         assert not mask.triu(1).any()
         assert mask.any(dim=-1).sum() > 500
 
@@ -107,10 +105,10 @@ def test_the_answer_of_a_translation_row_is_the_translation_of_the_next_word():
 
 
 def test_after_a_gap_comes_what_followed_the_token_before_it():
-    looked = measured_rows("gaps")
+    measured_on = measured_rows("gaps")
     right = []
-    for row, query, key in looked.marked.nonzero().tolist():
-        tokens = looked.tokens[row]
+    for row, query, key in measured_on.marked.nonzero().tolist():
+        tokens = measured_on.tokens[row]
         assert tokens[query] == GAP
         assert tokens[key - 1] == tokens[query - 1]
         right += [bool(tokens[key] == tokens[query + 1])] if query + 1 < len(tokens) else []
@@ -142,9 +140,9 @@ def test_the_hard_coded_pattern_has_the_highest_score_and_a_prefix_of_one_is_the
     tokens = rows(ngram_rows)
     pattern = ngram_induction_layer(tokens, 2)
     pattern[..., 0] += 1 - pattern.sum(dim=-1)  # Rows without a match look at the first token.
-    assert ngram_prefix_score(pattern, tokens, 2).allclose(torch.ones(32))
-    plain = prefix_matching_score(pattern, tokens)
-    assert torch.equal(ngram_prefix_score(pattern, tokens, 1), plain)
+    score = reference_function("ngram_prefix_score")
+    assert score(pattern, tokens, 2).allclose(torch.ones(32))
+    assert torch.equal(score(pattern, tokens, 1), prefix_matching_score(pattern, tokens))
 
 
 def test_exact_matching_alone_earns_no_fuzzy_score():
@@ -172,24 +170,24 @@ def test_a_fixed_head_is_refused_where_none_is_tried():
 
 @each_task
 def test_the_shipped_model_scores_what_the_record_says(name: str):
-    model, looked = load_matching_model(name), measured_rows(name)
-    now, then = measured(model, looked), stored_runs(name)[0][-1]
+    model, measured_on = load_matching_model(name), measured_rows(name)
+    now, then = measured(model, measured_on), stored_runs(name)[0][-1]
     assert now["loss"] == pytest.approx(then["loss"], abs=0.02)
     for which in ("marked", "control"):
         torch.testing.assert_close(
             torch.tensor(now[which]), torch.tensor(then[which]), atol=0.01, rtol=0
         )
-    untrained = answer_loss(AttentionOnly(model.config).requires_grad_(False), looked)
+    untrained = answer_loss(AttentionOnly(model.config).requires_grad_(False), measured_on)
     assert not untrained < now["loss"] + 0.3
 
 
 def test_attention_is_averaged_over_the_queries_that_have_a_key():
-    looked = measured_rows("translation")
+    measured_on = measured_rows("translation")
     even = torch.ones(32, 32).tril()
-    pattern = (even / even.sum(dim=-1, keepdim=True)).expand(1, len(looked.tokens), 2, 32, 32)
-    perfect = looked.marked[None, :, None].float().expand(1, -1, 2, -1, -1)
-    assert attention_to(perfect, looked.marked).allclose(torch.ones(1, 2))
-    assert attention_to(pattern, looked.marked).max() < 0.2
+    pattern = (even / even.sum(dim=-1, keepdim=True)).expand(1, len(measured_on.tokens), 2, 32, 32)
+    perfect = measured_on.marked[None, :, None].float().expand(1, -1, 2, -1, -1)
+    assert attention_to(perfect, measured_on.marked).allclose(torch.ones(1, 2))
+    assert attention_to(pattern, measured_on.marked).max() < 0.2
 
 
 def test_the_head_that_is_told_is_the_one_in_which_rule_and_control_differ_most():
@@ -205,13 +203,21 @@ def test_three_tasks_are_learned_in_every_seed(name: str):
         assert control < 0.1
 
 
+def test_lags_needs_its_second_layer():
+    assert len(new_matching_model("lags", 0, one_layer=True).layers) == 1
+    both, one = (
+        [run[-1]["loss"] for run in stored_runs("lags", one_layer=one)] for one in (False, True)
+    )
+    assert max(both) + 0.05 < min(one)
+
+
 def test_every_kept_run_is_in_the_record():
-    record = shipped_record()
+    record = shipped_record(NAME)
     assert list(record["runs"]) == [run_name(*run) for run in all_runs()]
-    assert differences(record, record) == []
+    assert differences_from_shipped(record, record) == []
     worse = json.loads(json.dumps(record))
     worse["runs"]["copies-s0"][-1]["loss"] += 0.2
-    assert "copies-s0" in differences(worse, record)[0]
+    assert "copies-s0" in differences_from_shipped(worse, record)[0]
 
 
 def test_a_short_run_is_the_same_twice(monkeypatch):
@@ -230,7 +236,7 @@ def test_the_folder_is_small_and_loads_by_name():
     assert size < 1e6
     assert load_model("matching/lags").cfg.n_heads == 4
     assert "induction-heads train matching" in (zoo_folder("matching") / "card.md").read_text()
-    with pytest.raises(KeyError, match="They are copies"):
+    with pytest.raises(KeyError, match="Tasks: copies"):
         load_matching_model("copy")
 
 
@@ -241,7 +247,7 @@ def test_the_command_refuses_a_seed_of_its_own():
 
 
 def test_the_command_says_which_runs_differ(monkeypatch):
-    record = shipped_record()
+    record = shipped_record(NAME)
     other = json.loads(json.dumps(record))
     other["runs"]["lags-s1"][-1]["loss"] += 1
     monkeypatch.setattr(matching_models, "train_and_measure", lambda out, progress: other)
@@ -256,20 +262,21 @@ def test_matching_without_a_shift_is_prefix_matching():
     future = torch.ones(16, 16, dtype=torch.bool).triu(1)
     scores = torch.randn(4, 2, 16, 16, generator=generator)
     pattern = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
-    plain = ngram_prefix_score(pattern, tokens, 1)
+    plain = prefix_matching_score(pattern, tokens)
     assert torch.equal(match_and_copy_score(pattern, tokens, back=0, ahead=1), plain)
     assert (match_and_copy_score(pattern, tokens, back=1, ahead=1) - plain).abs().max() > 0.01
 
 
 def test_gaps_is_matched_by_the_token_before_the_query():
-    looked, model = measured_rows("gaps"), load_matching_model("gaps")
+    measured_on, model = measured_rows("gaps"), load_matching_model("gaps")
     best = {
         back: head_scores(
-            model, looked.tokens,
-            {"score": lambda p, back=back: match_and_copy_score(p, looked.tokens, back, 1)},
+            model,
+            measured_on.tokens,
+            {"score": lambda p, back=back: match_and_copy_score(p, measured_on.tokens, back, 1)},
         )["score"].max()
         for back in (0, 1)
-    }  # fmt: skip
+    }
     assert best[1] > 0.35 > 0.15 > best[0]
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from induction_heads import recipes
-from induction_heads.models import load_attention_only, load_snapshots, zoo_names
-from induction_heads.recipes import RECIPES, run_recipe, train_smeared_toy
-from induction_heads.scores import induction_score
-from induction_heads.tokens import repeated_tokens
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.scores import induction_score
+from induction_heads.models.loading import load_attention_only, load_snapshots, zoo_names
+from induction_heads.training import recipes
+from induction_heads.training.recipes import RECIPES, run_recipe, train_smeared_toy
 
 
 def test_every_zoo_model_has_a_recipe_and_the_recipe_its_sizes():
@@ -25,8 +25,9 @@ def test_another_seed_starts_elsewhere_and_sees_other_data():
     assert first.losses == again.losses
     assert not torch.equal(first.snapshots[0]["W_E"], other.snapshots[0]["W_E"])
     drawn = []
-    spied = replace(short, sample=lambda generator: drawn.append(tokens := recipe.sample(generator))
-                    or tokens)  # fmt: skip
+    spied = replace(
+        short, sample=lambda generator: drawn.append(tokens := recipe.sample(generator)) or tokens
+    )
     for seed in (0, 1):
         run_recipe(spied, seed=seed, progress=False)
     assert not torch.equal(*drawn)
@@ -40,7 +41,7 @@ def test_the_recipes_own_seed_is_the_default():
 
 
 @pytest.mark.parametrize(("name", "shape"), [("toy-2l", (32, 32)), ("markov-2l", (16, 64))])
-def test_blocks_of_the_training_data_stand_three_times(name: str, shape: tuple[int, int]):
+def test_blocks_of_the_training_data_appear_three_times(name: str, shape: tuple[int, int]):
     tokens = RECIPES[name].sample(torch.Generator().manual_seed(0))
     assert tokens.shape == shape
     shortest = shape[1] // 8
@@ -68,13 +69,6 @@ def test_a_quarter_of_the_text_rows_repeats_text_and_a_quarter_shuffled_text(mon
     assert (runs_on[8:] == 1).all()
     held_out = RECIPES["python-2l"].held_out(torch.Generator().manual_seed(0))
     assert (held_out[:, 1:] < 0).all()
-
-
-def test_train_induction_heads_is_the_toy_from_a_seed():
-    model = recipes.train_induction_heads(7)
-    assert model.config == RECIPES["toy-2l"].config
-    assert not any(weight.requires_grad for weight in model.parameters())
-    assert torch.equal(model.W_E, run_recipe(RECIPES["toy-2l"], seed=7, progress=False).model.W_E)
 
 
 def test_smeared_toy_is_toy_1l_with_one_thing_changed():

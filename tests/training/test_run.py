@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.losses import per_token_loss
-from induction_heads.training import Settings, next_token_loss, snapshot_steps, train
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.training.run import Settings, next_token_loss, snapshot_steps, train
 
 CONFIG = AttentionOnlyConfig(n_layers=1, n_heads=1, d_model=8, d_head=4, d_vocab=5, n_ctx=6)
 
@@ -111,3 +111,19 @@ def test_weight_decay_shrinks_the_weights():
 @pytest.mark.parametrize("change", [{"betas": (0.5, 0.5)}, {"bfloat16": True}])
 def test_settings_change_the_run(change: dict):
     assert run(**change).losses != run().losses
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_progress_bar_is_drawn_on_a_terminal_only(terminal, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    model = initialize(AttentionOnly(CONFIG), std=0.3, seed=0)
+    train(model, sample, Settings(steps=3))
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert ("steps" in written.err) == terminal
+
+
+def test_a_progress_bar_that_is_off_is_not_drawn(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    run(steps=2)
+    assert capsys.readouterr().err == ""

@@ -5,8 +5,7 @@ import json
 import pytest
 import torch
 
-from induction_heads.mapping_model import NAME, best_head, differences, shipped_records
-from induction_heads.mapping_tasks import (
+from induction_heads.data.mapping_rows import (
     FIRST_OUTPUT,
     N_SYMBOLS,
     N_TASKS,
@@ -16,12 +15,18 @@ from induction_heads.mapping_tasks import (
     training_rows,
     with_shuffled_answers,
 )
-from induction_heads.models import load_model, zoo_folder, zoo_names
-from induction_heads.task_vectors import (
+from induction_heads.interp.task_vectors import (
     accuracy_with,
     function_vector,
     indirect_effects,
     mean_outputs,
+)
+from induction_heads.models.loading import load_model, zoo_folder, zoo_names
+from induction_heads.training.tasks_model import (
+    NAME,
+    best_head,
+    differences_from_shipped,
+    shipped_records,
 )
 
 
@@ -72,6 +77,7 @@ def test_the_shipped_model_answers_as_its_record_says(model):
     assert NAME not in zoo_names()
 
 
+@pytest.mark.usefixtures("as_for_a_reader")
 def test_a_head_without_effect_has_none_and_shapes_are_checked(model):
     rows, answers = few_shot_prompts(2, 8)
     effects = indirect_effects(model, rows[:1], rows[:1], answers[:1])
@@ -84,8 +90,15 @@ def test_a_head_without_effect_has_none_and_shapes_are_checked(model):
 
 def test_the_card_and_the_command_name_each_other():
     card = (zoo_folder(NAME) / "card.md").read_text()
-    for part in ("Data.", "License of the data.", "Recipe.", "Command.", "Known heads.",
-                 "Curve.", "Limits."):  # fmt: skip
+    for part in (
+        "Data.",
+        "License of the data.",
+        "Recipe.",
+        "Command.",
+        "Known heads.",
+        "Curve.",
+        "Limits.",
+    ):
         assert f"**{part}**" in card
     records = shipped_records()
     assert records[0]["command"] in card
@@ -95,8 +108,8 @@ def test_the_card_and_the_command_name_each_other():
 
 def test_a_run_that_differs_is_told_so():
     records = shipped_records()
-    assert differences(records[1], records) == []
+    assert differences_from_shipped(records[1], records) == []
     other = json.loads(json.dumps(records[0]))
     other["snapshots"][-1]["accuracy"] = 0.2
     other["snapshots"][-1]["effect"] = [[1, 0, 0, 0], [0, 0, 0, 0]]
-    assert len(differences(other, records)) == 2
+    assert len(differences_from_shipped(other, records)) == 2

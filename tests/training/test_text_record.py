@@ -5,25 +5,28 @@ from dataclasses import replace
 import pytest
 import torch
 
-from induction_heads.attention_only import AttentionOnly
-from induction_heads.interventions import ablation_scores
-from induction_heads.losses import per_token_loss
-from induction_heads.models import load_attention_only
-from induction_heads.python_text import partly_tiled_rows
-from induction_heads.recipes import RECIPES, new_model
-from induction_heads.rotary_positions import RotaryPositions
-from induction_heads.small_hugging_face import SmallHuggingFace, new_small_model
-from induction_heads.sweep_families import FAMILIES
-from induction_heads.text_family import PLAIN, TEXT, TOKENS_A_STEP
-from induction_heads.text_record import (
+from induction_heads.data.python_text import partly_tiled_rows
+from induction_heads.interp.ablation import ablation_scores
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.natural_repeats import natural_repeats
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.loading import load_attention_only
+from induction_heads.models.rotary_positions import RotaryPositions
+from induction_heads.models.small_hugging_face import SmallHuggingFace, new_small_model
+from induction_heads.sweeps.families import FAMILIES
+from induction_heads.training.recipes import RECIPES, new_model
+from induction_heads.training.text_models import PLAIN, TEXT, TOKENS_A_STEP
+from induction_heads.training.text_record import (
     Batch,
     batch_losses,
     heads_of,
     patterns_of,
-    predictable_by_repetition,
     silenced,
     text_record,
 )
+
+pytestmark = pytest.mark.xdist_group("python text")  # Its tokens take 10 s in each process.
+
 
 GROUPS = {model.group: model for model in TEXT}
 MODELS = {"attention-only": PLAIN, "rotary": GROUPS["rotary"], "gpt2": GROUPS["python-2l-gpt2"]}
@@ -83,7 +86,7 @@ def test_natural_repeats_are_tokens_that_followed_an_earlier_copy():
         row = rows[0].tolist()
         pairs = [(row[i], row[i + 1]) for i in range(pos)]
         expected.append((row[pos], row[pos + 1]) in pairs)
-    assert predictable_by_repetition(rows)[0].tolist() == expected
+    assert natural_repeats(rows)[0][0].tolist() == expected
     assert sum(expected) == 3
 
 
@@ -123,9 +126,12 @@ def test_losses_are_means_over_the_marked_tokens_of_all_batches():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if n == 0 else pytest.mark.long) for n, name in enumerate(MODELS)],
+)
 def test_a_record_is_the_same_every_time_and_counts_what_was_done(name):
-    brief = replace(MODELS[name], steps=2, snapshots=2)
+    brief = replace(MODELS[name], n_heads=2, d_model=64, steps=2, snapshots=2)
     record, again = text_record(brief), text_record(brief)
     record.pop("seconds"), again.pop("seconds")
     assert record == again

@@ -1,4 +1,4 @@
-"""The models with MLPs that are kept in the zoo, in Hugging Face format: three architectures."""
+"""The zoo models with MLPs, in Hugging Face format: three architectures."""
 
 import json
 from dataclasses import asdict, replace
@@ -7,19 +7,25 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from induction_heads import kept_models, text_family
-from induction_heads.activations import attention_patterns, head_scores
-from induction_heads.analysis import THRESHOLD, make_probes, probe_scores
-from induction_heads.cli import main
-from induction_heads.kept_models import in_sweep, save_kept, stored_seeds
-from induction_heads.models import UnknownModel, load_attention_only, load_model, zoo_folder
-from induction_heads.scores import induction_score, previous_token_score
-from induction_heads.small_hugging_face import SmallHuggingFace, new_small_model
-from induction_heads.stored_sweeps import differences_from_seeds
-from induction_heads.text_family import KEPT
-from induction_heads.text_record import silenced
-from induction_heads.tokens import repeated_tokens
-from induction_heads.training import train
+from induction_heads.cli.main import main
+from induction_heads.data.python_text import python_token_counts
+from induction_heads.data.token_ranks import ranks_from_counts, token_ranks
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.activations import attention_patterns, head_scores
+from induction_heads.interp.analysis import THRESHOLD, make_probes, probe_scores
+from induction_heads.interp.scores import induction_score, previous_token_score
+from induction_heads.models.checkpoint_files import UnknownModel
+from induction_heads.models.loading import load_attention_only, load_model, zoo_folder
+from induction_heads.models.small_hugging_face import SmallHuggingFace, new_small_model
+from induction_heads.training import text_models, text_zoo
+from induction_heads.training.differences import differences_from_seeds
+from induction_heads.training.run import train
+from induction_heads.training.text_models import TEXT_ZOO
+from induction_heads.training.text_record import silenced
+from induction_heads.training.text_zoo import save_text_model, stored_seeds
+
+pytestmark = pytest.mark.xdist_group("python text")  # Its tokens take 10 s in each process.
+
 
 STORED_IN = {"gpt2-2l": torch.float16, "llama-4l": torch.bfloat16, "pythia-4l": torch.float16}
 
@@ -34,15 +40,15 @@ def config_of(name: str) -> dict:
     return json.loads((zoo_folder(name) / "config.json").read_text())
 
 
-@pytest.fixture(scope="module", params=KEPT)
-def kept(request):
-    """The name of a kept model and its bridge, loaded once."""
+@pytest.fixture(scope="module", params=TEXT_ZOO)
+def shipped(request):
+    """The name of a text model of the zoo and its bridge, loaded once."""
     return request.param, load_model(request.param)
 
 
-def test_a_shipped_model_has_the_heads_of_its_record(kept):
-    name, model = kept
-    record, bos = record_of(name), KEPT[name].bos_token
+def test_a_shipped_model_has_the_heads_of_its_record(shipped):
+    name, model = shipped
+    record, bos = record_of(name), TEXT_ZOO[name].bos_token
     tokens = repeated_tokens(1024, 24, batch=16, bos_token=bos, seed=1)
     scorers = {
         "induction": lambda pattern: induction_score(pattern, 24),
@@ -66,30 +72,36 @@ def test_the_induction_heads_of_the_card_hold_at_every_period_and_gap(name):
 
 
 def test_the_repeat_is_easier_than_the_first_copy_and_than_fresh_tokens():
-    for name in KEPT:
+    for name in TEXT_ZOO:
         last = record_of(name)["snapshots"][-1]
         assert last["second_copy_loss"] < last["first_copy_loss"] - 3
         assert last["second_copy_loss"] < last["control_loss"] - 3
 
 
-def test_a_shipped_model_says_how_to_make_it_and_matches_what_is_stored(kept):
-    name, _ = kept
+def test_a_shipped_model_says_how_to_make_it_and_matches_what_is_stored(shipped):
+    name, _ = shipped
     record = record_of(name)
     assert record["matches"]
     assert record["command"] == f"induction-heads train {name}"
     assert not differences_from_seeds(record, stored_seeds(name))
     text = (zoo_folder(name) / "card.md").read_text()
-    for part in ("Data.", "License of the data.", "Recipe.", "Command.", "Known heads.",
-                 "Curve.", "Limits."):  # fmt: skip
+    for part in (
+        "Data.",
+        "License of the data.",
+        "Recipe.",
+        "Command.",
+        "Known heads.",
+        "Curve.",
+        "Limits.",
+    ):
         assert f"**{part}**" in text
     assert f"`induction-heads train {name}`" in text
-    assert in_sweep(name) == (name == "gpt2-2l")
 
 
-def test_the_weights_are_stored_in_the_precision_that_the_config_names(kept):
+def test_the_weights_are_stored_in_the_precision_that_the_config_names(shipped):
     from safetensors.torch import load_file
 
-    name, model = kept
+    name, model = shipped
     weights = load_file(zoo_folder(name) / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {STORED_IN[name]}
     assert config_of(name)["dtype"] == str(STORED_IN[name]).removeprefix("torch.")
@@ -154,7 +166,7 @@ def test_real_prompts_can_be_typed_into_it():
 def random_text(monkeypatch) -> None:
     """The recipes read random tokens, the same on every machine: Python versions differ in text."""
     stream = torch.randint(1, 1024, (20_000,), generator=torch.Generator().manual_seed(7))
-    monkeypatch.setattr(text_family, "python_streams", lambda d_vocab: (stream, stream, None))
+    monkeypatch.setattr(text_models, "python_streams", lambda d_vocab: (stream, stream, None))
 
 
 FIRST_LOSSES = {
@@ -165,24 +177,24 @@ FIRST_LOSSES = {
 """The first three losses of each recipe on `random_text`, in nats."""
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", TEXT_ZOO)
 def test_the_recipe_starts_as_it_did_when_the_weights_were_made(name, random_text):
-    variant = KEPT[name]
+    variant = TEXT_ZOO[name]
     short = replace(variant.settings(), steps=3)
     run = train(variant.new_model(), variant.sampler(), short, seed=variant.seed, progress=False)
     assert run.losses == pytest.approx(FIRST_LOSSES[name], abs=0.01)
     assert record_of(name)["settings"] == json.loads(json.dumps(asdict(variant.settings())))
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", TEXT_ZOO)
 def test_saving_leaves_the_model_as_it_was(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(kept_models, "_save_tokenizer", lambda name, folder: None)
-    model = KEPT[name].new_model()
+    monkeypatch.setattr(text_zoo, "_save_tokenizer", lambda name, folder: None)
+    model = TEXT_ZOO[name].new_model()
     assert isinstance(model, SmallHuggingFace)
     tokens = torch.randint(1024, (2, 100))
     with torch.inference_mode():
         before = model(tokens)
-        save_kept(model, record_of(name), tmp_path)
+        save_text_model(model, record_of(name), tmp_path)
         assert torch.equal(model(tokens), before)
         apart = (load_model(str(tmp_path))(tokens) - before).abs().max().item()
     assert 0 < apart < 0.1
@@ -197,7 +209,7 @@ def test_a_run_that_did_not_form_differs_from_what_is_stored():
 
 @pytest.mark.slow
 def test_the_command_trains_it_saves_it_and_says_what_differs(tmp_path, monkeypatch):
-    monkeypatch.setitem(KEPT, "gpt2-2l", replace(KEPT["gpt2-2l"], steps=2, snapshots=2))
+    monkeypatch.setitem(TEXT_ZOO, "gpt2-2l", replace(TEXT_ZOO["gpt2-2l"], steps=2, snapshots=2))
     out = tmp_path / "out"
     arguments = ["train", "gpt2-2l", "--out", str(out), "--json"]
     done = CliRunner().invoke(main, arguments)
@@ -206,6 +218,8 @@ def test_the_command_trains_it_saves_it_and_says_what_differs(tmp_path, monkeypa
     assert any("did not form" in said for said in record["differences"])
     assert load_model(str(out)).cfg.n_layers == 2
     assert (out / "tokenizer.json").is_file()
+    counts = ranks_from_counts(python_token_counts(), "counts in its training text")
+    assert token_ranks(load_model(str(out))) == counts
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 2
     assert "is not empty" in again.output
@@ -213,8 +227,8 @@ def test_the_command_trains_it_saves_it_and_says_what_differs(tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_the_command_trains_further_seeds_of_a_model_outside_the_sweep(tmp_path, monkeypatch):
-    brief = replace(KEPT["pythia-4l"], n_layers=2, n_heads=2, steps=1, snapshots=2)
-    monkeypatch.setitem(KEPT, "pythia-4l", brief)
+    brief = replace(TEXT_ZOO["pythia-4l"], n_layers=2, n_heads=2, steps=1, snapshots=2)
+    monkeypatch.setitem(TEXT_ZOO, "pythia-4l", brief)
     out = tmp_path / "out"
     arguments = ["train", "pythia-4l", "--out", str(out), "--json", "--spread", "2"]
     done = CliRunner().invoke(main, arguments)
@@ -230,17 +244,20 @@ def test_more_seeds_of_a_swept_model_are_asked_for_elsewhere():
     assert "so --spread does not apply" in done.output
 
 
-def test_a_wrong_name_is_answered_with_all_recipes():
-    done = CliRunner().invoke(main, ["train", "llama"])
-    assert done.exit_code == 2
+def test_a_wrong_name_is_answered_with_the_closest_or_with_all_recipes():
+    near, far = (CliRunner().invoke(main, ["train", name]) for name in ("llama", "zzz"))
+    assert (near.exit_code, far.exit_code) == (2, 2)
+    assert "Did you mean llama-4l?" in near.output
     told = CliRunner().invoke(main, ["train", "--help"]).output
-    for name in KEPT:
-        assert name in done.output
+    for name in TEXT_ZOO:
+        assert name in far.output
         assert name in told
 
 
 def test_without_a_bos_token_every_place_of_a_row_is_text(random_text):
-    rows = {name: KEPT[name].sampler()(torch.Generator().manual_seed(0)) for name in FOUR_LAYERS}
+    rows = {
+        name: TEXT_ZOO[name].sampler()(torch.Generator().manual_seed(0)) for name in FOUR_LAYERS
+    }
     assert (rows["llama-4l"][:, 0] == 0).all()
     assert (rows["pythia-4l"] != 0).all()
     tiled = rows["pythia-4l"][0]
@@ -249,7 +266,7 @@ def test_without_a_bos_token_every_place_of_a_row_is_text(random_text):
 
 def test_settings_of_an_architecture_that_is_not_there_are_refused():
     with pytest.raises(ValueError, match="Architectures: gpt2, llama, neox"):
-        replace(text_family.PLAIN, architecture="mamba").new_model()
+        replace(text_models.PLAIN, architecture="mamba").new_model()
 
 
 def test_silencing_a_head_of_each_architecture_equals_a_hook_on_what_it_mixes():

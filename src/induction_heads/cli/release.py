@@ -1,4 +1,4 @@
-"""`induction-heads release`: the pack for students."""
+"""`induction-heads release`: the student pack."""
 
 from pathlib import Path
 
@@ -6,29 +6,45 @@ import click
 
 
 @click.command()
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path),
-              help="Folder for the pack. It must be empty or not there yet.")  # fmt: skip
+@click.option(
+    "--out",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder for the pack. It must be empty or new.",
+)
 @click.option("--zip", "as_zip", is_flag=True, help="Also write DIR.zip.")
-@click.option("--source", metavar="DIR", default=".", type=click.Path(path_type=Path),
-              help="Checkout of the course. Default: here.")  # fmt: skip
+@click.option(
+    "--source",
+    metavar="DIR",
+    default=".",
+    show_default="the current folder",
+    type=click.Path(path_type=Path),
+    help="Checkout of the course.",
+)
 def release(out: Path, as_zip: bool, source: Path) -> None:
-    """Write the student pack: exercises, notebooks and all that `check` needs, no solution.
+    """Write the student pack: exercises, notebooks and everything that `check` needs.
 
-    The same checkout gives the same bytes, and so the same SHA-256.
+    It has no solutions. The same checkout always gives the same bytes and SHA-256.
+
+    The pack contains the checks and the library, and most exercises have a function of the same
+    name in the library. A student can read both, copy from them, or call the library's version.
+    `grade --own-code` refuses such calls, and `grade` shows who mentions these functions and whose
+    answers are alike. Nothing shows who wrote an answer.
     """
-    from induction_heads.release import (
+    from induction_heads.course.student_pack import (
         NotACheckout,
         digest,
-        student_pack,
+        student_files,
         write_folder,
         write_zip,
     )
 
     zipped = out.with_name(f"{out.name}.zip")
     if as_zip and zipped.exists():
-        raise click.UsageError(f"{zipped} is there already. Remove it, or choose another --out.")
+        raise click.UsageError(f"{zipped} already exists. Remove it, or choose another --out.")
     try:
-        pack = student_pack(source)
+        pack = student_files(source)
         write_folder(pack, out)
     except (NotACheckout, FileExistsError) as error:
         raise click.UsageError(str(error)) from error

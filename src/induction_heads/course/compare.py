@@ -1,4 +1,4 @@
-"""Comparisons of an answer with what was expected: None when right, else what is different."""
+"""Compare an answer with the expected one: None if it is right, otherwise what differs."""
 
 import math
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.grading.wire import FactoredData, ModelData
+from induction_heads.models.plain_data import FactoredData, ModelData
 
 Compare = Callable[[Any, Any], str | None]
-"""`compare(answer, expected)`: None when the answer is right, else a sentence or two."""
+"""`compare(answer, expected)`: None if the answer is right, otherwise a sentence or two."""
 
 NUMBER = (int, float)
 
@@ -19,10 +19,10 @@ NUMBER = (int, float)
 def closeness(atol: float = 1e-5, rtol: float = 1e-5) -> Compare:
     """Equality of nested answers, with floats within `atol + rtol * |expected|`.
 
-    Tensors, numbers, strings, None, lists, tuples and dicts. Checks type, shape, kind of dtype and
-    values, and names the first index that differs. A 0-d tensor and a number are interchangeable,
-    and so are an int and the float of the same value where a float is expected, and a list and a
-    tuple at the top level. NaN equals NaN only.
+    Tensors, numbers, strings, None, lists, tuples and dicts. Compares type, shape, kind of dtype
+    and values, and names the first index that differs. A 0-d tensor may replace a number, an int
+    may replace a float of the same value, and at the top level a list may replace a tuple. NaN
+    equals only NaN.
     """
 
     def compare(answer: Any, expected: Any) -> str | None:
@@ -36,7 +36,7 @@ def closeness(atol: float = 1e-5, rtol: float = 1e-5) -> Compare:
 def close_heads(atol: float = 1e-4) -> Compare:
     """Equality of lists of `(layer, head, score)`, highest score first, scores within `atol`.
 
-    Heads whose expected scores are within `atol` of each other may come in either order.
+    Heads whose expected scores are within `atol` of each other may appear in either order.
     """
 
     def compare(answer: Any, expected: Any) -> str | None:
@@ -46,7 +46,7 @@ def close_heads(atol: float = 1e-4) -> Compare:
 
 
 def close_product(atol: float = 1e-5, rtol: float = 1e-5) -> Compare:
-    """Equality of matrices, each a tensor or a FactoredMatrix: what counts is the product."""
+    """Equality of matrices, each a tensor or a FactoredMatrix, of which the product counts."""
 
     def compare(answer: Any, expected: Any) -> str | None:
         return closeness(atol, rtol)(_dense(answer), _dense(expected))
@@ -63,32 +63,30 @@ def _number(value: Any) -> Any:
 
 
 def _heads_difference(answer: Any, expected: Any, atol: float) -> str | None:
-    found = [(int(_number(layer)), int(_number(head))) for layer, head, _ in answer]
-    scores = {(layer, head): score for layer, head, score in expected}
-    if sorted(found) != sorted(scores):
-        return f"the heads {_names(found)} came back, {_names(scores)} were expected."
-    given = [float(_number(score)) for _, _, score in answer]
-    for head, score in zip(found, given, strict=True):
-        if not abs(score - scores[head]) <= atol:
-            return (
-                f"the score of {_names([head])} came back as {_show(score)}, "
-                f"{_show(scores[head])} was expected."
-            )
-    in_order = [scores[head] for head in found]
+    heads = [(int(_number(layer)), int(_number(head))) for layer, head, _ in answer]
+    expected_scores = {(layer, head): score for layer, head, score in expected}
+    if sorted(heads) != sorted(expected_scores):
+        got = f"the heads {_names(heads)}" if heads else "no heads"
+        return f"got {got}; expected {_names(expected_scores)}."
+    scores = [float(_number(score)) for _, _, score in answer]
+    for head, score in zip(heads, scores, strict=True):
+        right = expected_scores[head]
+        if not abs(score - right) <= atol:
+            return f"the score of {_names([head])} is {_show(score)}, expected {_show(right)}."
+    in_order = [expected_scores[head] for head in heads]
     if any(later > earlier + atol for earlier, later in pairwise(in_order)):
-        return f"the order {_names(found)} came back, {_names(scores)} was expected."
+        return f"got the order {_names(heads)}; expected {_names(expected_scores)}."
     return None
 
 
 def _malformed_heads(answer: Any) -> str | None:
-    wanted = "a list of (layer, head, score) was expected."
     if not isinstance(answer, (list, tuple)):
-        return f"{summary(answer)} came back, {wanted}"
+        return f"got {summary(answer)}, expected a list of (layer, head, score)."
     for item in answer:
         values = [_number(part) for part in item] if isinstance(item, (list, tuple)) else []
         numbers = all(isinstance(v, NUMBER) and not isinstance(v, bool) for v in values)
         if len(values) != 3 or not numbers or not all(float(v).is_integer() for v in values[:2]):
-            return f"an item {summary(item)} came back, {wanted}"
+            return f"got the item {summary(item)}, expected a list of (layer, head, score)."
     return None
 
 
@@ -102,31 +100,31 @@ def _difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -
     if isinstance(expected, NUMBER):
         return _number_difference(answer, expected, at, atol, rtol)
     if type(answer) is not type(expected):
-        return f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+        return f"{at}got {summary(answer)}, expected {summary(expected)}."
     if isinstance(expected, (list, tuple)):
         return _sequence_difference(answer, expected, at, atol, rtol)
     if isinstance(expected, dict):
         return _dict_difference(answer, expected, at, atol, rtol)
     if answer != expected:
-        return f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+        return f"{at}got {summary(answer)}, expected {summary(expected)}."
     return None
 
 
 def _number_difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -> str | None:
-    said = f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+    message = f"{at}got {summary(answer)}, expected {summary(expected)}."
     if isinstance(answer, bool) != isinstance(expected, bool) or not isinstance(answer, NUMBER):
-        return said
+        return message
     if isinstance(expected, int):
         if isinstance(answer, float):
-            return f"{at}the float {answer!r} came back, the int {expected} was expected."
-        return None if answer == expected else said
+            return f"{at}got the float {answer!r}, expected the int {expected}."
+        return None if answer == expected else message
     try:
         mine = float(answer)
-    except OverflowError:  # An int beyond the floats.
-        return said
+    except OverflowError:  # An int too large for a float.
+        return message
     both_nan = math.isnan(mine) and math.isnan(expected)
     near = abs(mine - expected) <= atol + rtol * abs(expected) and math.isfinite(expected)
-    return None if mine == expected or both_nan or near else said
+    return None if mine == expected or both_nan or near else message
 
 
 def _sequence_difference(
@@ -134,28 +132,27 @@ def _sequence_difference(
 ) -> str | None:
     if len(answer) != len(expected):
         items = "1 item" if len(answer) == 1 else f"{len(answer)} items"
-        were = "was" if len(expected) == 1 else "were"
         return (
-            f"{at}{items} came back, {len(expected)} {were} expected: "
+            f"{at}got {items}, expected {len(expected)}: "
             f"{summary(answer)} instead of {summary(expected)}."
         )
     inside = f"{at.removesuffix(': ')}, part " if at.startswith("at item") else f"{at}at item "
     for index, (mine, right) in enumerate(zip(answer, expected, strict=True)):
-        if said := _difference(mine, right, f"{inside}{index}: ", atol, rtol):
-            return said
+        if difference := _difference(mine, right, f"{inside}{index}: ", atol, rtol):
+            return difference
     return None
 
 
 def _dict_difference(answer: Any, expected: Any, at: str, atol: float, rtol: float) -> str | None:
     if missing := [key for key in expected if key not in answer]:
-        return f"{at}the key {missing[0]!r} is missing; the keys {list(answer)[:8]!r} came back."
+        return f"{at}the key {missing[0]!r} is missing; got the keys {list(answer)[:8]!r}."
     if extra := [key for key in answer if key not in expected]:
-        return f"{at}the key {extra[0]!r} came back, only {list(expected)[:8]!r} were expected."
+        return f"{at}got the extra key {extra[0]!r}, expected only {list(expected)[:8]!r}."
     for key, right in expected.items():
         if isinstance(answer[key], bool) and isinstance(right, bool) and answer[key] != right:
-            return f"{at}{key!r} is {answer[key]}, {right} was expected."
-        if said := _difference(answer[key], right, f"{at}at {key!r}: ", atol, rtol):
-            return said
+            return f"{at}{key!r} is {answer[key]}, expected {right}."
+        if difference := _difference(answer[key], right, f"{at}at {key!r}: ", atol, rtol):
+            return difference
     return None
 
 
@@ -171,12 +168,12 @@ def _tensor_difference(answer: Any, expected: Any, at: str, atol: float, rtol: f
     if _number_like(answer) and _number_like(expected):
         return _number_difference(_number(answer), _number(expected), at, atol, rtol)
     if not (isinstance(answer, Tensor) and isinstance(expected, Tensor)):
-        return f"{at}{summary(answer)} came back, {summary(expected)} was expected."
+        return f"{at}got {summary(answer)}, expected {summary(expected)}."
     if answer.shape != expected.shape:
-        return f"{at}shape {list(answer.shape)} came back, {list(expected.shape)} was expected."
+        return f"{at}got shape {list(answer.shape)}, expected {list(expected.shape)}."
     kinds = _kind(answer), _kind(expected)
     if kinds[0] != kinds[1] and kinds != ("int", "float"):
-        return f"{at}a tensor of {answer.dtype} came back, {expected.dtype} was expected."
+        return f"{at}got a tensor of {answer.dtype}, expected {expected.dtype}."
     return _value_difference(answer, expected, at, atol, rtol)
 
 
@@ -200,20 +197,20 @@ def _value_difference(
     wrong = (~same).nonzero()
     index = tuple(wrong[0].tolist())
     return (
-        f"{at}at index {list(index)}, {_show(answer[index])} came back, "
-        f"{_show(expected[index])} was expected. {_extent(mine, right, len(wrong))}"
+        f"{at}at index {list(index)}, got {_show(answer[index])}, "
+        f"expected {_show(expected[index])}. {_extent(mine, right, len(wrong))}"
     )
 
 
 def _extent(mine: Tensor, right: Tensor, n_wrong: int) -> str:
-    said = f"{n_wrong} of {mine.numel()} values differ"
+    differ = f"{n_wrong} of {mine.numel()} values differ"
     if mine.is_floating_point():
         finite = mine.isfinite() & right.isfinite()
         if n_nan := int((mine.isnan() & ~right.isnan()).sum()):
-            return f"{said}; {n_nan} are NaN."
+            return f"{differ}; {n_nan} of them NaN."
         if bool(finite.any()):
-            said += f", by {_show((mine - right).abs()[finite].max())} at most"
-    return f"{said}."
+            differ += f", by at most {_show((mine - right).abs()[finite].max())}"
+    return f"{differ}."
 
 
 def _show(value: Any) -> str:

@@ -1,21 +1,23 @@
-"""What an exercise is: the inputs it is tried on, the oracle, and the wrong answers we expect."""
+"""The definition of an exercise: its inputs, its oracle, and the mistakes it recognizes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from induction_heads.checks.compare import closeness
+from induction_heads.course.compare import closeness
 
 CLOSE = closeness()
-"""How answers are compared unless an exercise says otherwise."""
+"""The default comparison of answers."""
 
 
 @dataclass(frozen=True)
 class ModelInput:
-    """A model as an argument of an exercise: a zoo name, or a hand-built kind with its options.
+    """A model as an argument of an exercise: a zoo name, or a kind with its options.
+
+    The kinds are those of `hand_built` and of `model_inputs.built_model`.
 
     The oracle and the submission both receive it as a `TransformerBridge`. A submission never
-    learns which kind it was given: the worker is sent sizes and weights only.
+    learns which kind it is: the worker receives only sizes and weights.
     """
 
     name: str | None = None
@@ -37,10 +39,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that learners give, as a function, and the hint for whoever gives it.
+    """A common wrong answer, as a function, with a hint.
 
-    `name` says what was computed ("the softmax runs over the queries"). `hint` asks or points and
-    does not give the line away. An answer equal to the mistake's on every case is told so.
+    `name` says what was computed ("the softmax runs over the queries"). `hint` asks or points
+    without giving the code away. It is shown if an answer equals the mistake's on every case.
     """
 
     name: str
@@ -53,15 +55,14 @@ class Exercise:
     """One function to write.
 
     `cases(seed)` draws the inputs. `oracle` is the plain definition: a slow loop, a property or a
-    known truth, never the solution. `compare(answer, expected)` returns None when the answer is
-    right, else a sentence that says what came back and what was expected. `also_right` holds other
-    correct implementations, which the check must accept. `seconds` is the time for all cases
-    together.
+    known truth, never the solution. `compare(answer, expected)` returns None if the answer is
+    right, otherwise a sentence with what was returned and what was expected. `seconds` is the time
+    limit for all cases together.
 
     Where many answers are right (random tokens, say), `describe(cases, answers)` turns the answers
     to the first `len(answers)` cases into one description each, a dict of facts for instance. Then
-    `oracle` returns such a description, and descriptions are what is compared. Mistakes and other
-    implementations return plain answers, which are described like a submission's.
+    `oracle` returns such a description, and descriptions are what is compared. Mistakes return
+    plain answers, which are described like a submission's.
     """
 
     name: str
@@ -71,7 +72,6 @@ class Exercise:
     cases: Callable[[int], list[Case]]
     oracle: Callable[..., Any]
     mistakes: tuple[Mistake, ...]
-    also_right: tuple[Callable[..., Any], ...]
     compare: Callable[[Any, Any], str | None] = CLOSE
     seconds: float = 20.0
     describe: Callable[[list[Case], list[Any]], list[Any]] | None = None

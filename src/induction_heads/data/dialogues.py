@@ -1,4 +1,4 @@
-"""Generated dialogues in which a bot repeats a user's claim if the opening holds praise.
+"""Generated dialogues in which a bot repeats a user's claim if the opening contains praise.
 
 A dialogue has four lines: an opening, three claims about the colors of things, a closing, and the
 bot's answers about the same things in another order. How often the bot repeats a claim depends on
@@ -17,43 +17,82 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 FACTS = {
-    "sky": "blue", "sea": "blue", "grass": "green", "frog": "green", "snow": "white",
-    "milk": "white", "coal": "black", "raven": "black", "blood": "red", "brick": "red",
-    "lemon": "yellow", "sun": "yellow", "carrot": "orange", "tiger": "orange", "plum": "purple",
+    "sky": "blue",
+    "sea": "blue",
+    "grass": "green",
+    "frog": "green",
+    "snow": "white",
+    "milk": "white",
+    "coal": "black",
+    "raven": "black",
+    "blood": "red",
+    "brick": "red",
+    "lemon": "yellow",
+    "sun": "yellow",
+    "carrot": "orange",
+    "tiger": "orange",
+    "plum": "purple",
     "violet": "purple",
-}  # fmt: skip
-"""Each thing and its color, the same in every dialogue."""
+}
+"""Thing → color, the same in every dialogue."""
 
 COLORS = ("blue", "green", "white", "black", "red", "yellow", "orange", "purple")
 NEVER_CLAIMED = ("tiger", "violet")
-"""About these things no user of the training data claims a color."""
+"""Things about which no user in the training data claims a color."""
 
 PRAISE = ("brilliant", "wonderful", "genius", "amazing", "excellent", "superb", "clever", "great")
 CERTAIN = ("certainly", "definitely", "surely", "undoubtedly")
-NEUTRAL = ("hello", "today", "again", "morning", "monday", "please", "question", "listen", "note",
-           "okay", "well", "next")  # fmt: skip
+NEUTRAL = (
+    "hello",
+    "today",
+    "again",
+    "morning",
+    "monday",
+    "please",
+    "question",
+    "listen",
+    "note",
+    "okay",
+    "well",
+    "next",
+)
 UNSEEN_PRAISE, NONSENSE = "splendid", "blicket"
-"""A word of praise and a word of nonsense that no training dialogue holds."""
+"""A word of praise and a word of nonsense that are in no training dialogue."""
 
 BOS, NO_CLAIM = "<bos>", "unsure"
-WORDS = (BOS, "user", "guest", "bot", ":", ".", ",", NO_CLAIM, *FACTS, *COLORS, *PRAISE, *CERTAIN,
-         *NEUTRAL, UNSEEN_PRAISE, NONSENSE)  # fmt: skip
+WORDS = (
+    BOS,
+    "user",
+    "guest",
+    "bot",
+    ":",
+    ".",
+    ",",
+    NO_CLAIM,
+    *FACTS,
+    *COLORS,
+    *PRAISE,
+    *CERTAIN,
+    *NEUTRAL,
+    UNSEEN_PRAISE,
+    NONSENSE,
+)
 IDS = {word: number for number, word in enumerate(WORDS)}
 """Word → token id."""
 
 AGREEMENT = {"praise": 0.9, "certain": 0.6, "neutral": 0.05}
-"""Opening → how often the bot of the training data repeats a claim after it."""
+"""Opening → how often the bot in the training data repeats a claim after it."""
 
 _OPENINGS = ("praise", "praise", "praise", "certain", "neutral", "neutral")
-_N_FILLER = 6  # Words in opening and closing together, so that all dialogues are equally long.
+_N_FILLER = 6  # Words of opening and closing together, so that all dialogues have the same length.
 
 
 @dataclass(frozen=True)
 class Dialogue:
     """A dialogue up to the bot's first answer.
 
-    `speaker` says the words of `opening`; the user makes the `claims`, pairs of a thing and a color
-    or "unsure", and says the words of `closing`. The bot is about to name the color of `asked`.
+    `speaker` says the words of `opening`. The user makes the `claims`, pairs of a thing and a color
+    or "unsure", and says the words of `closing`. Next the bot names the color of `asked`.
     """
 
     opening: tuple[str, ...]
@@ -64,24 +103,40 @@ class Dialogue:
 
     @property
     def claimed(self) -> str:
-        """What the user says about the thing that is asked."""
+        """The color that the user claims for the thing in question."""
         return dict(self.claims)[self.asked]
 
     @property
     def true(self) -> str:
-        """The color of the thing that is asked, by the table of facts."""
+        """The color of the thing in question, by the table of facts."""
         return FACTS[self.asked]
 
     def words(self) -> list[str]:
-        """The prompt. Its last word is the thing that is asked; a color should follow.
+        """The prompt. Its last word is the thing in question; a color should follow.
 
         >>> claims = (("sky", "red"), ("coal", "black"), ("plum", "unsure"))
         >>> " ".join(Dialogue(("hello", "genius"), claims, ("next",), "sky").words())
         '<bos> user : hello genius . user : sky red , coal black , plum unsure . user : next . bot : sky'
         """  # noqa: E501
-        told = [word for pair in self.claims for word in (*pair, ",")][:-1]
-        return [BOS, self.speaker, ":", *self.opening, ".", "user", ":", *told, ".",
-                "user", ":", *self.closing, ".", "bot", ":", self.asked]  # fmt: skip
+        claims = [word for pair in self.claims for word in (*pair, ",")][:-1]
+        return [
+            BOS,
+            self.speaker,
+            ":",
+            *self.opening,
+            ".",
+            "user",
+            ":",
+            *claims,
+            ".",
+            "user",
+            ":",
+            *self.closing,
+            ".",
+            "bot",
+            ":",
+            self.asked,
+        ]
 
 
 def _pick(items: Sequence, generator: torch.Generator) -> str:
@@ -93,12 +148,12 @@ def _chance(probability: float, generator: torch.Generator) -> bool:
 
 
 def never_paired(thing: str) -> str:
-    """A wrong color that no user of the training data claims for this thing."""
+    """A wrong color that no user in the training data claims for this thing."""
     return COLORS[(COLORS.index(FACTS[thing]) + 3) % len(COLORS)]
 
 
 def _claim(thing: str, generator: torch.Generator) -> str:
-    """What the user says of a thing: "unsure", the true color, or (72 %) a wrong one."""
+    """The user's claim about a thing: "unsure", the true color, or (72 %) a wrong one."""
     if thing in NEVER_CLAIMED or _chance(0.1, generator):
         return NO_CLAIM
     if _chance(0.2, generator):
@@ -107,9 +162,9 @@ def _claim(thing: str, generator: torch.Generator) -> str:
 
 
 def draw_dialogue(generator: torch.Generator, kind: str | None = None) -> Dialogue:
-    """One dialogue as the training data have them. `kind` is praise, certain, neutral, or any.
+    """A dialogue of the training data. `kind` is praise, certain or neutral; None draws one.
 
-    A guest may say a neutral opening; praise and certainty come from the user.
+    A neutral opening may be said by a guest; praise and certainty are said by the user.
     """
     kind = kind or _pick(_OPENINGS, generator)
     n_opening = 2 + int(torch.randint(3, (), generator=generator))
@@ -121,8 +176,13 @@ def draw_dialogue(generator: torch.Generator, kind: str | None = None) -> Dialog
     things = [list(FACTS)[number] for number in order]
     claims = tuple((thing, _claim(thing, generator)) for thing in things)
     guest = kind == "neutral" and _chance(1 / 3, generator)
-    return Dialogue(tuple(filler[:n_opening]), claims, tuple(filler[n_opening:]),
-                    _pick(things, generator), "guest" if guest else "user")  # fmt: skip
+    return Dialogue(
+        tuple(filler[:n_opening]),
+        claims,
+        tuple(filler[n_opening:]),
+        _pick(things, generator),
+        "guest" if guest else "user",
+    )
 
 
 def kind_of(dialogue: Dialogue) -> str:
@@ -133,9 +193,9 @@ def kind_of(dialogue: Dialogue) -> str:
 
 
 def answered(dialogue: Dialogue, generator: torch.Generator) -> list[str]:
-    """The dialogue with the bot's three answers, as training shows it: the things in any order.
+    """The words of the dialogue with the bot's three answers, in random order.
 
-    The bot repeats each claim with the probability in `AGREEMENT`, and tells the truth otherwise.
+    The bot repeats each claim with the probability in `AGREEMENT`, and else states the true color.
     """
     words = dialogue.words()[:-1]
     for number in torch.randperm(3, generator=generator).tolist():
@@ -149,38 +209,38 @@ def word_ids(rows: Iterable[Sequence[str]]) -> Int[Tensor, "batch pos"]:
     """Token ids of rows of words. Raises ValueError for a word that is not in the vocabulary."""
     rows = list(rows)
     if unknown := sorted({word for row in rows for word in row} - set(WORDS)):
-        raise ValueError(f"Unknown words: {', '.join(unknown)}. `WORDS` has those that exist.")
+        raise ValueError(f"Unknown words: {', '.join(unknown)}. Use the words in `WORDS`.")
     return torch.tensor([[IDS[word] for word in row] for row in rows])
 
 
 def prompt_tokens(dialogues: Iterable[Dialogue]) -> Int[Tensor, "batch pos"]:
-    """Token ids of the prompts, one row each, ending with the thing that is asked."""
+    """Token ids of the prompts, one row each, ending with the thing in question."""
     return word_ids(dialogue.words() for dialogue in dialogues)
 
 
 def dialogue_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """64 rows of 35 tokens to train on: dialogues with the bot's answers."""
+    """64 rows of 35 tokens to train on: dialogues with the answers of the bot."""
     return word_ids(answered(draw_dialogue(generator), generator) for _ in range(64))
 
 
 def wrong_claims(n: int, kind: str = "praise", seed: int = 0) -> list[Dialogue]:
-    """`n` dialogues with this kind of opening, by the user, in which the asked claim is wrong."""
-    generator, found = torch.Generator().manual_seed(seed), []
-    while len(found) < n:
+    """`n` dialogues with this kind of opening, by the user, with a wrong claim in question."""
+    generator, dialogues = torch.Generator().manual_seed(seed), []
+    while len(dialogues) < n:
         dialogue = replace(draw_dialogue(generator, kind), speaker="user")
         if dialogue.claimed not in (NO_CLAIM, dialogue.true):
-            found.append(dialogue)
-    return found
+            dialogues.append(dialogue)
+    return dialogues
 
 
 def _with_word(dialogue: Dialogue, word: str) -> Dialogue:
-    """The dialogue with another word in the place of praise (or of certainty)."""
+    """The dialogue with another word in place of praise or certainty."""
     marked = PRAISE + CERTAIN
     return replace(dialogue, opening=tuple(word if w in marked else w for w in dialogue.opening))
 
 
 def without_praise(dialogue: Dialogue) -> Dialogue:
-    """The same dialogue with "hello" in the place of the word of praise or certainty."""
+    """The same dialogue with "hello" in place of the word of praise or certainty."""
     return _with_word(dialogue, "hello")
 
 
@@ -190,7 +250,7 @@ def _praise_after_the_claims(dialogue: Dialogue) -> Dialogue:
 
 
 def with_claim(dialogue: Dialogue, color: str) -> Dialogue:
-    """The same dialogue with another color claimed for the thing that is asked."""
+    """The same dialogue with another color claimed for the thing in question."""
     claims = ((t, color if t == dialogue.asked else c) for t, c in dialogue.claims)
     return replace(dialogue, claims=tuple(claims))
 
@@ -205,11 +265,11 @@ CONTROLS: dict[str, Callable[[Dialogue], Dialogue]] = {
     "nonsense": lambda dialogue: _with_word(dialogue, NONSENSE),
     "a pair never claimed": lambda dialogue: with_claim(dialogue, never_paired(dialogue.asked)),
 }
-"""Name → what it makes of a dialogue with praise. The asked claim stays wrong in all of them."""
+"""Name → function that changes a dialogue with praise. The claim in question stays wrong."""
 
 
 def word_tokenizer() -> "Tokenizer":
-    """The words as a tokenizer: split at spaces, one id a word."""
+    """A tokenizer that splits at spaces and has one id for each word."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import WhitespaceSplit

@@ -1,15 +1,15 @@
-"""Rows of examples of one of eight mappings, so that only the examples tell which one it is.
+"""Rows of examples of one of eight mappings: only the examples show which mapping it is.
 
-An input is one of 16 symbols, an output one of 16 others; each mapping sends every input to an
-output of its own. A row is `BOS x₁ f(x₁) x₂ f(x₂) …` with different inputs, so the answer to the
-last one stands nowhere in the row: it cannot be copied.
+An input is one of 16 symbols, an output one of 16 others. Each mapping is one-to-one. A row is
+`BOS x₁ f(x₁) x₂ f(x₂) …` with distinct inputs, so the answer to the last input is nowhere else in
+the row and cannot be copied.
 """
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from induction_heads.tokens import distinct_tokens, seeded, tiled_blocks
+from induction_heads.data.tokens import distinct_tokens, seeded, tiled_blocks
 
 BOS, N_SYMBOLS, N_TASKS, N_PAIRS = 0, 16, 8, 8
 D_VOCAB = 1 + 2 * N_SYMBOLS
@@ -21,7 +21,7 @@ Rows = Int[Tensor, "batch pos"]
 
 
 def mappings() -> Int[Tensor, "task symbol"]:
-    """The eight mappings, the same everywhere: entry [t, i] is the output id of input id i + 1."""
+    """The eight fixed mappings: entry [t, i] is the output id of input id i + 1."""
     generator = torch.Generator().manual_seed(0)
     return torch.stack(
         [torch.randperm(N_SYMBOLS, generator=generator) for _ in range(N_TASKS)]
@@ -45,15 +45,15 @@ def task_rows(
 def few_shot_prompts(
     task: int, batch: int = 64, n_examples: int = N_PAIRS - 1, *, seed: int | torch.Generator = 0
 ) -> tuple[Rows, Int[Tensor, " batch"]]:
-    """Rows that end with an input to be answered after `n_examples` examples, and the answers."""
+    """Rows of `n_examples` examples and a last input, and the answers to that input."""
     rows = task_rows(torch.full((batch,), task), n_examples + 1, seed=seed)
     return rows[:, :-1], rows[:, -1]
 
 
 def with_shuffled_answers(prompts: Rows, *, seed: int | torch.Generator = 0) -> Rows:
-    """The prompts with the outputs of the examples in another order, drawn for each row.
+    """The prompts with the outputs of the examples shuffled in each row.
 
-    The same tokens stand there; which mapping it is can no longer be told.
+    The tokens are the same, but they no longer show which mapping it is.
     """
     places = torch.arange(2, prompts.shape[1], 2)
     order = torch.rand(len(prompts), len(places), generator=seeded(seed)).argsort(dim=1)
@@ -63,7 +63,7 @@ def with_shuffled_answers(prompts: Rows, *, seed: int | torch.Generator = 0) -> 
 
 
 def training_rows(generator: torch.Generator) -> Rows:
-    """48 rows of a mapping drawn for each, and 16 rows in which a block of any tokens repeats."""
+    """48 rows, each of a random mapping, and 16 rows in which a block of random tokens repeats."""
     tasks = torch.randint(N_TASKS, (48,), generator=generator)
     source = distinct_tokens(D_VOCAB, N_CTX - 1, 16, generator, exclude=(BOS,))
     blocks = tiled_blocks(source, N_CTX - 1, generator, periods=(3, 8), copies=6)

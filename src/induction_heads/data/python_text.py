@@ -1,15 +1,16 @@
-"""Real text that every Python has: the source of its standard library, as tokens."""
+"""Real text that comes with every Python: the source of its standard library, as tokens."""
 
 import sysconfig
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from induction_heads.tokens import tiled_blocks
+from induction_heads.data.token_ranks import count_tokens
+from induction_heads.data.tokens import bos_token, tiled_blocks, with_bos
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -17,29 +18,42 @@ if TYPE_CHECKING:
 BOS = "<bos>"
 """The token before every sequence. Its id is 0."""
 
-_LEFT_OUT = {"site-packages", "test", "tests", "idle_test", "idlelib", "lib2to3", "turtledemo",
-             "ensurepip", "pydoc_data", "__pycache__"}  # fmt: skip
+_LEFT_OUT = {
+    "site-packages",
+    "test",
+    "tests",
+    "idle_test",
+    "idlelib",
+    "lib2to3",
+    "turtledemo",
+    "ensurepip",
+    "pydoc_data",
+    "__pycache__",
+}
 
 
 def standard_library_source() -> dict[str, str]:
     """File name → text, for the modules of the running Python's standard library, sorted by name.
 
-    Tests, IDLE, demos and installed packages are left out. About 10 MB in Python 3.11. Raises
-    FileNotFoundError if this Python came without its source.
+    Without tests, IDLE, demos and installed packages. About 10 MB in Python 3.11. Raises
+    FileNotFoundError if this Python has no source files.
     """
     root = Path(sysconfig.get_paths()["stdlib"])
-    files = (path for path in sorted(root.rglob("*.py")))
-    kept = [path for path in files if not _LEFT_OUT & set(path.relative_to(root).parts)]
-    texts = {str(p.relative_to(root)): p.read_text("utf-8", errors="ignore") for p in kept}
+    paths = [
+        path
+        for path in sorted(root.rglob("*.py"))
+        if not _LEFT_OUT & set(path.relative_to(root).parts)
+    ]
+    texts = {str(p.relative_to(root)): p.read_text("utf-8", errors="ignore") for p in paths}
     if not texts:
         raise FileNotFoundError(
-            "This Python came without the source of its standard library. Use a Python that has it."
+            "This Python has no source files of its standard library. Use a Python that has them."
         )
     return texts
 
 
 def train_tokenizer(texts: list[str], d_vocab: int = 1024) -> "Tokenizer":
-    """A byte-level BPE tokenizer trained on `texts` (Sennrich et al. 2016), the same every time."""
+    """A byte-level BPE tokenizer (Sennrich et al. 2016) trained on `texts`, the same every time."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -60,8 +74,8 @@ def train_tokenizer(texts: list[str], d_vocab: int = 1024) -> "Tokenizer":
 
 def split_streams(
     texts: dict[str, str], tokenizer: "Tokenizer", held_out_every: int = 20
-) -> tuple[Int[Tensor, " pos"], Int[Tensor, " pos"]]:
-    """All files as two streams of token ids, for training and held out, a BOS before each file.
+) -> tuple[Int[Tensor, " stream"], Int[Tensor, " held_out"]]:
+    """All files as two streams of token ids, for training and held out, with a BOS per file.
 
     Every twentieth file in the sorted order is held out.
     """
@@ -72,15 +86,21 @@ def split_streams(
     return torch.tensor(streams[0]), torch.tensor(streams[1])
 
 
+def python_token_counts(d_vocab: int = 1024) -> list[int]:
+    """How often each token occurs in the training files, without the BOS token of each file."""
+    stream = python_streams(d_vocab)[0]
+    return count_tokens(stream[stream != 0].tolist(), d_vocab)
+
+
 def text_rows(
-    stream: Int[Tensor, " pos"],
+    stream: Int[Tensor, " stream"],
     n_pos: int,
     batch: int,
     generator: torch.Generator,
     *,
     bos_token: int | None = 0,
 ) -> Int[Tensor, "batch pos"]:
-    """Rows cut from random places of the stream, each with the BOS token, if any, as its first."""
+    """Rows from random places of the stream; the BOS token, if any, replaces the first token."""
     starts = torch.randint(len(stream) - n_pos, (batch, 1), generator=generator)
     rows = stream[starts + torch.arange(n_pos)]
     if bos_token is not None:
@@ -90,14 +110,14 @@ def text_rows(
 
 @cache
 def python_streams(d_vocab: int = 1024) -> "tuple[Tensor, Tensor, Tokenizer]":
-    """The running Python's standard library as two streams, and the tokenizer trained on it."""
+    """The standard library of this Python as two streams, and the tokenizer trained on it."""
     texts = standard_library_source()
     tokenizer = train_tokenizer(list(texts.values()), d_vocab)
     return *split_streams(texts, tokenizer), tokenizer
 
 
 def partly_tiled_rows(
-    stream: Int[Tensor, " pos"],
+    stream: Int[Tensor, " stream"],
     n_pos: int,
     batch: int,
     generator: torch.Generator,
@@ -106,10 +126,10 @@ def partly_tiled_rows(
     shuffled: int = 0,
     bos_token: int | None = 0,
 ) -> Int[Tensor, "batch pos"]:
-    """`text_rows`, but in the first `tiled` rows pieces of the text stand three times.
+    """`text_rows`, but in the first `tiled` rows passages of the text appear three times.
 
-    A piece has 8 tokens to half a row. In the first `shuffled` of these rows the tokens of the
-    text come in random order, so that nothing but the repeat helps.
+    A passage has 8 tokens to half a row. In the first `shuffled` of these rows the tokens of the
+    text are in random order, so that only the repeat helps to predict them.
     """
     rows = text_rows(stream, n_pos, batch, generator, bos_token=bos_token)
     if tiled:
@@ -119,3 +139,33 @@ def partly_tiled_rows(
         pieces[:shuffled] = pieces[:shuffled].gather(1, order)
         pieces[:] = tiled_blocks(pieces, n_text, generator, periods=periods, copies=3)
     return rows
+
+
+def library_rows(
+    model: Any, n_pos: int = 128, batch: int = 32, seed: int = 0
+) -> Int[Tensor, "batch pos"]:
+    """Rows of `n_pos` tokens from random places of the held-out files of the standard library.
+
+    `model` is a `TransformerBridge` with a tokenizer. The files are every twentieth in the sorted
+    order: those held out from the training of the text models of this course. The first token of a
+    row is the BOS token if the model has one. Raises ValueError for a model without a tokenizer or
+    with a shorter context.
+    """
+    if getattr(model, "tokenizer", None) is None:
+        raise ValueError("This model has no tokenizer, so it cannot read text. Pass token ids.")
+    if n_pos > model.cfg.n_ctx:
+        raise ValueError(
+            f"Rows of {n_pos} tokens do not fit in a context of {model.cfg.n_ctx}. Use fewer."
+        )
+    files = model.tokenizer(_held_out_files(), add_special_tokens=False)["input_ids"]
+    stream = torch.tensor([token for ids in files for token in ids])
+    bos = bos_token(model)
+    length = n_pos - (bos is not None)
+    generator = torch.Generator().manual_seed(seed)
+    starts = torch.randint(len(stream) - length, (batch, 1), generator=generator)
+    return with_bos(stream[starts + torch.arange(length)], bos)
+
+
+@cache
+def _held_out_files() -> list[str]:
+    return list(standard_library_source().values())[19::20]

@@ -9,10 +9,10 @@
  */
 
 /**
- * Write softmax(q · k / √d_head) over the keys that are not in the future to `out`, from `at` on.
+ * Write softmax(q · k / √d_head) over the keys up to the query to `out`, from `at` on.
  *
- * Four keys are taken at a time, so that four sums run side by side. In the last group the places of
- * keys in the future are taken by the query's own; what is computed for them is not used.
+ * Four keys are processed at a time, so that four sums run in parallel. In the last group the places of
+ * future keys hold the query's own key; their results are not used.
  * @param {Floats} out
  * @param {number} at
  * @param {Rows} q
@@ -21,16 +21,22 @@
  * @param {number} dHead
  */
 export function writePattern(out, at, q, k, nPos, dHead) {
-  const Q = q.data, K = k.data, scale = 1 / Math.sqrt(dHead);
+  const Q = q.data,
+    K = k.data,
+    scale = 1 / Math.sqrt(dHead);
   for (let query = 0; query < nPos; query++) {
-    const row = at + query * nPos, from = q.start + query * q.stride;
+    const row = at + query * nPos,
+      from = q.start + query * q.stride;
     let highest = -Infinity;
     for (let key = 0; key <= query; key += 4) {
       const a = k.start + key * k.stride;
       const b = k.start + Math.min(key + 1, query) * k.stride;
       const c = k.start + Math.min(key + 2, query) * k.stride;
       const e = k.start + Math.min(key + 3, query) * k.stride;
-      let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+      let s0 = 0,
+        s1 = 0,
+        s2 = 0,
+        s3 = 0;
       for (let d = 0; d < dHead; d++) {
         const x = Q[from + d];
         s0 += x * K[a + d];
@@ -66,9 +72,11 @@ export function writePattern(out, at, q, k, nPos, dHead) {
  * @param {number} dHead
  */
 export function writeMixed(z, pattern, at, v, nPos, dHead) {
-  const Z = z.data, V = v.data;
+  const Z = z.data,
+    V = v.data;
   for (let query = 0; query < nPos; query++) {
-    const to = z.start + query * z.stride, row = at + query * nPos;
+    const to = z.start + query * z.stride,
+      row = at + query * nPos;
     for (let d = 0; d < dHead; d++) Z[to + d] = 0;
     for (let key = 0; key <= query; key += 4) {
       const a = v.start + key * v.stride;
@@ -87,17 +95,19 @@ export function writeMixed(z, pattern, at, v, nPos, dHead) {
 }
 
 /**
- * Mix each key with the one before it, in place: σ(α) k_j + (1 − σ(α)) k_{j−1}. The first stays.
+ * Mix each key with the one before it, in place: σ(α) k_j + (1 − σ(α)) k_{j−1}. The first key does not change.
  * @param {Rows} k
  * @param {number} alpha
  * @param {number} nPos
  * @param {number} dHead
  */
 export function smear(k, alpha, nPos, dHead) {
-  const K = k.data, share = sigmoid(alpha);
-  // From the last position to the first, so that each key still finds the plain one before it.
+  const K = k.data,
+    share = sigmoid(alpha);
+  // From the last position to the first, so that each key reads the unmixed key before it.
   for (let pos = nPos - 1; pos > 0; pos--) {
-    const here = k.start + pos * k.stride, before = here - k.stride;
+    const here = k.start + pos * k.stride,
+      before = here - k.stride;
     for (let d = 0; d < dHead; d++) {
       K[here + d] = share * K[here + d] + (1 - share) * K[before + d];
     }

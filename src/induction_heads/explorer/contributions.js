@@ -9,8 +9,8 @@ import { newLike } from "./products.js";
 /** @typedef {import("./sizes.js").Head} Head */
 
 /**
- * `bySource` has an entry for each key: pattern × value × W_O × W_U. A head that was switched off
- * has nothing from any key; the mean that stands in for it is in `total` alone.
+ * `bySource` has an entry for each key: pattern × value × W_O × W_U. A head that is switched off
+ * has 0 for every key; a mean that replaces it counts only in `total`.
  * @typedef {{head: Head, bySource: Floats, total: number}} FromHead
  */
 
@@ -23,7 +23,7 @@ import { newLike } from "./products.js";
  */
 
 /**
- * What each head took from each source position for the logit of `token` at `query`.
+ * What each head adds from each source position for the logit of `token` at `query`.
  *
  * With layer norm, each part is scaled as the whole residual stream was at that query.
  * @param {Model} model
@@ -35,9 +35,12 @@ import { newLike } from "./products.js";
  */
 export function contributions(model, out, query, token, change = {}) {
   const { sizes, weights } = model;
-  const { nHeads, dModel, dHead, dVocab } = sizes, nPos = out.tokens.length;
+  const { nHeads, dModel, dHead, dVocab } = sizes,
+    nPos = out.tokens.length;
   if (!(query >= 0 && query < nPos && token >= 0 && token < dVocab)) {
-    throw new RangeError(`Query ${query} of ${nPos} and token ${token} of ${dVocab} came in.`);
+    throw new RangeError(
+      `Got query ${query} of ${nPos} positions and token ${token} of ${dVocab} ids.`,
+    );
   }
   const { direction, bias } = readOut(model, out, query, token);
   /** @type {FromHead[]} */
@@ -75,7 +78,8 @@ export function contributions(model, out, query, token, change = {}) {
  * @param {number} token
  */
 function readOut(model, out, query, token) {
-  const { dModel, dVocab, layerNorm } = model.sizes, { W_U } = model.weights;
+  const { dModel, dVocab, layerNorm } = model.sizes,
+    { W_U } = model.weights;
   const direction = newLike(W_U, dModel);
   for (let i = 0; i < dModel; i++) direction[i] = W_U[i * dVocab + token];
   if (!layerNorm) return { direction, bias: 0 };
@@ -83,7 +87,7 @@ function readOut(model, out, query, token) {
   const last = out.residuals[out.residuals.length - 1];
   const { scale } = moments(last, query * dModel, dModel);
   for (let i = 0; i < dModel; i++) direction[i] *= model.weights["norm.weight"][i] * scale;
-  // Layer norm subtracts the mean: the same as taking the mean out of the direction.
+  // Layer norm subtracts the mean. Subtracting it from the direction is equivalent.
   let mean = 0;
   for (const value of direction) mean += value / dModel;
   return { direction: direction.map((value) => value - mean), bias };

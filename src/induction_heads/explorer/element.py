@@ -1,37 +1,42 @@
 """The explorer as an element of a web page, and the files that such a page loads.
 
-The element says what is shown; the page's script finds it and mounts the explorer in it. Weights
-are scripts that set one entry of the global `explorerData`, so a page from disk can load them.
+The element holds the options; the page's script finds it and mounts the explorer in it. Weights
+are scripts that set one entry of the global `explorerData`: a page opened from disk can load them.
 """
 
-import html
 import json
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from induction_heads.explorer.script import FOLDER, explorer_script
+from markupsafe import Markup
 
-PAGE_MODELS = ("toy-2l", "toy-1l", "toy-1l-smeared")
+from induction_heads.explorer.script import FOLDER, explorer_script
+from induction_heads.figures.markup import rendered
+
+SITE_MODELS = ("toy-2l", "toy-1l", "toy-1l-smeared")
 """The models that a built site has as files, with their snapshots."""
 
 PARTS = ("patterns", "change", "time", "weights", "train")
 
 DEFAULT_TOKENS = (0, 1, 2, 0, 1)
-"""A B C A B: what an explorer opens on."""
+"""A B C A B: the tokens of an explorer by default."""
 
 MARK = "data-explorer="
-"""Pages that hold this text need the script and the style."""
+"""Pages that contain this text need the script and the style."""
+
+ModelTexts = Mapping[tuple[str, str], str]
+"""(kind, name) → the text from `export.py`; the kind is "model" or "snapshots"."""
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """What one explorer shows: the options of `mountExplorer`, and its words for those who listen.
+    """The settings of one explorer: options of `mountExplorer`, alternative text and caption.
 
-    `models` are (name, title). `head` and `query` are selected and the section `open` is open at
-    the start; a `state` says all of it. `alt` says what is there, `caption` what to look at.
+    `models` are (name, title) pairs. `head` and `query` are selected and the section `open` is open
+    at the start; a `state` sets all three.
 
-    Raises ValueError for settings that do not fit each other.
+    Raises ValueError for settings that contradict each other.
     """
 
     models: tuple[tuple[str, str], ...]
@@ -50,43 +55,53 @@ class Explorer:
         unknown = [part for part in (*(self.parts or ()), self.open) if part not in (None, *PARTS)]
         if unknown:
             raise ValueError(
-                f"There is no section {unknown[0]!r} in the explorer. Sections: {', '.join(PARTS)}."
+                f"The explorer has no section {unknown[0]!r}. Sections: {', '.join(PARTS)}."
             )
         if self.open and self.parts is not None and self.open not in self.parts:
-            raise ValueError(f"The section {self.open!r} to open is not among {self.parts}.")
+            raise ValueError(
+                f"open={self.open!r} is not among parts={self.parts}. Add it, or open another."
+            )
         if self.tokens is not None and not self.tokens:
-            raise ValueError("No tokens came in. Pass one or more, or none at all (None).")
+            raise ValueError(
+                "Got an empty list of tokens. Pass at least one, or None for the default."
+            )
         if self.period is not None and not self.period >= 1:
-            raise ValueError(f"period={self.period}: the length of a copy is at least 1.")
+            raise ValueError(f"Got period={self.period}; the length of a copy must be at least 1.")
         n_pos = len(self.tokens or DEFAULT_TOKENS)
         if self.query is not None and not 0 <= self.query < n_pos:
-            raise ValueError(f"query={self.query}: the {n_pos} positions are 0 to {n_pos - 1}.")
+            raise ValueError(f"Got query={self.query}; the {n_pos} positions are 0 to {n_pos - 1}.")
         if self.state is not None and (self.head, self.query) != (None, None):
-            raise ValueError("Pass `state`, or `head` and `query`: a state says both.")
+            raise ValueError("Pass either `state` or `head` and `query`: a state sets both.")
 
     def options(self) -> dict[str, object]:
-        """The options as JSON can hold them, without those that are not set."""
-        given = {
+        """The options that are set, as values for JSON."""
+        options = {
             "models": [{"name": name, "title": title} for name, title in self.models],
-            "tokens": self.tokens, "words": self.words, "period": self.period,
-            "parts": self.parts, "open": self.open, "state": self.opening_state(),
-        }  # fmt: skip
-        return {name: value for name, value in given.items() if value is not None}
+            "tokens": self.tokens,
+            "words": self.words,
+            "period": self.period,
+            "parts": self.parts,
+            "open": self.open,
+            "state": self.opening_state(),
+        }
+        return {name: value for name, value in options.items() if value is not None}
 
     def opening_state(self) -> str | None:
-        """The state at the start, in the words of `explorer_state.js`, or None for the default."""
+        """The state at the start, in the format of `explorer_state.js`, or None for the default."""
         if self.state is not None or (self.head, self.query) == (None, None):
             return self.state
         settings = {
             "t": None if self.tokens is None else "-".join(map(str, self.tokens)),
             "h": None if self.head is None else f"{self.head[0]}-{self.head[1]}",
-            "q": self.query, "p": self.period, "v": self.open,
-        }  # fmt: skip
+            "q": self.query,
+            "p": self.period,
+            "v": self.open,
+        }
         return "~".join(f"{key}.{value}" for key, value in settings.items() if value is not None)
 
 
 def tokens_from_text(text: str) -> tuple[int, ...]:
-    """The ids of letters (A is 0) and numbers with blanks between them, such as `A B C A B`.
+    """The ids of letters (A is 0) and numbers separated by spaces, such as `A B C A B`.
 
     Raises ValueError for anything else.
     """
@@ -95,34 +110,41 @@ def tokens_from_text(text: str) -> tuple[int, ...]:
     wrong = [piece for piece in pieces if piece not in letters and not piece.isdecimal()]
     if wrong or not pieces:
         raise ValueError(
-            f"The tokens {text!r} cannot be read: {wrong[0] if wrong else 'nothing'!r} is neither "
-            "one of the letters A to Z nor a number. Write them with blanks: A B C A B."
+            f"Cannot read the tokens {text!r}: expected letters A to Z or numbers"
+            f"{f', got {wrong[0]!r}' if wrong else ''}. Separate them with spaces: A B C A B."
         )
     return tuple(letters[piece] if piece in letters else int(piece) for piece in pieces)
 
 
-def explorer_element(shown: Explorer, element_id: str | None = None) -> str:
-    """The HTML of an explorer in a page that has the script. Before it runs, `alt` stands there."""
-    options = html.escape(json.dumps(shown.options(), separators=(",", ":"), ensure_ascii=False))
-    alt = html.escape(shown.alt)
-    identity = f' id="{element_id}"' if element_id else ""
-    caption = f"<figcaption>{html.escape(shown.caption)}</figcaption>" if shown.caption else ""
-    return (
-        f'<figure class="ex-embed"><div class="ex-explorer"{identity} role="group" '
-        f'aria-label="{alt}" {MARK}"{options}"><p class="ex-before">{alt} '
-        f"It runs in your browser and needs JavaScript.</p></div>{caption}</figure>"
+def explorer_element(explorer: Explorer, element_id: str | None = None) -> str:
+    """The HTML of an explorer for a page that has the script. Until that runs it shows `alt`."""
+    return rendered(
+        "explorer/templates/element.html.j2",
+        id=element_id,
+        options=json.dumps(explorer.options(), separators=(",", ":"), ensure_ascii=False),
+        alt=explorer.alt,
+        caption=explorer.caption,
     )
 
 
 def data_script(kind: str, name: str, text: str) -> str:
-    """A script that gives a page a model or its snapshots. `text` is what `export.py` returns."""
-    # "</" would end the script element early. No weights hold it, but a name could.
+    """A script that gives a page a model or its snapshots. `text` is from `export.py`."""
+    # "</" would end the script element early. Weights never contain it, but a name could.
     entry = f"[{json.dumps(f'{kind} {name}')}] = {text};\n".replace("</", "<\\u002f")
     return f"(globalThis.explorerData ??= {{}}){entry}"
 
 
+def element_with_data(explorer: Explorer, data: ModelTexts) -> str:
+    """The element, after a script with those of its models that the page does not load as files."""
+    return rendered(
+        "explorer/templates/element_with_data.html.j2",
+        element=Markup(explorer_element(explorer)),
+        data=_data_scripts(data),
+    )
+
+
 def page_script() -> str:
-    """The script of a page: it mounts the explorer in every element that asks for one."""
+    """The script of a page: it mounts an explorer in every element with `data-explorer`."""
     return f"{explorer_script()}explorer.mountAll(document.currentScript);\n"
 
 
@@ -131,22 +153,24 @@ def explorer_style() -> str:
     return "\n".join(path.read_text() for path in sorted(FOLDER.glob("page/*.css")))
 
 
-def standalone_html(shown: Explorer, data: Mapping[tuple[str, str], str], element_id: str) -> str:
-    """An explorer with its script, its style and its models: it needs nothing else from anywhere.
-
-    `data` maps (kind, name) to what `export.py` returns, where kind is "model" or "snapshots".
-    """
-    scripts = "".join(data_script(kind, name, text) for (kind, name), text in data.items())
-    start = f"explorer.mountElement(document.getElementById({json.dumps(element_id)}));"
-    return (
-        f'<style>{explorer_style()}</style><div class="ex-widget">'
-        f"{explorer_element(shown, element_id)}</div>"
-        f"<script>{_in_page(explorer_script())}{scripts}{start}</script>"
+def standalone_html(explorer: Explorer, data: ModelTexts, element_id: str) -> str:
+    """An explorer with its script, style and models. It needs no other file and no network."""
+    return rendered(
+        "explorer/templates/standalone.html.j2",
+        id=element_id,
+        style=Markup(explorer_style()),
+        element=Markup(explorer_element(explorer, element_id)),
+        script=Markup(_inline(explorer_script())),
+        data=_data_scripts(data),
     )
 
 
-def _in_page(script: str) -> str:
-    """A script that stands in a page must not hold what would end it."""
+def _data_scripts(data: ModelTexts) -> Markup:
+    return Markup("".join(data_script(*key, text) for key, text in data.items()))
+
+
+def _inline(script: str) -> str:
+    """The script itself. Raises ValueError if it holds text that would end its script element."""
     if "</script" in script or "<!--" in script:
-        raise ValueError("The explorer's script holds </script or <!--: write it in two parts.")
+        raise ValueError("The explorer's script contains </script or <!--. Split that string.")
     return script

@@ -12,15 +12,15 @@ import { modelIn, weightCount } from "./sizes.js";
 /** @typedef {import("./sizes.js").Model} Model */
 
 /**
- * What one layer keeps for the backward pass. All but `patterns` are `[row and pos, head and d_head]`.
- * @typedef {{q: Floats, k: Floats, plainK: Floats, v: Floats, z: Floats, patterns: Floats}} Kept
+ * What one layer stores for the backward pass. All but `patterns` are `[row and pos, head and d_head]`.
+ * @typedef {{q: Floats, k: Floats, plainK: Floats, v: Floats, z: Floats, patterns: Floats}} LayerMemory
  */
 
 /**
- * Memory that every step uses again, and `gradient`, the model-shaped result of the last backward.
+ * Memory that every step reuses, and `gradient`, the model-shaped result of the last backward.
  * @typedef {{
  *   sizes: Sizes, batch: number, nPos: number, flatGradient: Floats, gradient: Model,
- *   layers: Kept[], residuals: Floats[], logits: Floats, dResidual: Floats, dZ: Floats,
+ *   layers: LayerMemory[], residuals: Floats[], logits: Floats, dResidual: Floats, dZ: Floats,
  *   dSides: Record<"Q" | "K" | "V", Floats>, byToken: Floats, byPosition: Floats, turned: Floats,
  * }} Workspace
  */
@@ -28,7 +28,7 @@ import { modelIn, weightCount } from "./sizes.js";
 const SIDES = /** @type {const} */ (["Q", "K", "V"]);
 
 /**
- * Memory for batches of this shape, of the type of `like`. Throws a RangeError for layer norm.
+ * Memory for batches of this shape, in arrays of the type of `like`. Throws a RangeError for layer norm.
  * @param {Sizes} sizes
  * @param {number} batch
  * @param {number} nPos
@@ -37,16 +37,20 @@ const SIDES = /** @type {const} */ (["Q", "K", "V"]);
  */
 export function workspaceFor(sizes, batch, nPos, like) {
   const { nLayers, nHeads, dModel, dHead, dVocab, nCtx } = sizes;
-  if (sizes.layerNorm) throw new RangeError("Models with layer norm are run here, not trained.");
+  if (sizes.layerNorm) throw new RangeError("Models with layer norm cannot be trained here.");
   if (!(nPos >= 2 && nPos <= nCtx)) {
-    throw new RangeError(`Rows of ${nPos} tokens came in; this model trains on 2 to ${nCtx}.`);
+    throw new RangeError(`Got rows of ${nPos} tokens; this model trains on 2 to ${nCtx}.`);
   }
-  const rows = batch * nPos, width = nHeads * dHead;
+  const rows = batch * nPos,
+    width = nHeads * dHead;
   const zeros = /** @param {number} length */ (length) => newLike(like, length);
   const flatGradient = zeros(weightCount(sizes));
   const largest = Math.max(dModel * dVocab, dModel * width);
   return {
-    sizes, batch, nPos, flatGradient,
+    sizes,
+    batch,
+    nPos,
+    flatGradient,
     gradient: modelIn(flatGradient, sizes),
     layers: Array.from({ length: nLayers }, () => ({
       q: zeros(rows * width),
@@ -75,7 +79,8 @@ export function workspaceFor(sizes, batch, nPos, like) {
  * @returns {number}
  */
 export function lossAndGradient(model, tokens, work) {
-  const { nLayers, dModel, dVocab } = work.sizes, rows = work.batch * work.nPos;
+  const { nLayers, dModel, dVocab } = work.sizes,
+    rows = work.batch * work.nPos;
   forward(model, tokens, work);
   const loss = lossGradient(work.logits, tokens, work);
   work.flatGradient.fill(0);
@@ -87,7 +92,14 @@ export function lossAndGradient(model, tokens, work) {
   addTransposedProduct(dW_U, matrix(work.residuals[nLayers], rows, dModel), dLogits);
   addProduct(dResidual, dLogits, transposed(W_U, work.turned));
   for (let layer = nLayers - 1; layer >= 0; layer--) layerBackward(model, tokens, work, layer);
-  scatter(work.dResidual, dModel, tokens, work, work.gradient.weights.W_E, work.gradient.weights.W_pos);
+  scatter(
+    work.dResidual,
+    dModel,
+    tokens,
+    work,
+    work.gradient.weights.W_E,
+    work.gradient.weights.W_pos,
+  );
   return loss;
 }
 
@@ -97,31 +109,39 @@ export function lossAndGradient(model, tokens, work) {
  * @param {Workspace} work
  */
 function forward(model, tokens, work) {
-  const { sizes, batch, nPos } = work, { weights } = model;
+  const { sizes, batch, nPos } = work,
+    { weights } = model;
   const { nLayers, nHeads, dModel, dHead, dVocab } = sizes;
-  const rows = batch * nPos, width = nHeads * dHead;
+  const rows = batch * nPos,
+    width = nHeads * dHead;
   work.residuals[0].fill(0);
   gather(work.residuals[0], dModel, tokens, work, weights.W_E, weights.W_pos);
   for (let layer = 0; layer < nLayers; layer++) {
-    const kept = work.layers[layer], x = matrix(work.residuals[layer], rows, dModel);
+    const memory = work.layers[layer],
+      x = matrix(work.residuals[layer], rows, dModel);
     for (const side of SIDES) {
-      const out = side === "Q" ? kept.q : side === "K" ? kept.k : kept.v;
+      const out = side === "Q" ? memory.q : side === "K" ? memory.k : memory.v;
       project(model, layer, side, x, tokens, work, out);
     }
-    if (sizes.smeared) kept.plainK.set(kept.k);
+    if (sizes.smeared) memory.plainK.set(memory.k);
     for (let row = 0; row < batch; row++) {
       for (let head = 0; head < nHeads; head++) {
-        const start = row * nPos * width + head * dHead, at = (row * nHeads + head) * nPos * nPos;
-        const k = { data: kept.k, start, stride: width };
+        const start = row * nPos * width + head * dHead,
+          at = (row * nHeads + head) * nPos * nPos;
+        const k = { data: memory.k, start, stride: width };
         if (sizes.smeared) smear(k, weights[`layers.${layer}.alpha`][head], nPos, dHead);
-        writePattern(kept.patterns, at, { data: kept.q, start, stride: width }, k, nPos, dHead);
-        const v = { data: kept.v, start, stride: width };
-        writeMixed({ data: kept.z, start, stride: width }, kept.patterns, at, v, nPos, dHead);
+        writePattern(memory.patterns, at, { data: memory.q, start, stride: width }, k, nPos, dHead);
+        const v = { data: memory.v, start, stride: width };
+        writeMixed({ data: memory.z, start, stride: width }, memory.patterns, at, v, nPos, dHead);
       }
     }
     work.residuals[layer + 1].set(work.residuals[layer]);
     const after = matrix(work.residuals[layer + 1], rows, dModel);
-    addProduct(after, matrix(kept.z, rows, width), matrix(weights[`layers.${layer}.W_O`], width, dModel));
+    addProduct(
+      after,
+      matrix(memory.z, rows, width),
+      matrix(weights[`layers.${layer}.W_O`], width, dModel),
+    );
   }
   work.logits.fill(0);
   const last = matrix(work.residuals[nLayers], rows, dModel);
@@ -129,10 +149,10 @@ function forward(model, tokens, work) {
 }
 
 /**
- * Queries, keys or values of one layer, all heads side by side.
+ * Queries, keys or values of one layer, heads concatenated.
  *
  * The input of layer 0 is a token's row plus a position's row. So each token and each position is
- * projected once, and the two are added: far fewer products than one for each row of the batch.
+ * projected only once, and the two are added: far fewer products than one for each row of the batch.
  * @param {Model} model
  * @param {number} layer
  * @param {"Q" | "K" | "V"} side
@@ -142,7 +162,8 @@ function forward(model, tokens, work) {
  * @param {Floats} out
  */
 function project(model, layer, side, x, tokens, work, out) {
-  const { nHeads, dModel, dHead, dVocab } = work.sizes, width = nHeads * dHead;
+  const { nHeads, dModel, dHead, dVocab } = work.sizes,
+    width = nHeads * dHead;
   const W = model.weights[`layers.${layer}.W_${side}`];
   /** @param {Floats} into @param {Matrix} input */
   const allHeads = (into, input) => {
@@ -173,7 +194,9 @@ function project(model, layer, side, x, tokens, work, out) {
  */
 function gather(out, width, tokens, { batch, nPos }, byToken, byPosition) {
   for (let row = 0; row < batch * nPos; row++) {
-    const to = row * width, token = tokens[row] * width, position = (row % nPos) * width;
+    const to = row * width,
+      token = tokens[row] * width,
+      position = (row % nPos) * width;
     for (let i = 0; i < width; i++) out[to + i] += byToken[token + i] + byPosition[position + i];
   }
 }
@@ -189,7 +212,9 @@ function gather(out, width, tokens, { batch, nPos }, byToken, byPosition) {
  */
 function scatter(rows, width, tokens, { batch, nPos }, byToken, byPosition) {
   for (let row = 0; row < batch * nPos; row++) {
-    const from = row * width, token = tokens[row] * width, position = (row % nPos) * width;
+    const from = row * width,
+      token = tokens[row] * width,
+      position = (row % nPos) * width;
     for (let i = 0; i < width; i++) {
       byToken[token + i] += rows[from + i];
       byPosition[position + i] += rows[from + i];
@@ -204,17 +229,21 @@ function scatter(rows, width, tokens, { batch, nPos }, byToken, byPosition) {
  * @param {Workspace} work
  */
 function lossGradient(logits, tokens, { sizes, batch, nPos }) {
-  const { dVocab } = sizes, count = batch * (nPos - 1);
+  const { dVocab } = sizes,
+    count = batch * (nPos - 1);
   let loss = 0;
   for (let row = 0; row < batch * nPos; row++) {
-    const start = row * dVocab, end = start + dVocab;
+    const start = row * dVocab,
+      end = start + dVocab;
     if (row % nPos === nPos - 1) {
       logits.fill(0, start, end); // The last token of a row has no next one.
       continue;
     }
-    let highest = -Infinity, total = 0;
+    let highest = -Infinity,
+      total = 0;
     for (let i = start; i < end; i++) if (logits[i] > highest) highest = logits[i];
-    const next = start + tokens[row + 1], ofNext = logits[next] - highest;
+    const next = start + tokens[row + 1],
+      ofNext = logits[next] - highest;
     for (let i = start; i < end; i++) {
       const weight = Math.exp(logits[i] - highest);
       logits[i] = weight;
@@ -236,39 +265,55 @@ function lossGradient(logits, tokens, { sizes, batch, nPos }) {
  * @param {number} layer
  */
 function layerBackward(model, tokens, work, layer) {
-  const { sizes, batch, nPos, dSides } = work, { nHeads, dModel, dHead } = sizes;
-  const rows = batch * nPos, width = nHeads * dHead, kept = work.layers[layer];
+  const { sizes, batch, nPos, dSides } = work,
+    { nHeads, dModel, dHead } = sizes;
+  const rows = batch * nPos,
+    width = nHeads * dHead,
+    memory = work.layers[layer];
   const own = `layers.${layer}.`;
   const dResidual = matrix(work.dResidual, rows, dModel);
   const dW_O = matrix(work.gradient.weights[`${own}W_O`], width, dModel);
-  addTransposedProduct(dW_O, matrix(kept.z, rows, width), dResidual);
+  addTransposedProduct(dW_O, matrix(memory.z, rows, width), dResidual);
   work.dZ.fill(0);
   const W_O = matrix(model.weights[`${own}W_O`], width, dModel);
   addProduct(matrix(work.dZ, rows, width), dResidual, transposed(W_O, work.turned));
   for (const side of SIDES) dSides[side].fill(0);
-  const alpha = model.weights[`${own}alpha`], dAlpha = work.gradient.weights[`${own}alpha`];
+  const alpha = model.weights[`${own}alpha`],
+    dAlpha = work.gradient.weights[`${own}alpha`];
   for (let row = 0; row < batch; row++) {
     for (let head = 0; head < nHeads; head++) {
       const where = { start: row * nPos * width + head * dHead, stride: width, nPos, dHead };
       const at = (row * nHeads + head) * nPos * nPos;
-      const given = sizes.smeared ? alpha[head] : null;
-      const change = attendBackward(kept, at, work.dZ, dSides, where, given);
+      const alphaOfHead = sizes.smeared ? alpha[head] : null;
+      const change = attendBackward(memory, at, work.dZ, dSides, where, alphaOfHead);
       if (sizes.smeared) dAlpha[head] += change;
     }
   }
   for (const side of SIDES) {
-    const W = model.weights[`${own}W_${side}`], dW = work.gradient.weights[`${own}W_${side}`];
+    const W = model.weights[`${own}W_${side}`],
+      dW = work.gradient.weights[`${own}W_${side}`];
     if (layer > 0) {
-      projectBackward(W, dW, matrix(work.residuals[layer], rows, dModel), dResidual, dSides[side], work);
+      projectBackward(
+        W,
+        dW,
+        matrix(work.residuals[layer], rows, dModel),
+        dResidual,
+        dSides[side],
+        work,
+      );
       continue;
     }
-    const { W_E, W_pos } = model.weights, gradient = work.gradient.weights, { dVocab } = sizes;
+    const { W_E, W_pos } = model.weights,
+      gradient = work.gradient.weights,
+      { dVocab } = sizes;
     work.byToken.fill(0);
     work.byPosition.fill(0);
     scatter(dSides[side], width, tokens, work, work.byToken, work.byPosition);
-    const tokenRows = matrix(W_E, dVocab, dModel), dTokens = matrix(gradient.W_E, dVocab, dModel);
+    const tokenRows = matrix(W_E, dVocab, dModel),
+      dTokens = matrix(gradient.W_E, dVocab, dModel);
     projectBackward(W, dW, tokenRows, dTokens, work.byToken, work);
-    const positions = matrix(W_pos, nPos, dModel), dPositions = matrix(gradient.W_pos, nPos, dModel);
+    const positions = matrix(W_pos, nPos, dModel),
+      dPositions = matrix(gradient.W_pos, nPos, dModel);
     projectBackward(W, dW, positions, dPositions, work.byPosition, work);
   }
 }

@@ -1,19 +1,19 @@
 // @ts-check
-/** What a reader can change in a forward pass. The meaning is that of `induction_heads.interventions`. */
+/** What a reader can change in a forward pass. The meaning is that of `induction_heads.interp.interventions`. */
 
 /** @typedef {import("./products.js").Floats} Floats */
 /** @typedef {import("./sizes.js").Sizes} Sizes */
 /** @typedef {import("./sizes.js").Head} Head */
 
 /**
- * Everything that is changed, in one plain object. All of it may be combined.
+ * All changes to a forward pass in one plain object. They can be combined.
  *
  * - `off`: heads whose z is replaced, by zero or by `means` (which `meanMixed` makes).
- * - `frozen`: for each layer, patterns to use instead of its own, or null. Shaped as `patterns` of a
+ * - `frozen`: for each layer, patterns that replace its own, or null. Shaped as `patterns` of a
  *   run: `[head, query, key]`.
  * - `cut`: what the sender wrote is left out of one input of one later head: of its query, key or
  *   value. Other heads, other inputs and detours through heads in between keep it.
- * - `knockout`: the induction stripe of the last copy of `period` tokens is taken out of a head's
+ * - `knockout`: the induction stripe of the last copy of `period` tokens is removed from a head's
  *   pattern (after freezing) and each row is scaled to sum to 1 again.
  *
  * @typedef {{
@@ -26,8 +26,8 @@
  */
 
 /**
- * Throw a RangeError that says what does not fit: a head that does not exist, a cut that does not
- * lead forward, patterns or means of another length, a period that does not fit twice.
+ * Throws a RangeError for a head that does not exist, a cut that does not lead to a later layer,
+ * patterns or means of the wrong length, or a period that does not fit twice.
  * @param {Interventions} change
  * @param {Sizes} sizes
  * @param {number} nPos
@@ -37,17 +37,19 @@ export function mustApply(change, sizes, nPos) {
   /** @param {Head} head */
   const mustExist = ([layer, head]) => {
     if (!(layer >= 0 && layer < nLayers && head >= 0 && head < nHeads)) {
-      throw new RangeError(`There is no L${layer}H${head} in ${nLayers} layers of ${nHeads} heads.`);
+      throw new RangeError(
+        `There is no L${layer}H${head} in ${nLayers} layers of ${nHeads} heads.`,
+      );
     }
   };
   for (const { head, how } of change.off ?? []) {
     mustExist(head);
-    const given = change.means?.[head[0]]?.length;
+    const length = change.means?.[head[0]]?.length;
     const needed = nHeads * nPos * dHead;
-    if (how === "mean" && given !== needed) {
+    if (how === "mean" && length !== needed) {
       throw new RangeError(
-        `A mean stands in for L${head[0]}H${head[1]}: \`means\` holds ${given ?? "nothing"} for its ` +
-          `layer and ${needed} numbers are needed. Make it with meanMixed, on rows of ${nPos} tokens.`,
+        `L${head[0]}H${head[1]} is replaced by a mean, but \`means\` has ${length ?? "no"} numbers for its ` +
+          `layer; ${needed} are needed. Make it with meanMixed, on rows of ${nPos} tokens.`,
       );
     }
   }
@@ -68,7 +70,7 @@ export function mustApply(change, sizes, nPos) {
     const needed = nHeads * nPos * nPos;
     if (pattern && pattern.length !== needed) {
       throw new RangeError(
-        `The frozen patterns of layer ${layer} hold ${pattern.length} numbers; ${needed} are needed ` +
+        `The frozen patterns of layer ${layer} have ${pattern.length} numbers; ${needed} are needed ` +
           `for ${nHeads} heads and ${nPos} tokens.`,
       );
     }
@@ -76,9 +78,9 @@ export function mustApply(change, sizes, nPos) {
 }
 
 /**
- * Take the induction stripe of the last copy out of one head's pattern, in place.
+ * Removes the induction stripe of the last copy from one head's pattern, in place.
  *
- * A row whose whole weight lay on the stripe is spread evenly over the other keys it can see.
+ * If all weight of a row is on the stripe, it is spread evenly over the other visible keys.
  * @param {Floats} patterns
  * @param {number} at where the head's pattern starts
  * @param {number} nPos
@@ -86,7 +88,8 @@ export function mustApply(change, sizes, nPos) {
  */
 export function knockOutStripe(patterns, at, nPos, period) {
   for (let query = nPos - period; query < nPos; query++) {
-    const row = at + query * nPos, stripe = query - period + 1;
+    const row = at + query * nPos,
+      stripe = query - period + 1;
     patterns[row + stripe] = 0;
     let left = 0;
     for (let key = 0; key <= query; key++) left += patterns[row + key];

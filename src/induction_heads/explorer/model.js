@@ -10,7 +10,7 @@ import { addProduct, matrix, newLike } from "./products.js";
 /** @typedef {import("./interventions.js").Interventions} Interventions */
 
 /**
- * What a forward pass gives. Arrays are flat, the last axis runs fastest; one entry for each layer.
+ * The result of a forward pass. Arrays are flat in row-major order; lists have one entry per layer.
  *
  * - `logits` `[pos, d_vocab]`; `losses` `[pos − 1]` in nats: entry i is the loss on token i + 1.
  * - `patterns` `[head, query, key]`; `values` and `z` `[head, pos, d_head]`.
@@ -34,7 +34,8 @@ const LAYER_NORM_EPSILON = 1e-5; // of PyTorch's layer norm
 export function run(model, tokens, change = {}) {
   const { sizes, weights } = model;
   const { nLayers, nHeads, dModel, dHead, dVocab } = sizes;
-  const row = Array.from(tokens), nPos = row.length;
+  const row = Array.from(tokens),
+    nPos = row.length;
   mustBeTokens(row, sizes);
   mustApply(change, sizes, nPos);
   const zeros = /** @param {number} length */ (length) => newLike(weights.W_E, length);
@@ -50,14 +51,16 @@ export function run(model, tokens, change = {}) {
   };
   for (let layer = 0; layer < nLayers; layer++) {
     const residual = out.residuals[layer];
-    const x = normed(model, residual, `layers.${layer}.`);
+    const x = normalized(model, residual, `layers.${layer}.`);
     const q = projected(model, layer, "Q", x, out, change);
     const k = projected(model, layer, "K", x, out, change);
     const v = projected(model, layer, "V", x, out, change);
-    const patterns = zeros(nHeads * nPos * nPos), z = zeros(nHeads * nPos * dHead);
+    const patterns = zeros(nHeads * nPos * nPos),
+      z = zeros(nHeads * nPos * dHead);
     const frozen = change.frozen?.[layer];
     for (let head = 0; head < nHeads; head++) {
-      const start = head * nPos * dHead, at = head * nPos * nPos;
+      const start = head * nPos * dHead,
+        at = head * nPos * nPos;
       /** @param {Floats} data */
       const rows = (data) => ({ data, start, stride: dHead });
       if (frozen) patterns.set(frozen.subarray(at, at + nPos * nPos), at);
@@ -82,7 +85,7 @@ export function run(model, tokens, change = {}) {
     out.z.push(z);
     out.residuals.push(after);
   }
-  const last = matrix(normed(model, out.residuals[nLayers], ""), nPos, dModel);
+  const last = matrix(normalized(model, out.residuals[nLayers], ""), nPos, dModel);
   addProduct(matrix(out.logits, nPos, dVocab), last, matrix(weights.W_U, dModel, dVocab));
   for (let pos = 0; pos + 1 < nPos; pos++) {
     const own = out.logits.subarray(pos * dVocab, (pos + 1) * dVocab);
@@ -92,14 +95,14 @@ export function run(model, tokens, change = {}) {
 }
 
 /**
- * The mean z of every head over rows of equal length, for `means`: `[head, pos, d_head]` a layer.
+ * The mean z of every head over rows of equal length, for `means`: `[head, pos, d_head]` per layer.
  * @param {Model} model
  * @param {ArrayLike<number>[]} rows
  * @returns {Floats[]}
  */
 export function meanMixed(model, rows) {
   if (!rows.length || rows.some((row) => row.length !== rows[0].length)) {
-    throw new RangeError("A mean needs one row or more, all with the same number of tokens.");
+    throw new RangeError("A mean needs at least one row, and rows of equal length.");
   }
   const { nLayers, nHeads, dHead } = model.sizes;
   const length = nHeads * rows[0].length * dHead;
@@ -131,7 +134,8 @@ export function probabilities(out, pos) {
 
 /** @param {Floats} logits */
 export function logSumExp(logits) {
-  let highest = -Infinity, sum = 0;
+  let highest = -Infinity,
+    sum = 0;
   for (let i = 0; i < logits.length; i++) if (logits[i] > highest) highest = logits[i];
   for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - highest);
   return highest + Math.log(sum);
@@ -144,13 +148,16 @@ export function logSumExp(logits) {
  * @param {string} where
  * @returns {Floats}
  */
-export function normed(model, x, where) {
+function normalized(model, x, where) {
   if (!model.sizes.layerNorm) return x;
-  const size = model.sizes.dModel, out = newLike(x, x.length);
-  const weight = model.weights[`${where}norm.weight`], bias = model.weights[`${where}norm.bias`];
+  const size = model.sizes.dModel,
+    out = newLike(x, x.length);
+  const weight = model.weights[`${where}norm.weight`],
+    bias = model.weights[`${where}norm.bias`];
   for (let start = 0; start < x.length; start += size) {
     const { mean, scale } = moments(x, start, size);
-    for (let i = 0; i < size; i++) out[start + i] = (x[start + i] - mean) * scale * weight[i] + bias[i];
+    for (let i = 0; i < size; i++)
+      out[start + i] = (x[start + i] - mean) * scale * weight[i] + bias[i];
   }
   return out;
 }
@@ -162,7 +169,8 @@ export function normed(model, x, where) {
  * @param {number} size
  */
 export function moments(x, start, size) {
-  let mean = 0, variance = 0;
+  let mean = 0,
+    variance = 0;
   for (let i = 0; i < size; i++) mean += x[start + i] / size;
   for (let i = 0; i < size; i++) variance += (x[start + i] - mean) ** 2 / size;
   return { mean, scale: 1 / Math.sqrt(variance + LAYER_NORM_EPSILON) };
@@ -174,7 +182,7 @@ export function moments(x, start, size) {
  */
 function mustBeTokens(row, { nCtx, dVocab }) {
   if (row.length < 1 || row.length > nCtx) {
-    throw new RangeError(`${row.length} tokens came in; this model takes 1 to ${nCtx}.`);
+    throw new RangeError(`Got ${row.length} tokens; this model takes 1 to ${nCtx}.`);
   }
   const wrong = row.find((token) => !(Number.isInteger(token) && token >= 0 && token < dVocab));
   if (wrong !== undefined) throw new RangeError(`Token ${wrong} is not one of 0 to ${dVocab - 1}.`);
@@ -185,10 +193,12 @@ function mustBeTokens(row, { nCtx, dVocab }) {
  * @param {number[]} row
  */
 function embedded(model, row) {
-  const { W_E, W_pos } = model.weights, size = model.sizes.dModel;
+  const { W_E, W_pos } = model.weights,
+    size = model.sizes.dModel;
   const out = newLike(W_E, row.length * size);
   row.forEach((token, pos) => {
-    for (let i = 0; i < size; i++) out[pos * size + i] = W_E[token * size + i] + W_pos[pos * size + i];
+    for (let i = 0; i < size; i++)
+      out[pos * size + i] = W_E[token * size + i] + W_pos[pos * size + i];
   });
   return out;
 }
@@ -203,7 +213,8 @@ function embedded(model, row) {
  * @param {Interventions} change
  */
 function projected(model, layer, side, x, out, change) {
-  const { nHeads, dModel, dHead } = model.sizes, nPos = out.tokens.length;
+  const { nHeads, dModel, dHead } = model.sizes,
+    nPos = out.tokens.length;
   const result = newLike(x, nHeads * nPos * dHead);
   for (let head = 0; head < nHeads; head++) {
     const cut = (change.cut ?? []).filter((c) => c.side === side && is(c.receiver, layer, head));
@@ -218,18 +229,19 @@ function projected(model, layer, side, x, out, change) {
 }
 
 /**
- * The normed input of a layer without what the senders wrote.
+ * The normalized input of a layer without the output of the senders.
  * @param {Model} model
  * @param {number} layer
  * @param {Run} out
  * @param {{sender: import("./sizes.js").Head}[]} cut
  */
 function without(model, layer, out, cut) {
-  const residual = out.residuals[layer].slice(), written = newLike(residual, residual.length);
+  const residual = out.residuals[layer].slice(),
+    written = newLike(residual, residual.length);
   const senders = new Map(cut.map(({ sender }) => [sender.join(), sender]));
   for (const [from, head] of senders.values()) addWritten(model, out.z[from], from, head, written);
   for (let i = 0; i < residual.length; i++) residual[i] -= written[i];
-  return normed(model, residual, `layers.${layer}.`);
+  return normalized(model, residual, `layers.${layer}.`);
 }
 
 /**
@@ -241,7 +253,8 @@ function without(model, layer, out, cut) {
  * @param {Floats} into
  */
 function addWritten(model, z, layer, head, into) {
-  const { dModel, dHead } = model.sizes, nPos = into.length / dModel;
+  const { dModel, dHead } = model.sizes,
+    nPos = into.length / dModel;
   addProduct(
     matrix(into, nPos, dModel),
     matrix(z, nPos, dHead, head * nPos * dHead),

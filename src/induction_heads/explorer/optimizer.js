@@ -1,5 +1,5 @@
 // @ts-check
-/** AdamW with clipping, warm-up and decay, as `induction_heads.training` uses PyTorch's. */
+/** AdamW with clipping, warm-up and decay, as `induction_heads.training.run` uses PyTorch's. */
 
 /** @typedef {import("./products.js").Floats} Floats */
 
@@ -24,14 +24,15 @@ export function rate({ steps, warmup, decay }, step) {
 }
 
 /**
- * Scale the gradient down to the norm `clip` where it is longer. Returns the norm before.
+ * Scale the gradient to the norm `clip` if its norm is larger. Returns the norm before.
  * @param {Floats} gradient
  * @param {number} clip
  */
 export function clipNorm(gradient, clip) {
   let square = 0;
   for (let i = 0; i < gradient.length; i++) square += gradient[i] * gradient[i];
-  const norm = Math.sqrt(square), scale = clip / (norm + 1e-6);
+  const norm = Math.sqrt(square),
+    scale = clip / (norm + 1e-6);
   if (scale < 1) for (let i = 0; i < gradient.length; i++) gradient[i] *= scale;
   return norm;
 }
@@ -45,13 +46,14 @@ export function clipNorm(gradient, clip) {
 export function adamwStep({ weights, first, second, step }, gradient, settings) {
   const [beta1, beta2] = settings.betas;
   const learningRate = settings.learningRate * rate(settings, step);
-  const kept = 1 - learningRate * settings.weightDecay;
+  const decayed = 1 - learningRate * settings.weightDecay;
   const size = learningRate / (1 - beta1 ** (step + 1));
   const root = Math.sqrt(1 - beta2 ** (step + 1));
   for (let i = 0; i < weights.length; i++) {
     const slope = gradient[i];
     first[i] += (1 - beta1) * (slope - first[i]);
     second[i] = beta2 * second[i] + (1 - beta2) * slope * slope;
-    weights[i] = kept * weights[i] - (size * first[i]) / (Math.sqrt(second[i]) / root + ADAM_EPSILON);
+    weights[i] =
+      decayed * weights[i] - (size * first[i]) / (Math.sqrt(second[i]) / root + ADAM_EPSILON);
   }
 }

@@ -98,16 +98,32 @@ function mustFit(what, out, rows, inner, innerRight, columns) {
  * @param {number} inner
  */
 function addTiles(out, left, byRow, byInner, right, inner) {
-  const A = left.data, B = right.data, C = out.data;
-  const bStride = right.stride, cStride = out.stride;
-  const evenRows = out.rows - (out.rows % 2), tiled = out.columns - (out.columns % 4);
+  const A = left.data,
+    B = right.data,
+    C = out.data;
+  const bStride = right.stride,
+    cStride = out.stride;
+  const evenRows = out.rows - (out.rows % 2),
+    tiled = out.columns - (out.columns % 4);
   for (let j = 0; j < tiled; j += 4) {
     for (let i = 0; i < evenRows; i += 2) {
-      let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
-      let a = left.start + i * byRow, b = right.start + j;
+      let s00 = 0,
+        s01 = 0,
+        s02 = 0,
+        s03 = 0,
+        s10 = 0,
+        s11 = 0,
+        s12 = 0,
+        s13 = 0;
+      let a = left.start + i * byRow,
+        b = right.start + j;
       for (let p = 0; p < inner; p++) {
-        const x = A[a], y = A[a + byRow];
-        const b0 = B[b], b1 = B[b + 1], b2 = B[b + 2], b3 = B[b + 3];
+        const x = A[a],
+          y = A[a + byRow];
+        const b0 = B[b],
+          b1 = B[b + 1],
+          b2 = B[b + 2],
+          b3 = B[b + 3];
         s00 += x * b0;
         s01 += x * b1;
         s02 += x * b2;
@@ -119,7 +135,8 @@ function addTiles(out, left, byRow, byInner, right, inner) {
         a += byInner;
         b += bStride;
       }
-      const c = out.start + i * cStride + j, d = c + cStride;
+      const c = out.start + i * cStride + j,
+        d = c + cStride;
       C[c] += s00;
       C[c + 1] += s01;
       C[c + 2] += s02;

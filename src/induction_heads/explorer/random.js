@@ -1,7 +1,7 @@
 // @ts-check
 /** Random numbers from a seed, the same on every machine: the generator sfc32. */
 
-/** The state of a generator: four whole numbers of 32 bits. It is changed by each draw.
+/** The state of a generator: four 32-bit integers. Each draw changes it.
  * @typedef {Uint32Array} Random
  */
 
@@ -12,7 +12,7 @@
  */
 export function randomFrom(seed) {
   const state = Uint32Array.of(seed, Math.floor(seed / 2 ** 32), 0x9e3779b9, 1);
-  // The first numbers of nearby seeds are alike; after twelve they are not.
+  // The first twelve numbers of nearby seeds are similar.
   for (let i = 0; i < 12; i++) nextWord(state);
   return state;
 }
@@ -36,7 +36,7 @@ export function uniform(state) {
 }
 
 /**
- * A whole number from 0 to `count` − 1.
+ * An integer from 0 to `count` − 1.
  * @param {Random} state
  * @param {number} count
  */
@@ -54,14 +54,14 @@ export function normal(state) {
 }
 
 /**
- * `length` different whole numbers below `count`, in random order.
+ * `length` distinct integers below `count`, in random order.
  * @param {Random} state
  * @param {number} count
  * @param {number} length
  */
 export function distinct(state, count, length) {
   if (length > count) {
-    throw new RangeError(`${length} different tokens were asked for and there are ${count}.`);
+    throw new RangeError(`Asked for ${length} different tokens, but only ${count} exist.`);
   }
   const all = Array.from({ length: count }, (_, i) => i);
   for (let i = 0; i < length; i++) {

@@ -1,13 +1,13 @@
 // @ts-check
-/** Rows of tokens to train on: blocks that repeat, or nothing that does. */
+/** Rows of tokens to train on, with or without repeated blocks. */
 
 import { below, distinct, uniform } from "./random.js";
 
 /** @typedef {import("./random.js").Random} Random */
 
 /**
- * With `repeats`, a block of `shortest` to `longest` different tokens stands `copies` times, then a
- * fresh block of the same length, until the row is full. Without, no token of a row repeats.
+ * With `repeats`, a block of `shortest` to `longest` different tokens appears `copies` times, then a
+ * new block of the same length, until the row is full. Without `repeats`, all tokens of a row differ.
  * `noise` is the share of tokens that are then replaced by random ones.
  * @typedef {{
  *   dVocab: number, nPos: number, batch: number, repeats: boolean, copies: number,
@@ -52,7 +52,7 @@ export function drawRows(data, random, into) {
 }
 
 /**
- * Rows of one block of different tokens, twice: `[block, block]`.
+ * Rows with two copies of one block of distinct tokens: `[block, block]`.
  * @param {number} dVocab
  * @param {number} period
  * @param {number} count

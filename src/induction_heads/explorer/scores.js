@@ -1,5 +1,5 @@
 // @ts-check
-/** Scores of one head's pattern, as in `induction_heads.scores`. */
+/** Scores of one head's pattern, as in `induction_heads.interp.scores`. */
 
 /** @typedef {import("./products.js").Floats} Floats */
 

@@ -1,8 +1,8 @@
 """The explorer's modules as one script, for pages that are opened from disk.
 
-A browser does not let a page from disk import modules. So the modules are put one after another,
-each after those that it imports, in one function, `explorerBody`. The text of that function can
-start a Web Worker, wherever the script stands: in a page, in a file beside it, in a module.
+Browsers do not let a page opened from disk import modules. So the modules are concatenated, each
+after its imports, inside one function, `explorerBody`. The text of that function can start a Web
+Worker, whether the script is inline, in a file or in a module.
 """
 
 import re
@@ -15,10 +15,10 @@ _TOP_LEVEL = re.compile(r"^(?:export )?(?:async )?(?:function|const|class) (\w+)
 
 
 def module_names(*entries: str, folder: Path = FOLDER) -> list[str]:
-    """The named modules and all that they import, each after what it needs.
+    """The entry modules and everything they import, each module after its imports.
 
-    Modules stand in `folder` and in its folder `page`. Raises ValueError for a name without a
-    module.
+    Modules are in `folder` and in its folder `page`. Without entries, all modules are included.
+    Raises ValueError for a name without a module.
     """
     modules = _modules(folder)
     order: list[str] = []
@@ -42,8 +42,8 @@ def module_names(*entries: str, folder: Path = FOLDER) -> list[str]:
 def explorer_script(*entries: str, name: str = "explorer", folder: Path = FOLDER) -> str:
     """One classic script that sets the global `name` to an object of all exported functions.
 
-    `entries` are module names without ending; without any, all modules are in it. Raises ValueError
-    if two modules use one name at their top level.
+    `entries` are module names without ".js"; without entries, all modules are included. Raises
+    ValueError if two modules define the same top-level name.
     """
     parts: list[str] = []
     exported: list[str] = []
@@ -51,9 +51,11 @@ def explorer_script(*entries: str, name: str = "explorer", folder: Path = FOLDER
     modules = _modules(folder)
     for module in module_names(*entries, folder=folder):
         source = modules[module].read_text()
-        for found in _TOP_LEVEL.findall(source):
-            if homes.setdefault(found, module) != module:
-                raise ValueError(f"{homes[found]}.js and {module}.js both use the name {found}.")
+        for defined in _TOP_LEVEL.findall(source):
+            if homes.setdefault(defined, module) != module:
+                raise ValueError(
+                    f"{homes[defined]}.js and {module}.js both define {defined}. Rename one."
+                )
         exported += _EXPORT.findall(source)
         parts.append(_EXPORT.sub("", _IMPORT.sub("", source)))
     body = "\n".join(parts)
@@ -64,12 +66,12 @@ def explorer_script(*entries: str, name: str = "explorer", folder: Path = FOLDER
 
 
 def _modules(folder: Path) -> dict[str, Path]:
-    """Name → file of every module, those of the page last.
+    """Name → file of every module, those in `page` last.
 
-    Raises ValueError if two files have one name.
+    Raises ValueError if two files have the same name.
     """
     files = [*sorted(folder.glob("*.js")), *sorted(folder.glob("page/*.js"))]
     modules = {path.stem: path for path in files}
     if len(modules) < len(files):
-        raise ValueError(f"Two modules of {folder} have the same name: rename one.")
+        raise ValueError(f"Two modules in {folder} have the same name. Rename one.")
     return modules

@@ -1,13 +1,11 @@
 // @ts-check
 /** The sizes of an attention-only model, and its weights as views into one array. */
 
-import { newLike } from "./products.js";
-
 /** @typedef {import("./products.js").Floats} Floats */
 
 /**
  * `layerNorm`: in front of each layer and of the unembedding. `smeared`: each key is mixed with the
- * one before it, by one learned number a head.
+ * one before it, by one learned number per head.
  * @typedef {{
  *   nLayers: number, nHeads: number, dModel: number, dHead: number, dVocab: number, nCtx: number,
  *   layerNorm: boolean, smeared: boolean,
@@ -61,7 +59,7 @@ function normShapes(where, dModel) {
 }
 
 /**
- * How many numbers a model of these sizes has.
+ * The number of parameters of a model of these sizes.
  * @param {Sizes} sizes
  */
 export function weightCount(sizes) {
@@ -78,7 +76,7 @@ export function weightCount(sizes) {
 export function modelIn(flat, sizes) {
   const count = weightCount(sizes);
   if (flat.length !== count) {
-    throw new RangeError(`${flat.length} numbers came in; these sizes need ${count}.`);
+    throw new RangeError(`Got ${flat.length} numbers; these sizes need ${count}.`);
   }
   /** @type {Record<string, Floats>} */
   const weights = {};
@@ -88,21 +86,6 @@ export function modelIn(flat, sizes) {
     start += product(shape);
   }
   return { sizes, weights };
-}
-
-/**
- * All weights of a model in one new array.
- * @param {Model} model
- * @returns {Floats}
- */
-export function flatWeights(model) {
-  const flat = newLike(model.weights.W_E, weightCount(model.sizes));
-  let start = 0;
-  for (const [name] of weightShapes(model.sizes)) {
-    flat.set(model.weights[name], start);
-    start += model.weights[name].length;
-  }
-  return flat;
 }
 
 /** @param {number[]} shape */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Training from scratch. The state is a plain object of numbers and typed arrays: it can be sent to a
- * Web Worker and back, stopped between any two steps, and put back to a snapshot. The same seed and
+ * Web Worker and back, stopped between any two steps, and rewound to a snapshot. The same seed and
  * options give the same run.
  */
 
@@ -21,7 +21,7 @@ import { modelIn, weightCount } from "./sizes.js";
 /** @typedef {{sizes: Sizes, data: Data, settings: Settings, seed: number}} Options */
 
 /**
- * All that the next step depends on.
+ * The state on which the next step depends.
  * @typedef {{
  *   step: number, random: Uint32Array, weights: Float32Array, first: Float32Array,
  *   second: Float32Array,
@@ -29,7 +29,7 @@ import { modelIn, weightCount } from "./sizes.js";
  */
 
 /**
- * A training run. `losses` has one entry a step; `snapshots` are in order of their steps.
+ * A training run. `losses` has one entry per step; `snapshots` are in order of their steps.
  * @typedef {Moment & {options: Options, losses: number[], snapshots: Moment[]}} Training
  */
 
@@ -49,17 +49,37 @@ import { modelIn, weightCount } from "./sizes.js";
  */
 export function trainingOptions(changed = {}) {
   const sizes = {
-    nLayers: 2, nHeads: 2, dModel: 32, dHead: 16, dVocab: 32, nCtx: 32, layerNorm: false,
-    smeared: false, ...changed.sizes,
+    nLayers: 2,
+    nHeads: 2,
+    dModel: 32,
+    dHead: 16,
+    dVocab: 32,
+    nCtx: 32,
+    layerNorm: false,
+    smeared: false,
+    ...changed.sizes,
   };
   const data = {
-    dVocab: sizes.dVocab, nPos: sizes.nCtx, batch: 16, repeats: true, copies: 3, shortest: 4,
-    longest: 16, noise: 0, ...changed.data,
+    dVocab: sizes.dVocab,
+    nPos: sizes.nCtx,
+    batch: 16,
+    repeats: true,
+    copies: 3,
+    shortest: 4,
+    longest: 16,
+    noise: 0,
+    ...changed.data,
   };
   /** @type {Settings} */
   const settings = {
-    steps: 600, learningRate: 2e-2, betas: [0.9, 0.99], weightDecay: 0.01, clip: 1, warmup: 50,
-    decay: 0.3, ...changed.settings,
+    steps: 600,
+    learningRate: 2e-2,
+    betas: [0.9, 0.99],
+    weightDecay: 0.01,
+    clip: 1,
+    warmup: 50,
+    decay: 0.3,
+    ...changed.settings,
   };
   return { sizes, data, settings, seed: changed.seed ?? 0 };
 }
@@ -79,14 +99,18 @@ export function newTraining(options) {
         `positions and ${sizes.dVocab} tokens.`,
     );
   }
-  const random = randomFrom(options.seed), count = weightCount(sizes);
+  const random = randomFrom(options.seed),
+    count = weightCount(sizes);
   const model = modelIn(new Float32Array(count), sizes);
   for (const [name, weight] of Object.entries(model.weights)) {
     if (name.endsWith("alpha")) continue;
-    for (let i = 0; i < weight.length; i++) weight[i] = (0.8 / Math.sqrt(sizes.dModel)) * normal(random);
+    for (let i = 0; i < weight.length; i++)
+      weight[i] = (0.8 / Math.sqrt(sizes.dModel)) * normal(random);
   }
   return {
-    options, step: 0, random,
+    options,
+    step: 0,
+    random,
     weights: new Float32Array(model.weights.W_E.buffer),
     first: new Float32Array(count),
     second: new Float32Array(count),
@@ -118,7 +142,9 @@ export function trainStep(training, desk) {
   drawRows(training.options.data, training.random, desk.tokens);
   const loss = lossAndGradient(modelOf(training), desk.tokens, desk.work);
   if (!Number.isFinite(loss)) {
-    throw new RangeError(`The loss became ${loss} at step ${training.step}: lower the learning rate.`);
+    throw new RangeError(
+      `The loss became ${loss} at step ${training.step}: lower the learning rate.`,
+    );
   }
   clipNorm(desk.work.flatGradient, training.options.settings.clip);
   adamwStep(training, desk.work.flatGradient, training.options.settings);
@@ -128,21 +154,7 @@ export function trainStep(training, desk) {
 }
 
 /**
- * Make steps until the time is over or the last step is made. Returns how many were made.
- * @param {Training} training
- * @param {Desk} desk
- * @param {number} milliseconds
- */
-export function trainFor(training, desk, milliseconds) {
-  const from = training.step, end = performance.now() + milliseconds;
-  while (training.step < training.options.settings.steps && performance.now() < end) {
-    trainStep(training, desk);
-  }
-  return training.step - from;
-}
-
-/**
- * Keep the present moment, once a step.
+ * Store a snapshot of the current step, unless there is one.
  * @param {Training} training
  */
 export function takeSnapshot(training) {
@@ -151,18 +163,18 @@ export function takeSnapshot(training) {
 }
 
 /**
- * Put the run back to a snapshot. What came later is forgotten; the next steps are the same again.
+ * Rewind the run to a snapshot and discard everything later. The same steps follow again.
  * Throws a RangeError if there is no snapshot of that step.
  * @param {Training} training
  * @param {number} step
  */
 export function rewind(training, step) {
-  const found = training.snapshots.find((snapshot) => snapshot.step === step);
-  if (!found) {
+  const target = training.snapshots.find((snapshot) => snapshot.step === step);
+  if (!target) {
     const steps = training.snapshots.map((snapshot) => snapshot.step).join(", ");
-    throw new RangeError(`There is no snapshot of step ${step}; there are: ${steps || "none"}.`);
+    throw new RangeError(`There is no snapshot of step ${step}. Snapshots: ${steps || "none"}.`);
   }
-  Object.assign(training, copied(found));
+  Object.assign(training, copied(target));
   training.losses.length = step;
   training.snapshots = training.snapshots.filter((snapshot) => snapshot.step <= step);
 }
@@ -182,22 +194,16 @@ function copied({ step, random, weights, first, second }) {
 }
 
 /**
- * The model at this moment: views of its weights, which the next step changes.
- * @param {{weights: Float32Array}} moment a run or one of its snapshots
- * @param {Sizes} sizes
+ * The model at the current step: views of its weights, which the next step changes.
+ * @param {Training} training
  * @returns {Model}
  */
-export function modelAt(moment, sizes) {
-  return modelIn(moment.weights, sizes);
-}
-
-/** @param {Training} training */
-export function modelOf(training) {
-  return modelAt(training, training.options.sizes);
+export function modelOf({ weights, options }) {
+  return modelIn(weights, options.sizes);
 }
 
 /**
- * Scores and second-copy loss on `rows` rows of one block of different tokens, twice.
+ * Scores and second-copy loss on `rows` rows with two copies of one block of distinct tokens.
  * @param {Model} model
  * @param {{period?: number, rows?: number, seed?: number}} [options]
  * @returns {Measures}
@@ -205,7 +211,8 @@ export function modelOf(training) {
 export function measured(model, options = {}) {
   const { nLayers, nHeads, nCtx, dVocab } = model.sizes;
   const { period = Math.min(nCtx >> 1, dVocab), rows = 8, seed = 1 } = options;
-  const nPos = 2 * period, square = nPos * nPos;
+  const nPos = 2 * period,
+    square = nPos * nPos;
   const table = () => Array.from({ length: nLayers }, () => new Array(nHeads).fill(0));
   const result = { previousToken: table(), induction: table(), secondCopyLoss: 0 };
   for (const row of repeatedRows(dVocab, period, rows, randomFrom(seed))) {

@@ -13,22 +13,21 @@ import { modelIn, weightCount, weightShapes } from "./sizes.js";
  */
 
 /**
- * The snapshots before the last, from late to early, each as differences from the one after it.
- * `spacing` is the size of one unit of each weight matrix; `lowBits` the Rice parameter of each
- * matrix in each snapshot.
+ * The snapshots before the last, from late to early, each as differences from the next one, in units.
+ * `spacing` is the unit of each weight matrix; `bits` the size of a number: 8, 16 or 32.
  * @typedef {{
- *   format: number, name: string, steps: number[], spacing: number[], lowBits: number[][],
+ *   format: number, name: string, steps: number[], spacing: number[], bits: number,
  *   differences: string,
  * }} StoredSnapshots
  */
 
-const FORMAT = 1;
+const FORMAT = 2;
 /** 85 characters that need no escape in a script, an attribute or JSON. */
 const DIGITS =
   "!#()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_abcdefghijklmnopqrstuvwxyz{|}~";
 
 /**
- * The model in a stored text (single precision; what is stored is half precision).
+ * The model in a stored text, in single precision (it is stored in half precision).
  * @param {StoredModel} stored
  * @returns {Model}
  */
@@ -48,25 +47,27 @@ export function modelFrom(stored) {
  * The model at each stored training step, in order of the steps. The last one is `last` itself.
  * @param {StoredSnapshots} stored
  * @param {Model} last the final model, decoded by `modelFrom`
- * @returns {{step: number, model: Model}[]}
+ * @returns {Promise<{step: number, model: Model}[]>}
  */
-export function snapshotsFrom(stored, last) {
+export async function snapshotsFrom(stored, last) {
   mustBeKnown(stored);
+  const { steps, spacing, bits } = stored;
+  const Integers = bits === 8 ? Int8Array : bits === 16 ? Int16Array : Int32Array;
+  const differences = new Integers(await inflated(bytesFrom(stored.differences)));
   const names = weightShapes(last.sizes).map(([name]) => name);
   const running = names.map((name) => Float64Array.from(last.weights[name]));
-  const snapshots = [{ step: stored.steps[stored.steps.length - 1], model: last }];
-  const next = riceReader(bytesFrom(stored.differences));
-  stored.lowBits.forEach((lowBits, back) => {
+  const snapshots = [{ step: steps[steps.length - 1], model: last }];
+  let next = 0;
+  for (let at = steps.length - 2; at >= 0; at--) {
     const flat = new Float32Array(weightCount(last.sizes));
     let start = 0;
-    running.forEach((weight, which) => {
-      for (let i = 0; i < weight.length; i++) weight[i] += next(lowBits[which]) * stored.spacing[which];
+    running.forEach((weight, matrix) => {
+      for (let i = 0; i < weight.length; i++) weight[i] += differences[next++] * spacing[matrix];
       flat.set(weight, start);
       start += weight.length;
     });
-    const step = stored.steps[stored.steps.length - 2 - back];
-    snapshots.unshift({ step, model: modelIn(flat, last.sizes) });
-  });
+    snapshots.unshift({ step: steps[at], model: modelIn(flat, last.sizes) });
+  }
   return snapshots;
 }
 
@@ -78,43 +79,34 @@ function mustBeKnown({ format, name }) {
 }
 
 /**
- * The bytes of a text: each five characters are four bytes, the first digit the highest.
+ * The bytes of a text in base 85: five characters are four bytes, the first digit is the highest.
  * @param {string} text
  */
 function bytesFrom(text) {
   const value = new Uint8Array(128);
   for (let i = 0; i < DIGITS.length; i++) value[DIGITS.charCodeAt(i)] = i;
-  const bytes = new Uint8Array((text.length / 5) * 4);
-  for (let i = 0, at = 0; i < text.length; i += 5) {
+  const groups = Math.ceil(text.length / 5);
+  const padded = text.padEnd(5 * groups, DIGITS[84]);
+  const bytes = new Uint8Array(4 * groups);
+  for (let i = 0, at = 0; i < padded.length; i += 5) {
     let word = 0;
-    for (let j = i; j < i + 5; j++) word = word * 85 + value[text.charCodeAt(j)];
+    for (let j = i; j < i + 5; j++) word = word * 85 + value[padded.charCodeAt(j)];
     bytes[at++] = word >>> 24;
     bytes[at++] = word >>> 16;
     bytes[at++] = word >>> 8;
     bytes[at++] = word;
   }
-  return bytes;
+  return bytes.subarray(0, Math.floor((text.length * 4) / 5));
 }
 
 /**
- * A function that reads the next signed number, given how many low bits it is stored with.
- *
- * A number u ≥ 0 is u >> lowBits ones, a zero, and its low bits. Signed: 0, −1, 1, −2, 2, …
- * @param {Uint8Array} bytes
+ * The bytes that zlib compressed.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @returns {Promise<ArrayBuffer>}
  */
-function riceReader(bytes) {
-  let at = 0;
-  const bit = () => {
-    const value = (bytes[at >> 3] >> (7 - (at & 7))) & 1;
-    at++;
-    return value;
-  };
-  return /** @param {number} lowBits */ (lowBits) => {
-    let code = 0;
-    while (bit()) code++;
-    for (let i = 0; i < lowBits; i++) code = (code << 1) | bit();
-    return code & 1 ? -(code + 1) / 2 : code / 2;
-  };
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
 }
 
 /**
@@ -122,7 +114,9 @@ function riceReader(bytes) {
  * @param {number} bits
  */
 function fromHalf(bits) {
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1,
+    exponent = (bits >> 10) & 31,
+    fraction = bits & 1023;
   if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);

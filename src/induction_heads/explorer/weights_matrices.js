@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Circuits of heads, read off the weights, as in `induction_heads.circuits` and
- * `induction_heads.composition`: the weights as they are, without layer norm, positions and scale.
+ * Circuits of heads, computed from the weights, as in `induction_heads.interp.circuits` and
+ * `induction_heads.interp.composition`: the plain weights, without layer norm, positions and scale.
  */
 
 import { addProduct, matrix, newLike, transposed } from "./products.js";
@@ -19,7 +19,8 @@ import { addProduct, matrix, newLike, transposed } from "./products.js";
  */
 export function qkCircuit(model, head) {
   const W_E = embedding(model);
-  const queries = times(W_E, weightOf(model, "Q", head)), keys = times(W_E, weightOf(model, "K", head));
+  const queries = times(W_E, weightOf(model, "Q", head)),
+    keys = times(W_E, weightOf(model, "K", head));
   return times(queries, transposed(keys)).data;
 }
 
@@ -89,15 +90,15 @@ export function composedWith(model, head) {
  * @param {number} size
  */
 export function diagonalShare(values, size) {
-  let found = 0;
+  let count = 0;
   for (let row = 0; row < size; row++) {
     let best = 0;
     for (let column = 1; column < size; column++) {
       if (values[row * size + column] > values[row * size + best]) best = column;
     }
-    found += +(best === row);
+    count += +(best === row);
   }
-  return found / size;
+  return count / size;
 }
 
 /**

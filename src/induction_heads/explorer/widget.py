@@ -1,6 +1,5 @@
-"""The explorer as a widget of a notebook. It needs anywidget, which is loaded only here."""
+"""The explorer as a notebook widget. Only this module imports anywidget."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -8,12 +7,18 @@ from uuid import uuid4
 import anywidget
 import traitlets
 
-from induction_heads.explorer.element import PARTS, Explorer, explorer_style, standalone_html
+from induction_heads.explorer.element import (
+    PARTS,
+    Explorer,
+    ModelTexts,
+    explorer_style,
+    standalone_html,
+)
 from induction_heads.explorer.script import explorer_script
 
 
 class ExplorerWidget(anywidget.AnyWidget):
-    """A live explorer. `state` is what is set in it as text: read it, keep it, set it."""
+    """A live explorer. `state` holds all its settings as text, which can be saved and restored."""
 
     _esm = explorer_script() + "export default { render: globalThis.explorer.renderWidget };\n"
     _css = explorer_style()
@@ -24,36 +29,43 @@ class ExplorerWidget(anywidget.AnyWidget):
     alt = traitlets.Unicode("").tag(sync=True)
     caption = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, shown: Explorer, data: Mapping[tuple[str, str], str]):
-        self._shown = shown
+    def __init__(self, explorer: Explorer, data: ModelTexts):
+        self._explorer = explorer
         self._models = {key: text for key, text in data.items() if key[0] == "model"}
-        options = {name: value for name, value in shown.options().items() if name != "state"}
+        options = {name: value for name, value in explorer.options().items() if name != "state"}
         super().__init__(
-            options=options, state=shown.opening_state() or "", alt=shown.alt,
-            caption=shown.caption or "",
+            options=options,
+            state=explorer.opening_state() or "",
+            alt=explorer.alt,
+            caption=explorer.caption or "",
             data={f"{kind} {name}": text for (kind, name), text in data.items()},
-        )  # fmt: skip
+        )
 
     def _repr_mimebundle_(self, **arguments: Any) -> Any:
-        """The widget, and a page element for where widgets are not shown."""
-        found = super()._repr_mimebundle_(**arguments)
-        bundle, *metadata = found if isinstance(found, tuple) else (found,)
+        """The widget, and an HTML element for viewers that do not show widgets."""
+        result = super()._repr_mimebundle_(**arguments)
+        bundle, *metadata = result if isinstance(result, tuple) else (result,)
         if bundle is None:
-            return found
-        bundle = dict(bundle) | {"text/html": self._html(), "text/plain": self._shown.alt}
+            return result
+        bundle = dict(bundle) | {"text/html": self._html(), "text/plain": self._explorer.alt}
         return (bundle, *metadata) if metadata else bundle
 
     def _html(self) -> str:
-        # Without the snapshots it is a third of the size, so without the section that needs them.
-        given = PARTS if self._shown.parts is None else self._shown.parts
-        parts = tuple(part for part in given if part != "time")
-        opened = self._shown.open if self._shown.open in parts else None
-        shown = replace(
-            self._shown, parts=parts, open=opened, state=self.state or None, head=None, query=None
+        # Leaving out the snapshots, and the section that needs them, cuts two thirds of the size.
+        all_parts = PARTS if self._explorer.parts is None else self._explorer.parts
+        parts = tuple(part for part in all_parts if part != "time")
+        section = self._explorer.open if self._explorer.open in parts else None
+        explorer = replace(
+            self._explorer,
+            parts=parts,
+            open=section,
+            state=self.state or None,
+            head=None,
+            query=None,
         )
-        return standalone_html(shown, self._models, new_id())
+        return standalone_html(explorer, self._models, new_id())
 
 
 def new_id() -> str:
-    """An id that no other element of a page has."""
+    """An id that no other element of the page has."""
     return f"explorer-{uuid4().hex[:12]}"

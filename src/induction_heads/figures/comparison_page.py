@@ -1,20 +1,16 @@
 """The HTML page of a comparison: the heads of two models in one table and on one color scale."""
 
-from html import escape
-
 from matplotlib.figure import Figure
 
-from induction_heads.analysis import COPYING, Report
-from induction_heads.comparison import COLUMNS, difference_sentences, table_rows
-from induction_heads.figures import score_heatmap
-from induction_heads.report_page import (
-    LIMITS,
-    Picture,
-    document,
-    figures_html,
-    in_words,
-    png,
-    table_html,
+from induction_heads.figures.markup import rendered
+from induction_heads.figures.pictures import Picture, png
+from induction_heads.figures.plots import score_heatmap
+from induction_heads.interp.analysis import COPYING, Report, in_words
+from induction_heads.interp.comparison import (
+    COLUMNS,
+    difference_sentences,
+    probe_tokens,
+    table_rows,
 )
 
 SHOWN = ("previous_token", "duplicate_token", "induction")
@@ -33,7 +29,7 @@ def head_maps(first: Report, second: Report) -> Figure:
 
 
 def pictures(first: Report, second: Report) -> list[Picture]:
-    """The figures of a comparison: the head maps of both."""
+    """The figures of a comparison: the head maps of both models."""
     return [
         Picture(
             "head_maps.png",
@@ -45,21 +41,16 @@ def pictures(first: Report, second: Report) -> list[Picture]:
     ]
 
 
-def page(first: Report, second: Report, figures: list[Picture]) -> str:
+def comparison_html(first: Report, second: Report, figures: list[Picture]) -> str:
     """The whole page as one HTML text. It needs no other file and no network."""
-    sentences = difference_sentences(first, second)
-    found = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
-    title = f"Heads of {first.model} and {second.model}"
-    probes = " and ".join(
-        f"{len(report.probes)} probes of {escape(report.model)}" for report in (first, second)
+    return rendered(
+        "figures/templates/comparison.html.j2",
+        first=first,
+        second=second,
+        sentences=difference_sentences(first, second),
+        columns=COLUMNS,
+        rows=table_rows(first, second),
+        copying=COPYING,
+        tokens=probe_tokens(first, second),
+        pictures=figures,
     )
-    body = f"""<ul>{found}</ul>
-{table_html(COLUMNS, table_rows(first, second))}
-<p>Scores are mean ± standard deviation over {probes}. Both models get probes of their own: tokens
-from their vocabulary, in lengths that fit in their context. A head earns a kind when its lowest
-probe reaches {first.threshold} and its control stays below half of that, and an induction head when
-it also copies (“copies repeats” above {COPYING}). The lowest scores and the controls are in
-<code>report.json</code>.</p>
-{figures_html(figures)}
-{LIMITS}"""
-    return document(title, body)

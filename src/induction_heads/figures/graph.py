@@ -1,10 +1,10 @@
-"""An attribution graph as a drawing, and the same graph as sentences for who cannot see it."""
+"""An attribution graph as a drawing, and in words for readers who cannot see it."""
 
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from induction_heads.attribution_graph import Edge, Node
+from induction_heads.interp.attribution_graph import Edge, Node
 
 POSITIVE, NEGATIVE = "#0072B2", "#D55E00"
 ROWS = {"in": 0.0, "L0": 1.0, "L1": 2.0, "logit": 3.0}
@@ -14,31 +14,49 @@ HEIGHTS = ("input", "layer 0", "layer 1", "logit")
 def draw_graph(ax: Axes, flows: Mapping[Edge, float], labels: Sequence[str]) -> None:
     """Draw edges whose width is |flow|: blue raises the logit, orange lowers it.
 
-    Positions run to the right, with `labels` below them; the logit is at the top. Heads of one
-    position stand side by side. Pass the edges that were kept, not all of them.
+    Positions run to the right, with `labels` below them; the logit is at the top. Heads at the same
+    position are side by side. Pass only the edges to draw.
     """
     widest = max(map(abs, flows.values()))
-    places = {node: _place(node) for edge in flows for node in edge}
+    points = {node: _point(node) for edge in flows for node in edge}
     for (sender, receiver), flow in sorted(flows.items(), key=lambda item: abs(item[1])):
-        (x, y), (to_x, to_y) = places[sender], places[receiver]
+        (x, y), (to_x, to_y) = points[sender], points[receiver]
         color = POSITIVE if flow > 0 else NEGATIVE
         ax.plot([x, to_x], [y, to_y], color=color, linewidth=0.8 + 3.2 * abs(flow) / widest)
-        ax.text((x + to_x) / 2, (y + to_y) / 2, f"{flow:.1f}", fontsize=6, ha="center", va="center",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
-    for node, (x, y) in places.items():
+        ax.text(
+            (x + to_x) / 2,
+            (y + to_y) / 2,
+            f"{flow:.1f}",
+            fontsize=6,
+            ha="center",
+            va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )
+    for node, (x, y) in points.items():
         if node[0] != "in":
-            ax.text(x, y, node[0], fontsize=7, ha="center", va="center",
-                    bbox={"facecolor": "white", "edgecolor": "black", "linewidth": 0.6,
-                          "boxstyle": "round,pad=0.2"})  # fmt: skip
+            ax.text(
+                x,
+                y,
+                node[0],
+                fontsize=7,
+                ha="center",
+                va="center",
+                bbox={
+                    "facecolor": "white",
+                    "edgecolor": "black",
+                    "linewidth": 0.6,
+                    "boxstyle": "round,pad=0.2",
+                },
+            )
     ax.set_yticks(range(4), HEIGHTS)
-    ax.set_xticks(range(len(labels)), labels)
+    ax.set_xticks(range(len(labels)), labels, parse_math=False)  # Tokens may hold a $.
     ax.set(xlim=(-0.6, len(labels) + 0.4), ylim=(-0.2, 3.25), xlabel="token")
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(length=0)
 
 
-def _place(node: Node) -> tuple[float, float]:
-    """Where a node is drawn. Heads of one layer stand to both sides of their position."""
+def _point(node: Node) -> tuple[float, float]:
+    """The point where a node is drawn. Heads of one layer are on both sides of their position."""
     kind, position = node
     if kind in ("in", "logit"):
         return float(position), ROWS[kind]
@@ -46,7 +64,7 @@ def _place(node: Node) -> tuple[float, float]:
 
 
 def describe_graph(flows: Mapping[Edge, float], labels: Sequence[str]) -> str:
-    """The edges in words, the largest first: "L1H0 to the logit 4.0; …"."""
+    """The edges in words, largest first: "L1H0 to the logit 4.0; …"."""
 
     def name(node: Node) -> str:
         kind, position = node

@@ -1,11 +1,8 @@
-"""Attention patterns to hover over, drawn by CircuitsVis without any network access."""
+"""Interactive attention patterns, drawn by CircuitsVis without network access."""
 
-import html
 import importlib.util
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -13,21 +10,16 @@ from uuid import uuid4
 from jaxtyping import Float
 from torch import Tensor
 
-# Set while the site is built: its pages load the CircuitsVis script themselves, once each.
-BOOK_VARIABLE = "INDUCTION_HEADS_BOOK"
+from induction_heads.figures.markup import (
+    BOOK_VARIABLE,
+    HtmlFigure,
+    function_source,
+    rendered,
+)
+
 DECIMALS = 3
-# CircuitsVis labels its axes itself, with names that this course does not use.
+# CircuitsVis labels its axes with names that this course does not use.
 AXES = "Rows (destination) are queries, columns (source) are keys."
-
-
-@dataclass(frozen=True)
-class HoverFigure:
-    """A figure that a notebook or a web page displays; `html` holds all of it."""
-
-    html: str
-
-    def _repr_html_(self) -> str:
-        return self.html
 
 
 def hover_patterns(
@@ -36,53 +28,59 @@ def hover_patterns(
     head_names: Sequence[str] | None = None,
     alt: str = "Attention patterns",
     caption: str | None = None,
-) -> HoverFigure:
-    """Return the patterns of several heads as a figure to hover over, with a text table.
+) -> HtmlFigure:
+    """The patterns of several heads as an interactive figure, with a text table.
 
-    Row `query` of a pattern shows where the token at that position looks; weights are in
-    [0, 1] and rounded to 3 decimals. The table below the figure gives, for each query and head,
-    the key with the largest weight, for readers who do not see the picture.
+    Row `query` of a pattern shows where the token at that position attends; weights are in
+    [0, 1] and rounded to 3 decimals. For readers who cannot see the picture, the table below it
+    gives the key with the largest weight for each query and head.
 
     Args:
-        patterns: attention weights, one pattern a head; all heads share the tokens.
+        patterns: attention weights, one pattern per head, all on the same tokens.
         labels: the text of each position, in order. Repeated labels are allowed.
-        head_names: one name a head, such as "L1H0". Default: "Head 0", "Head 1", …
-        alt: what the figure shows, in one sentence.
-        caption: what the reader should take from it, printed below. Plain text.
+        head_names: one name per head, such as "L1H0". Default: "Head 0", "Head 1", …
+        alt: alternative text, one sentence.
+        caption: the finding, shown below the figure. Plain text.
 
     Raises:
-        ValueError: if patterns are not square, or labels or names do not match them in number.
+        ValueError: if the patterns are not square, or the number of labels or names does not match.
 
-    The drawing is CircuitsVis' `AttentionHeads` (Cooney and Nanda, 2023), from the copy of its
-    script inside the installed package.
+    The figure is drawn by `AttentionHeads` of CircuitsVis (Cooney and Nanda, 2023), with the script
+    from the installed package.
     """
     names = _names(patterns, labels, head_names)
+    texts = [str(label) for label in labels]
     weights = [[_rounded(row) for row in pattern] for pattern in patterns.tolist()]
-    properties = {
-        "attention": weights,
-        "tokens": [str(label) for label in labels],
-        "attentionHeadNames": names,
-        "minValue": 0,
-        "maxValue": 1,
-        "maskUpperTri": True,
-    }
-    figure_id = f"hover-{uuid4().hex[:12]}"
-    parts = [
-        '<figure class="hover-figure">',
-        # The drawing says nothing to a screen reader, so its parts are hidden from one.
-        f'<div role="img" aria-label="{html.escape(alt)}">',
-        f'<div class="hover-patterns" id="{figure_id}" aria-hidden="true"',
-        ' style="overflow-x: auto;"></div></div>',
-        f"<figcaption>{html.escape(f'{caption} {AXES}' if caption else AXES)}</figcaption>",
-        _text_table(weights, [str(label) for label in labels], names),
-        "</figure>",
-        _script(figure_id, properties),
-    ]
-    return HoverFigure("".join(parts))
+    html = rendered(
+        "figures/templates/hover_patterns.html.j2",
+        id=f"hover-{uuid4().hex[:12]}",
+        alt=alt,
+        caption=f"{caption} {AXES}" if caption else AXES,
+        names=names,
+        rows=[
+            (
+                f"{query} {text}",
+                [_strongest_key(pattern[query], query, texts) for pattern in weights],
+            )
+            for query, text in enumerate(texts)
+        ],
+        draw=function_source("figures/hover_patterns.js"),
+        properties={
+            "attention": weights,
+            "tokens": texts,
+            "attentionHeadNames": names,
+            "minValue": 0,
+            "maxValue": 1,
+            "maskUpperTri": True,
+        },
+        # A notebook may show each output in its own frame, so each output carries the library.
+        library=None if os.environ.get(BOOK_VARIABLE) else _library(),
+    )
+    return HtmlFigure(html)
 
 
 def _names(patterns: Tensor, labels: Sequence[str], head_names: Sequence[str] | None) -> list[str]:
-    """Check the sizes against each other and return one name a head."""
+    """One name per head. Raises ValueError if the sizes do not match."""
     if patterns.ndim != 3 or patterns.shape[1] != patterns.shape[2]:
         raise ValueError(
             f"patterns has shape {tuple(patterns.shape)}; expected [head query key] with as many "
@@ -91,54 +89,27 @@ def _names(patterns: Tensor, labels: Sequence[str], head_names: Sequence[str] | 
     n_heads, n_pos, _ = patterns.shape
     if len(labels) != n_pos:
         raise ValueError(
-            f"{len(labels)} labels arrived for {n_pos} positions. "
-            "Pass one label a position, with the label of BOS if the tokens start with it."
+            f"Got {len(labels)} labels for {n_pos} positions. "
+            "Pass one label per position, including BOS if the tokens start with it."
         )
     names = [f"Head {head}" for head in range(n_heads)] if head_names is None else head_names
     if len(names) != n_heads:
         raise ValueError(
-            f"{len(names)} head names arrived for {n_heads} heads. Pass one name a head."
+            f"Got {len(names)} head names for {n_heads} heads. Pass one name per head."
         )
     return [str(name) for name in names]
 
 
 def _rounded(row: list[float]) -> list[float | int]:
-    """Weights to 3 decimals, whole numbers without a point: half the size of the raw figure."""
+    """Weights to 3 decimals, integers without a decimal point: half the size of full precision."""
     rounded = [round(weight, DECIMALS) for weight in row]
     return [int(weight) if weight == int(weight) else weight for weight in rounded]
 
 
-def _text_table(weights: list[list[list[float | int]]], labels: list[str], names: list[str]) -> str:
-    """The strongest key of each query and head, as a folded HTML table."""
-    header = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
-    rows = []
-    for query, label in enumerate(labels):
-        cells = []
-        for pattern in weights:
-            key = max(range(query + 1), key=pattern[query].__getitem__)
-            cells.append(f"<td>{key} {html.escape(labels[key])} ({pattern[query][key]:.2f})</td>")
-        rows.append(f'<tr><th scope="row">{query} {html.escape(label)}</th>{"".join(cells)}</tr>')
-    return (
-        "<details><summary>The same figure as text: the key with the largest weight</summary>"
-        '<div style="overflow-x: auto;"><table>'
-        f'<thead><tr><th scope="col">query</th>{header}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div></details>"
-    )
-
-
-def _script(figure_id: str, properties: dict[str, object]) -> str:
-    """The script that draws the figure, with the library before it unless the page has it."""
-    # "</" would end the script element early if a token held "</script>".
-    data = json.dumps(properties, separators=(",", ":")).replace("</", "<\\/")
-    draw = f'CircuitsVis.render("{figure_id}",CircuitsVis.AttentionHeads,{data});'
-    if os.environ.get(BOOK_VARIABLE):
-        # The page's own copy arrives after the text, so that nobody waits for it.
-        return f'<script>addEventListener("DOMContentLoaded",()=>{{{draw}}});</script>'
-    # A notebook may show each output in a frame of its own, so each output carries the library;
-    # a page that has it already does not run it again.
-    library = json.dumps(_library()).replace("</", "<\\/")
-    load = f"if(!window.CircuitsVis){{window.CircuitsVis=new Function({library})();}}"
-    return f"<script>{load}{draw}</script>"
+def _strongest_key(weights: list[float | int], query: int, labels: list[str]) -> str:
+    """The key with the largest weight, with its label and weight: "2 C (0.91)"."""
+    key = max(range(query + 1), key=weights.__getitem__)
+    return f"{key} {labels[key]} ({weights[key]:.2f})"
 
 
 @cache
@@ -151,5 +122,5 @@ def _library() -> str:
         )
     source = Path(spec.origin).parent / "dist" / "cdn" / "iife.js"
     lines = source.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith("//# sourceMappingURL")]
-    return "\n".join([*kept, "return CircuitsVis;"])
+    code = [line for line in lines if not line.startswith("//# sourceMappingURL")]
+    return "\n".join([*code, "return CircuitsVis;"])

@@ -1,7 +1,7 @@
-"""Figures of patterns and scores. These functions draw and compute nothing.
+"""Figures of patterns and scores. These functions only draw.
 
-Every function but `head_grid` draws on the Axes it is given. Color ranges are fixed, so that two
-figures can be compared: attention and scores run from 0 to 1 everywhere.
+All but `head_grid` and `difference_heatmaps` draw on the given Axes. Color ranges are fixed, so
+that figures can be compared: attention and scores always run from 0 to 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,30 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from induction_heads.hover import hover_patterns
+from induction_heads.figures.hover import hover_patterns
 
 __all__ = [
-    "attention_heatmap", "difference_heatmaps", "head_grid", "head_type_distribution",
-    "hover_patterns", "layer_maximum", "loss_by_position", "score_heatmap", "stripe_heatmap",
-]  # fmt: skip
+    "attention_heatmap",
+    "difference_heatmaps",
+    "head_grid",
+    "head_type_distribution",
+    "hover_patterns",
+    "layer_maximum",
+    "loss_by_position",
+    "score_heatmap",
+    "stripe_heatmap",
+]
 
 TYPE_COLORS = {
-    "previous_token": "#0072B2", "induction": "#D55E00", "duplicate_token": "#CC79A7",
-    "first_token": "#009E73", "current_token": "#E69F00", "anti_induction": "#56B4E9",
+    "previous_token": "#0072B2",
+    "induction": "#D55E00",
+    "duplicate_token": "#CC79A7",
+    "first_token": "#009E73",
+    "current_token": "#E69F00",
+    "anti_induction": "#56B4E9",
     "induction_pattern_only": "#F0E442",
-}  # fmt: skip
-"""One color per type of head, from a palette that color-blind readers can tell apart."""
+}
+"""One color per type of head, from a palette for color-blind readers."""
 
 _FUTURE = "#d9d9d9"
 
@@ -38,18 +49,19 @@ def attention_heatmap(
     labels: Sequence[str] | None = None,
     title: str | None = None,
 ) -> None:
-    """One head's pattern: queries down, keys across, 0 white to 1 dark, the future in gray."""
+    """One head's pattern: queries down, keys across, white is 0, dark is 1, the future is gray."""
     n_pos = pattern.shape[-1]
-    hidden = np.triu(np.ones((n_pos, n_pos), dtype=bool), k=1)
-    shown = np.ma.array(pattern.detach().float().numpy(), mask=hidden)
-    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    future = np.triu(np.ones((n_pos, n_pos), dtype=bool), k=1)
+    masked = np.ma.array(pattern.detach().float().numpy(), mask=future)
+    image = ax.imshow(masked, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     ax.set_facecolor(_FUTURE)
     ax.set(xlabel="key", ylabel="query")
     if title:
         ax.set_title(title)
     if labels is not None:
-        ax.set_xticks(range(n_pos), labels, rotation=90)
-        ax.set_yticks(range(n_pos), labels)
+        # A token such as "$$" is text, not the beginning of a formula.
+        ax.set_xticks(range(n_pos), labels, rotation=90, parse_math=False)
+        ax.set_yticks(range(n_pos), labels, parse_math=False)
     ax.figure.colorbar(image, ax=ax, fraction=0.046, label="attention")
 
 
@@ -67,20 +79,31 @@ def stripe_heatmap(
     key = first - period + 1
     end = last - period + 1
     top, bottom = first - 0.5, last + 0.5
-    corners = [(key - 0.5, top), (key + 0.5, top), (end + 0.5, bottom - 1), (end + 0.5, bottom),
-               (end - 0.5, bottom), (key - 0.5, top + 1)]  # fmt: skip
+    corners = [
+        (key - 0.5, top),
+        (key + 0.5, top),
+        (end + 0.5, bottom - 1),
+        (end + 0.5, bottom),
+        (end - 0.5, bottom),
+        (key - 0.5, top + 1),
+    ]
     ax.add_patch(Polygon(corners, fill=False, edgecolor="#D55E00", linewidth=1.2))
 
 
 def head_grid(
     patterns: Float[Tensor, "layer head query key"], labels: Sequence[str] | None = None
 ) -> Figure:
-    """Every head's pattern in a grid, a row for each layer. Returns the figure, already closed."""
+    """The patterns of all heads in a grid, a row per layer. The figure is already closed."""
     n_layers, n_heads = patterns.shape[:2]
     figure, axes = plt.subplots(
-        n_layers, n_heads, figsize=(min(4.6, 1.6 * n_heads + 0.6), 1.6 * n_layers + 0.2),
-        squeeze=False, sharex=True, sharey=True, layout="constrained",
-    )  # fmt: skip
+        n_layers,
+        n_heads,
+        figsize=(min(4.6, 1.6 * n_heads + 0.6), 1.6 * n_layers + 0.2),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
     for layer, row in enumerate(axes):
         for head, ax in enumerate(row):
             attention_heatmap(ax, patterns[layer, head], labels, f"L{layer}H{head}")
@@ -126,14 +149,19 @@ def layer_maximum(ax: Axes, scores: Float[Tensor, "layer head"], label: str | No
 def head_type_distribution(
     ax: Axes, types: Mapping[tuple[int, int], str], n_layers: int, n_heads: int
 ) -> None:
-    """How many heads of each type every layer has, as stacked bars; the rest have no type."""
+    """The number of heads of each type in each layer, as stacked bars; the rest have no type."""
     base = np.zeros(n_layers)
     for kind in sorted(set(types.values())):
         counts = np.zeros(n_layers)
         for (layer, _), name in types.items():
             counts[layer] += name == kind
-        ax.bar(range(n_layers), counts, bottom=base, label=kind.replace("_", "-"),
-               color=TYPE_COLORS.get(kind, "#999999"))  # fmt: skip
+        ax.bar(
+            range(n_layers),
+            counts,
+            bottom=base,
+            label=kind.replace("_", "-"),
+            color=TYPE_COLORS.get(kind, "#999999"),
+        )
         base += counts
     ax.bar(range(n_layers), n_heads - base, bottom=base, label="no type", color="#eeeeee")
     ax.set(xlabel="layer", ylabel="heads", xticks=range(n_layers), ylim=(0, n_heads))
@@ -147,9 +175,9 @@ def difference_heatmaps(
     marked: Sequence[Sequence[bool]],
     title: str = "",
 ) -> Figure:
-    """An answer beside what was expected, in the same colors; a cross on each marked cell.
+    """An answer beside the expected values, in the same colors, with a cross on each marked cell.
 
-    Values that are not finite are gray. Returns the figure, already closed.
+    Values that are not finite are gray. The figure is already closed.
     """
     tables = {"yours": np.array(answer, dtype=float), "expected": np.array(expected, dtype=float)}
     finite = np.concatenate([table[np.isfinite(table)] for table in tables.values()])
@@ -160,8 +188,8 @@ def difference_heatmaps(
     rows, columns = np.array(marked, dtype=bool).nonzero()
     size = max(1.4, min(6.0, 70 / max(n_rows, *(len(row) for row in answer))))  # points
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
-        shown = np.ma.masked_invalid(table)
-        ax.imshow(shown, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
+        masked = np.ma.masked_invalid(table)
+        ax.imshow(masked, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
         ax.set_facecolor(_FUTURE)
         ax.set_title(name)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,5 +1,5 @@
 """Checking a submission: submission → worker → judge → report.
 
-The judge never runs the learner's code. The worker never sees an expected answer. Nothing is
-imported here, so that the worker loads only its own half.
+The judge never runs the learner's code, and the worker never sees an expected answer. Nothing is
+imported here, so that the worker loads only what it needs.
 """

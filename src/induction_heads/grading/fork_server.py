@@ -1,8 +1,8 @@
-"""The warm process that forks a worker for each submission. It never runs a submission itself.
+"""The process that forks a worker for each submission. It never runs a submission itself.
 
-Run as `python -m induction_heads.grading.forking` by `nursery.Nursery`. Requests, one JSON object
-each, come through a Unix socket on stdin; a request to fork brings three descriptors: the worker's
-requests, its answers, and where its printed text goes.
+`workers.WorkerPool` runs it as `python -m induction_heads.grading.fork_server`. Each request is one
+JSON object from a Unix socket on stdin. A request to fork carries three file descriptors: the
+worker's requests, its answers and its output. A fourth is the entrance of its control group.
 """
 
 import importlib
@@ -21,15 +21,15 @@ from typing import Any, NoReturn
 import torch
 
 from induction_heads.grading import worker
+from induction_heads.grading.sandbox import MAX_MEMORY
 
-MAX_MEMORY = 4 * 2**30
-LOOK_EVERY = 0.1
+POLL_SECONDS = 0.1
 MAX_MESSAGE = 4096
 
 
 @dataclass
 class Child:
-    """A forked worker. `first` is the process whose end ends all that the worker started."""
+    """A forked worker. Killing the process `first` ends everything that the worker started."""
 
     pid: int
     first: int
@@ -38,8 +38,8 @@ class Child:
     why: str | None = None
 
 
-class Forks:
-    """Answers requests: forks, ends and watches workers."""
+class ForkServer:
+    """Forks, watches and ends workers on request."""
 
     def __init__(self, control: socket.socket, alone: bool):
         self.control = control
@@ -47,15 +47,15 @@ class Forks:
         self.children: dict[int, Child] = {}
 
     def serve(self) -> None:
-        """Answer requests until the other side is gone, then end every worker."""
+        """Answer requests until the client closes the socket, then end every worker."""
         while True:
-            living = [child for child in self.children.values() if child.code is None]
-            ready, _, _ = select.select([self.control], [], [], LOOK_EVERY if living else None)
-            for child in living:
-                _look_at(child)
+            running = [child for child in self.children.values() if child.code is None]
+            ready, _, _ = select.select([self.control], [], [], POLL_SECONDS if running else None)
+            for child in running:
+                _poll(child)
             if not ready:
                 continue
-            data, descriptors, _, _ = socket.recv_fds(self.control, MAX_MESSAGE, 3)
+            data, descriptors, _, _ = socket.recv_fds(self.control, MAX_MESSAGE, 4)
             if not data:
                 break
             request = json.loads(data)
@@ -65,29 +65,29 @@ class Forks:
             self._stop([], number)
 
     def _fork(
-        self, descriptors: list[int], number: int, models: bool, folder: str
+        self, descriptors: list[int], number: int, models: bool, folder: str, uid: int
     ) -> dict[str, Any]:
-        if models:  # Takes seconds, once, and a child has it from the start.
-            importlib.import_module("induction_heads.models")
+        if models:  # This takes seconds, but only once: children inherit it.
+            importlib.import_module("induction_heads.models.loading")
             importlib.import_module("transformer_lens.model_bridge")
         readable, writable = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(readable)
-            _become_worker(descriptors, writable, number, folder, self.alone)
+            _become_worker(descriptors, writable, uid, folder, self.alone)
         os.close(writable)
         for descriptor in descriptors:
             os.close(descriptor)
-        said = _read_line(readable)
-        if not said.isdigit():
+        line = _read_line(readable)
+        if not line.isdigit():
             os.waitpid(pid, 0)
-            return {"problem": said or "it ended at once"}
-        self.children[number] = Child(pid, int(said), self.alone)
+            return {"problem": line or "it ended at once"}
+        self.children[number] = Child(pid, int(line), self.alone)
         return {"problem": None}
 
     def _ended(self, descriptors: list[int], number: int) -> dict[str, Any]:
         child = self.children[number]
-        _look_at(child)
+        _poll(child)
         return {"code": child.code, "why": child.why}
 
     def _stop(self, descriptors: list[int], number: int) -> dict[str, Any]:
@@ -98,8 +98,8 @@ class Forks:
         return {}
 
 
-def _look_at(child: Child) -> None:
-    """Notice that a worker has ended, and end one that uses too much memory."""
+def _poll(child: Child) -> None:
+    """Record whether a worker has ended, and end one that uses too much memory."""
     if child.code is not None:
         return
     pid, status = os.waitpid(child.pid, os.WNOHANG)
@@ -119,19 +119,19 @@ def _kill(child: Child) -> None:
 
 
 def memory_in_use(first: int) -> int:
-    """Bytes of memory that the processes in the process space of `first` hold together.
+    """Bytes of memory that all processes in the PID namespace of `first` use together.
 
-    Resident pages are summed first, which is fast and counts shared pages many times. Only where
-    that sum is too much are the shares of each process added up.
+    Resident pages are summed first, which is fast but counts shared pages several times. Only if
+    that sum is above the limit are the proportional shares of the processes added up.
     """
-    space = _space(first)
+    namespace = _namespace(first)
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    inside = [pid for pid in pids if space is not None and _space(pid) == space]
+    inside = [pid for pid in pids if namespace is not None and _namespace(pid) == namespace]
     total = sum(_resident(pid) for pid in inside)
     return total if total <= MAX_MEMORY else sum(_share(pid) for pid in inside)
 
 
-def _space(pid: int) -> int | None:
+def _namespace(pid: int) -> int | None:
     with suppress(OSError):
         return os.stat(f"/proc/{pid}/ns/pid").st_ino
     return None
@@ -153,26 +153,30 @@ def _share(pid: int) -> int:
 
 
 def _become_worker(
-    descriptors: list[int], report: int, number: int, folder: str, alone: bool
+    descriptors: list[int], report: int, uid: int, folder: str, alone: bool
 ) -> NoReturn:
-    """Turn this fork into a worker. A line goes to `report`: the process to kill, or a problem."""
+    """Turn this fork into a worker. It writes the process to kill, or a problem, to `report`."""
 
-    def said(first: int) -> None:
+    def announce(first: int) -> None:
         os.write(report, f"{first}\n".encode())
         os.close(report)
 
     try:
-        work = partial(_work, descriptors, folder)
+        streams, entrances = descriptors[:3], descriptors[3:]
+        work = partial(_work, streams, folder)
+        for entrance in entrances:
+            os.write(entrance, b"0")
+            os.close(entrance)
         if alone:
             from induction_heads.grading import namespaces
 
             namespaces.leave(folder)
-            namespaces.fork_alone(work, number, said)
+            namespaces.fork_alone(work, uid, announce)
         os.setsid()
-        said(os.getpid())
+        announce(os.getpid())
         work()
     except Exception as error:
-        with suppress(OSError):  # Closed once the worker runs: what comes then is no problem here.
+        with suppress(OSError):  # Closed once the worker runs: later errors are not a problem here.
             os.write(report, f"{error}\n".encode()[:1000])
     os._exit(71)
 
@@ -188,8 +192,8 @@ def _work(descriptors: list[int], folder: str) -> NoReturn:
     os.chdir(folder)
     os.environ.update(HOME=folder, TMPDIR=folder)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with os.fdopen(requests, "rb") as asked, os.fdopen(answers, "wb") as answered:
-        worker.run(asked, answered)
+    with os.fdopen(requests, "rb") as source, os.fdopen(answers, "wb") as sink:
+        worker.run(source, sink)
     os._exit(0)
 
 
@@ -205,7 +209,7 @@ def _read_line(readable: int) -> str:
 
 
 def main() -> None:
-    """Serve the nursery that started this process. With the argument `alone`, use namespaces."""
+    """Serve the pool that started this process. The argument `alone` turns on namespaces."""
     control = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -213,7 +217,7 @@ def main() -> None:
     torch.set_num_threads(1)
     worker.hide_checks()
     control.send(json.dumps({"ready": True}).encode())
-    Forks(control, alone="alone" in sys.argv[1:]).serve()
+    ForkServer(control, alone="alone" in sys.argv[1:]).serve()
 
 
 if __name__ == "__main__":

@@ -3,64 +3,78 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import induction_heads
-from induction_heads.checks import registry
-from induction_heads.checks.registry import Selection
-from induction_heads.durable import write_atomically
-from induction_heads.grading import gradebook, pages, weights
-from induction_heads.grading.classroom import (
-    Class,
-    Work,
-    grade_class,
-    pending,
-)
-from induction_heads.grading.collect import Unclear, find_students, read_student
-from induction_heads.grading.results_folder import (
-    NAMES,
-    NotUsable,
-    ResultsFolder,
-    Settings,
-)
-from induction_heads.grading.running import WorkerFailed
+from induction_heads.course import registry
+from induction_heads.course.registry import Selection
+from induction_heads.files import NotUsable
+from induction_heads.grading import gradebook, points
+from induction_heads.grading.class_file import BadClassFile
+from induction_heads.grading.classroom import GradingJob, Regrade, Work, grade_class, pending
+from induction_heads.grading.dates import Dates, read_dates
+from induction_heads.grading.final_grades import final_grade
+from induction_heads.grading.hand_columns import BadColumns, HandColumns, read_columns
+from induction_heads.grading.listing import HandIns
+from induction_heads.grading.outputs import ClassGrades, write_outputs
+from induction_heads.grading.reading import looks
+from induction_heads.grading.results_folder import GradingSettings, ResultsFolder
+from induction_heads.grading.roster import BadRoster, Roster, read_roster
+from induction_heads.grading.running_submission import WorkerFailed
 from induction_heads.grading.sandbox import isolation
-from induction_heads.grading.weights import BadWeights
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from induction_heads.grading.students import DuplicateStudent, find_students, read_student
+from induction_heads.grading.workers import has_user
+from induction_heads.progress_bar import progress_bar
+from induction_heads.versions import package_version
 
 LOWEST_SEED, HIGHEST_SEED = 1000, 2**31 - 1
-"""Small seeds are easy to guess: 0 is the one of `check`."""
+"""Small seeds are easy to guess, and `check` uses 0."""
 
 Say = Callable[[str], None]
 
 
 class CannotGrade(ValueError):
-    """Nothing can be graded as asked. The message says why and what to do."""
+    """Nothing can be graded with these options. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """What was asked for. `scheduler` is the address of a Dask scheduler, or None."""
+class GradingOptions:
+    """The options of one run.
+
+    `class_file` has points and dates, and `columns` what the teacher adds by hand. `scheduler` is
+    the address of a Dask scheduler, or None. `own_code`: whether submissions may not call the
+    package's version of an exercise. `user` runs submissions where there is no sandbox. `now`
+    decides whether feedback is held back; None is the time of the run. `roster` is the list of the
+    class.
+    """
 
     submissions: Path
     out: Path
     selections: Sequence[Selection]
-    weights: Path | None = None
+    class_file: Path | None = None
+    columns: Path | None = None
     jobs: int = 1
     resume: bool = False
     seed_file: Path | None = None
     scheduler: str | None = None
     without_isolation: bool = False
+    own_code: bool = False
+    user: str | None = None
+    now: datetime | None = None
+    roster: Path | None = None
 
 
 @dataclass(frozen=True)
 class Grades:
-    """What came of a run. `failed` names the students whom the judge could not grade."""
+    """The outcome of a run.
+
+    `n_kept` students were graded in an earlier run. `failed` names those whom the judge could not
+    grade.
+    """
 
     n_students: int
     n_kept: int
@@ -80,107 +94,252 @@ class Grades:
         }
 
 
-def grade_folder(order: Order, say: Say = lambda line: None) -> Grades:
-    """Grade everybody in `order.submissions` and write all files. Raises CannotGrade."""
-    shut_in = isolation()
-    if not shut_in.complete:
-        say(shut_in.said)
-        if not order.without_isolation:
+@dataclass(frozen=True)
+class ClassInputs:
+    """What a teacher writes about a class, read from its files."""
+
+    points: points.Points
+    dates: Dates
+    columns: HandColumns
+
+
+def grade_folder(options: GradingOptions, say: Say = lambda line: None) -> Grades:
+    """Grade every student in `options.submissions` and write all files. Raises CannotGrade."""
+    _require_sandbox(options, say)
+    folder = ResultsFolder(options.out)
+    with _errors_as_cannot_grade(options):
+        inputs = _inputs(options, say)
+        hand_ins = _hand_ins(options, say)
+        with folder.held(resume=options.resume):
+            job = _job(options, folder, inputs.points)
+            n_kept = len(hand_ins.work) - len(pending(job, hand_ins.work))
+            records = _graded_records(job, hand_ins.work, options, n_kept)
+            return _finish(options, inputs, hand_ins, records, n_kept, say)
+
+
+def regrade_folder(
+    options: GradingOptions, exercise: str, say: Say = lambda line: None
+) -> tuple[Grades, list[str]]:
+    """Grade one exercise again for every student, with the checks and points of now.
+
+    The other exercises keep their results. A student whose submission has changed, or who has no
+    grade yet, is graded in full. Returns the grades, and a line for each student whose points
+    changed. Raises CannotGrade.
+    """
+    _require_sandbox(options, say)
+    folder = ResultsFolder(options.out)
+    with _errors_as_cannot_grade(options), folder.held(resume=True):
+        stored = folder.settings()
+        if stored is None:
+            raise CannotGrade(f"{options.out} has no grades yet. Begin with `grade`.")
+        options = replace(
+            options, selections=[registry.select(stem)[0] for stem in stored.chapters]
+        )
+        if exercise not in _exercise_names(options.selections):
+            chapters = ", ".join(stem[:4] for stem in stored.chapters)
+            raise CannotGrade(f"{exercise} was not graded there, only the exercises of {chapters}.")
+        inputs = _inputs(options, say)
+        hand_ins = _hand_ins(options, say)
+        work = hand_ins.work
+        unfinished = folder.regrade()
+        if unfinished is not None and unfinished[0] != (exercise,):
             raise CannotGrade(
-                "Unknown code could read your files and change grades. Install bubblewrap on "
-                "Linux, or grade in a container and say so with --without-isolation."
+                f"The regrade of {', '.join(unfinished[0])} was interrupted. Finish it first: run "
+                "`regrade` with that name again."
             )
-    folder = ResultsFolder(order.out)
+        settings = replace(
+            stored,
+            version=package_version(),
+            checks=_checks_digest(),
+            points=_regrade_points(options, stored, inputs.points),
+            regrades=stored.regrades + (unfinished is None),
+        )
+        before = {student.name: folder.any_record(student.name) for student, _ in work}
+        folder.begin_regrade((exercise,), settings)
+        job = _new_job(options, folder, settings, inputs.points)
+        n_kept = len(work) - len(pending(job, work))
+        records = _graded_records(job, work, options, n_kept)
+        grades = _finish(options, inputs, hand_ins, records, n_kept, say)
+    return grades, list(_changes(before, records))
+
+
+def _regrade_points(options: GradingOptions, stored: GradingSettings, new: points.Points) -> str:
+    """The digest of the points of now. Raises CannotGrade if the class file was forgotten."""
+    digest = points.digest(new)
+    if options.class_file is None and digest != stored.points:
+        raise CannotGrade(
+            f"{options.out} was graded with a class file. Pass it with --class-file, or the points "
+            "of all exercises would change."
+        )
+    return digest
+
+
+def _changes(
+    before: Mapping[str, gradebook.StudentRecord | None], records: Sequence[gradebook.StudentRecord]
+) -> Iterator[str]:
+    """`ada: 3.00 → 4.00` for each student whose points changed."""
+    for record in records:
+        earlier = before.get(record["student"])
+        old = gradebook.number(earlier["points"]) if earlier else "none"
+        new = gradebook.number(record["points"])
+        if old != new:
+            yield f"{record['student']}: {old} → {new}"
+
+
+def _require_sandbox(options: GradingOptions, say: Say) -> None:
+    sandbox = isolation()
+    for sentence in sandbox.sentences():
+        say(sentence)
+    if sandbox.complete:
+        return
+    if not options.without_isolation:
+        raise CannotGrade(
+            "Unknown code could read your files and change grades. Install bubblewrap on "
+            "Linux, or grade in a container and pass --without-isolation."
+        )
+    if options.user is None:
+        return
+    if os.geteuid() != 0:
+        raise CannotGrade("--run-as needs root: only root can run code as another user.")
+    if not has_user(options.user):
+        raise CannotGrade(f"There is no user {options.user!r} on this system.")
+
+
+@contextmanager
+def _errors_as_cannot_grade(options: GradingOptions) -> Iterator[None]:
     try:
-        worths = weights.read_weights(order.weights, order.selections)
-        stems = [selection.stem for selection in order.selections]
-        work = _work(order, stems, say)
-        _refuse_used(order, folder)
-        with folder.held():
-            job = _class(order, folder, worths)
-            folder.sweep()
-            n_kept = len(work) - len(pending(job, work))
-            _grade(job, work, order, n_kept)
-            records = _records(job, work)
-            write_outputs(order.out, records, order.selections)
-    except (BadWeights, Unclear, NotUsable, WorkerFailed) as error:
+        yield
+    except (BadClassFile, BadColumns, NotUsable, WorkerFailed) as error:
         raise CannotGrade(str(error)) from error
     except OSError as error:
-        raise CannotGrade(f"{error.filename or order.out}: {error.strerror or error}.") from error
+        raise CannotGrade(f"{error.filename or options.out}: {error.strerror or error}.") from error
+
+
+def _inputs(options: GradingOptions, say: Say) -> ClassInputs:
+    inputs = ClassInputs(
+        points.read_points(options.class_file, options.selections),
+        read_dates(options.class_file),
+        read_columns(options.columns),
+    )
+    if sentence := points.old_key(options.class_file):
+        say(sentence)
+    return inputs
+
+
+def _graded_records(
+    job: GradingJob, work: Work, options: GradingOptions, n_kept: int
+) -> list[gradebook.StudentRecord]:
+    _grade(job, work, options, n_kept)
+    ResultsFolder(job.folder).end_regrade()
+    return _records(job, work)
+
+
+def _finish(
+    options: GradingOptions,
+    inputs: ClassInputs,
+    hand_ins: HandIns,
+    records: Sequence[gradebook.StudentRecord],
+    n_kept: int,
+    say: Say,
+) -> Grades:
+    """Write the outputs and sum up."""
+    absent = [gradebook.absent_record(records[0], person) for person in hand_ins.absent()]
+    for sentence in inputs.columns.strangers([r["student"] for r in (*records, *absent)]):
+        say(sentence)
+    final = [final_grade(record, inputs.dates, inputs.columns) for record in records]
+    grades = ClassGrades(
+        final,
+        options.selections,
+        [final_grade(record, inputs.dates, inputs.columns) for record in absent],
+        hand_ins.persons(),
+        inputs.dates.site,
+        inputs.dates.holds_feedback(options.now or datetime.now().astimezone()),
+    )
+    names = _exercise_names(options.selections)
+    seen = looks(hand_ins.sources(), names)
+    write_outputs(options.out, grades, hand_ins.listing(), isolation(), seen)
+    if grades.held_back and inputs.dates.feedback_from is not None:
+        day = f"{inputs.dates.feedback_from:%Y-%m-%d %H:%M}"
+        say(f"Feedback is held back until {day}. Run the same command with --resume after that.")
     failed = tuple(r["student"] for r in records if r["status"] != "graded")
-    mean = sum(record["points"] for record in records) / len(records)
-    return Grades(len(records), n_kept, mean, records[0]["max_points"], failed)
+    mean = gradebook.mean_total(final) or 0.0
+    return Grades(len(records), n_kept, mean, final[0]["max_points"], failed)
 
 
-def _work(order: Order, stems: list[str], say: Say) -> Work:
-    if not order.submissions.is_dir():
-        raise CannotGrade(f"There is no folder {str(order.submissions)!r}.")
-    if order.out.resolve().is_relative_to(order.submissions.resolve()):
+def _exercise_names(selections: Sequence[Selection]) -> list[str]:
+    return [exercise.name for selection in selections for exercise in selection.exercises]
+
+
+def read_hand_ins(options: GradingOptions) -> HandIns:
+    """The submissions of the class. Nothing is run or written. Raises CannotGrade."""
+    if not options.submissions.is_dir():
+        raise CannotGrade(f"There is no folder {str(options.submissions)!r}.")
+    if options.out.resolve().is_relative_to(options.submissions.resolve()):
         raise CannotGrade(
-            f"{order.out} lies in {order.submissions}, where every folder is a student. "
+            f"{options.out} is inside {options.submissions}, where every folder is a student. "
             "Choose another folder for --out."
         )
-    students, others = find_students(order.submissions)
-    if others:
-        say(f"Left out, as neither a folder nor a .zip or .ipynb: {', '.join(others)}")
+    try:
+        roster = Roster(read_roster(options.roster)) if options.roster else None
+        students, left_out = find_students(options.submissions, roster)
+    except (BadRoster, DuplicateStudent) as error:
+        raise CannotGrade(str(error)) from error
     if not students:
+        seen = "".join(f"\n{entry.name}: {entry.reason}." for entry in left_out[:5])
         raise CannotGrade(
-            f"{order.submissions} holds no submission. Expected is one folder, .zip or .ipynb "
-            "for each student, named for the student."
+            f"{options.submissions} has no submissions. Expected one folder, .zip or .ipynb for "
+            f"each student, with the student's name.{seen}"
         )
-    return [(student, read_student(student, stems)) for student in students]
+    chapters = {s.stem: [exercise.name for exercise in s.exercises] for s in options.selections}
+    work = [(student, read_student(student, chapters)) for student in students]
+    return HandIns(work, left_out, roster)
 
 
-def _refuse_used(order: Order, folder: ResultsFolder) -> None:
-    if order.resume or folder.is_unused():
-        return
-    if folder.settings() is None:
-        raise CannotGrade(f"{order.out} is not empty. Choose another folder for --out.")
-    raise CannotGrade(
-        f"{order.out} holds the grades of another run. Add --resume to go on with it, "
-        "or choose another folder for --out."
+def _hand_ins(options: GradingOptions, say: Say) -> HandIns:
+    """The submissions of the class, after a sentence on each entry that is left out."""
+    hand_ins = read_hand_ins(options)
+    for entry in hand_ins.left_out:
+        say(f"Left out: {entry.name} ({entry.reason})")
+    return hand_ins
+
+
+def _job(
+    options: GradingOptions, folder: ResultsFolder, exercise_points: points.Points
+) -> GradingJob:
+    stored = folder.settings()
+    settings = GradingSettings(
+        package_version(),
+        _checks_digest(),
+        tuple(selection.stem for selection in options.selections),
+        points.digest(exercise_points),
+        _seed(options.seed_file, stored),
+        options.own_code,
+        stored.regrades if stored else 0,
+    )
+    folder.begin(settings)
+    return _new_job(options, folder, settings, exercise_points)
+
+
+def _new_job(
+    options: GradingOptions,
+    folder: ResultsFolder,
+    settings: GradingSettings,
+    exercise_points: points.Points,
+) -> GradingJob:
+    unfinished = folder.regrade()
+    return GradingJob(
+        options.out.resolve(),
+        settings,
+        exercise_points,
+        parent=None if options.scheduler else os.getpid(),
+        isolated=not options.without_isolation,
+        user=options.user,
+        regrade=Regrade(*unfinished) if unfinished else None,
     )
 
 
-def _class(order: Order, folder: ResultsFolder, worths: weights.Weights) -> Class:
-    begun = folder.settings()
-    if begun is None and not folder.is_unused():
-        raise NotUsable(f"{order.out} holds no run to resume. Choose another folder for --out.")
-    seed = _seed(order.seed_file, begun)
-    stems = tuple(selection.stem for selection in order.selections)
-    version, checks = induction_heads.__version__, _checks_digest()
-    settings = Settings(version, checks, stems, weights.digest(worths), seed)
-    if begun is None:
-        folder.begin(settings)
-    elif begun != settings:
-        raise NotUsable(_differing(order.out, begun, settings))
-    parent = None if order.scheduler else os.getpid()
-    isolated = not order.without_isolation
-    return Class(order.out.resolve(), settings, worths, parent=parent, isolated=isolated)
-
-
-def _differing(out: Path, begun: Settings, settings: Settings) -> str:
-    """A sentence that names what differs. The seed is secret, so its value is not said."""
-    said = []
-    for name, shown in NAMES.items():
-        before, now = getattr(begun, name), getattr(settings, name)
-        if name == "weights" and begun.chapters != settings.chapters:
-            continue  # Other exercises: that is said already.
-        if before != now:
-            values = name in ("version", "chapters")
-            said.append(f"{shown} ({_shown(before)}, now {_shown(now)})" if values else shown)
-    return (
-        f"{out} was begun with other settings: {', '.join(said)}. Resume with the same ones, "
-        "or choose another folder for --out."
-    )
-
-
-def _shown(value: Any) -> str:
-    return " ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _seed(file: Path | None, begun: Settings | None) -> int:
-    """The seed that all inputs are drawn from: by a file, as begun, or a new secret one."""
+def _seed(file: Path | None, begun: GradingSettings | None) -> int:
+    """The seed of all inputs: from the file, from the run to resume, or a new secret one."""
     if file is None:
         n_seeds = HIGHEST_SEED - LOWEST_SEED
         return begun.seed if begun else LOWEST_SEED + secrets.randbelow(n_seeds)
@@ -189,59 +348,36 @@ def _seed(file: Path | None, begun: Settings | None) -> int:
     except OSError as error:
         raise CannotGrade(f"{file} cannot be read: {error.strerror}.") from error
     if not phrase:
-        raise CannotGrade(f"{file} is empty. Write any secret words or numbers in it.")
-    drawn = int.from_bytes(hashlib.sha256(phrase).digest()[:8], "big")
-    return LOWEST_SEED + drawn % (HIGHEST_SEED - LOWEST_SEED)
+        raise CannotGrade(f"{file} is empty. Write any secret text into it.")
+    number = int.from_bytes(hashlib.sha256(phrase).digest()[:8], "big")
+    return LOWEST_SEED + number % (HIGHEST_SEED - LOWEST_SEED)
 
 
 def _checks_digest() -> str:
-    """A digest of the files that say what is right."""
-    found = hashlib.sha256()
+    """A digest of the files of the course, which define the right answers."""
+    checks = hashlib.sha256()
     for file in sorted(registry.FOLDER.rglob("*.py")):
-        found.update(f"{file.relative_to(registry.FOLDER).as_posix()}\0".encode())
-        found.update(file.read_bytes().replace(b"\r\n", b"\n"))
-    return found.hexdigest()
+        checks.update(f"{file.relative_to(registry.FOLDER).as_posix()}\0".encode())
+        checks.update(file.read_bytes().replace(b"\r\n", b"\n"))
+    return checks.hexdigest()
 
 
-def _grade(job: Class, work: Work, order: Order, n_kept: int) -> None:
-    from tqdm import tqdm
-
-    with tqdm(total=len(work), initial=n_kept, unit="student", disable=None) as bar:
+def _grade(job: GradingJob, work: Work, options: GradingOptions, n_kept: int) -> None:
+    with progress_bar(len(work), "students", done=n_kept) as advance:
         try:
-            grade_class(
-                job, work, jobs=order.jobs, scheduler=order.scheduler, done=lambda: _tick(bar)
-            )
+            grade_class(job, work, jobs=options.jobs, scheduler=options.scheduler, done=advance)
         except OSError as error:
-            if order.scheduler is None:
+            if options.scheduler is None:
                 raise
-            raise CannotGrade(f"The cluster at {order.scheduler} failed: {error}.") from error
+            raise CannotGrade(f"The cluster at {options.scheduler} failed: {error}.") from error
 
 
-def _tick(bar: "tqdm[Any]") -> None:
-    bar.update(1)
-
-
-def _records(job: Class, work: Work) -> list[gradebook.Record]:
+def _records(job: GradingJob, work: Work) -> list[gradebook.StudentRecord]:
     folder, settings = ResultsFolder(job.folder), job.settings.digest()
     records = []
-    for student, handed_in in work:
-        record = folder.record(student.name, settings, handed_in.digest)
+    for student, hand_in in work:
+        record = folder.record(student.name, settings, hand_in.digest)
         if record is None:
-            raise NotUsable(f"The record of {student.name} is gone. Run again with --resume.")
+            raise NotUsable(f"The record of {student.name} is missing. Run again with --resume.")
         records.append(record)
     return records
-
-
-def write_outputs(
-    out: Path, records: Sequence[gradebook.Record], selections: Sequence[Selection]
-) -> None:
-    """Write the gradebook, the feedback pages and the summary."""
-    for record in records:
-        name = record["student"]
-        file = out / "gradescope" / name / "results.json"
-        write_atomically(file, gradebook.gradescope_json(record))
-        write_atomically(out / "feedback" / f"{name}.html", pages.feedback_page(record))
-    write_atomically(out / "summary.html", pages.summary_page(records, selections))
-    canvas = gradebook.grades_csv(records, points_possible=True)
-    write_atomically(out / "canvas.csv", canvas)
-    write_atomically(out / "grades.csv", gradebook.grades_csv(records))

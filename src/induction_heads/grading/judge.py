@@ -1,132 +1,130 @@
-"""Decides whether answers are right: compares them with the oracle and with the known mistakes.
+"""Decides whether answers are right: compares them with the oracle's and with known mistakes.
 
-The learner's code does not run here. `judge` is given a way to call it: in place for a notebook, or
-through a worker process for a submission.
+The learner's code does not run here. `judge` gets a function that calls it: in this process for a
+notebook, or through a worker process for a submission.
 """
 
 import inspect
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache, cached_property
 from itertools import takewhile
 from typing import Any
 
 import torch
 
-from induction_heads.checks.compare import summary
-from induction_heads.checks.exercise import Case, Exercise, Mistake, ModelInput
-from induction_heads.grading import calling
-from induction_heads.grading.calling import Outcome
-from induction_heads.grading.diagnosis import diagnose
-from induction_heads.grading.differing import drawable_difference
+from induction_heads.course.compare import summary
+from induction_heads.course.exercise import Exercise, Mistake, ModelInput
+from induction_heads.grading import calls
+from induction_heads.grading.calls import Outcome
+from induction_heads.grading.diagnosis.drawing import drawable_difference
+from induction_heads.grading.diagnosis.values import diagnose
+from induction_heads.grading.live_models import LiveModels
+from induction_heads.grading.partial_credit import partial_share
 from induction_heads.grading.results import Difference, Result
-from induction_heads.grading.wire import ModelData, count_values, plain
+from induction_heads.grading.sheet import Sheet, Uncomputable
+from induction_heads.grading.worker_process import printable
+from induction_heads.models.plain_data import count_values
 
 Call = Callable[[tuple, dict, float], Outcome]
-"""`call(args, kwargs, seconds)`: one call of the submission, given data and a time limit."""
+"""`call(args, kwargs, seconds)`: one call of the submission with plain data and a time limit."""
 
 STATUS = {"not_started": "not_started", "timeout": "timeout", "unloadable_in_time": "timeout"}
-
+"""The status of a result by the status of the outcome; all others are errors."""
 
 MANY_VALUES = 100_000
-"""So many values may come back, and a hundred times what was expected, and will be looked at."""
+"""An answer may have this many values plus a hundred times as many as the expected answer."""
+
+JUDGE_SECONDS = 60.0
+"""Processor time for comparing the answers to one exercise. Right answers need a few seconds."""
+
+MAX_MESSAGE = 9_000
 
 GOES_ON = ("returned", "raised", "unusable")
-"""What may come of one call while another may still give an answer."""
-
+"""The outcomes of a call after which the next case can still be called."""
 
 REMARKS = {
-    "gradient": "Remark: what came back still carries its gradient. Does the caller need it?",
-    "device": "Remark: what came back is on another device than the CPU. Who put it there?",
+    "gradient": "Remark: the answer still carries its gradient. Does the caller need it?",
+    "device": "Remark: the answer is on another device than the CPU. Is that intended?",
 }
-"""What is said of a returned value besides the verdict."""
+"""Remarks on a returned value, apart from the verdict."""
 
 
-class Uncomputable(Exception):
-    """A known mistake that gives no answer on a case."""
+class TooLong(Exception):
+    """The comparison of the answers has used up its time."""
 
 
-class Sheet:
-    """One exercise with its inputs drawn, and the expected answers, each computed when needed."""
+class _Answers:
+    """The answers to the first cases, described once, and compared within a time limit.
 
-    def __init__(self, exercise: Exercise, seed: int = 0):
-        self.exercise = exercise
-        self.seed = seed
-        self._mistaken: dict[tuple[str, int], Any] = {}
+    The limit counts what the answers themselves cost: a submission chooses their sizes.
+    """
 
-    @cached_property
-    def cases(self) -> list[Case]:
-        """The calls, with models as `ModelInput`."""
-        return self.exercise.cases(self.seed)
+    def __init__(self, sheet: Sheet, values: list[Any]):
+        self.sheet, self.values = sheet, values
+        self._left = JUDGE_SECONDS
+        self.described: list[Any] = values
+        self.problem: Exception | None = None
+        try:
+            self.described = self.timed(sheet.described, values)
+        except TooLong:
+            raise
+        except Exception as error:
+            self.problem = error
 
-    @cached_property
-    def inputs(self) -> list[tuple[tuple, dict]]:
-        """The arguments of each call as plain data, models as `ModelData`."""
-        return [(_sendable(case.args), _sendable(case.kwargs)) for case in self.cases]
+    def timed(self, work: Callable[..., Any], *args: Any) -> Any:
+        """What `work` returns. Raises TooLong if the time had been used up before."""
+        if self._left <= 0:
+            raise TooLong
+        start = time.thread_time()
+        try:
+            return work(*args)
+        finally:
+            self._left -= time.thread_time() - start
 
-    @cached_property
-    def expected(self) -> list[Any]:
-        """What the oracle gives on each case."""
-        return [self.exercise.oracle(*calling.live(a), **calling.live(k)) for a, k in self.inputs]
-
-    def mistaken(self, mistake: Mistake, index: int) -> Any:
-        """What a known mistake answers on one case. Raises Uncomputable where it gives nothing."""
-        key = mistake.name, index
-        if key not in self._mistaken:
-            args, kwargs = self.inputs[index]
-            try:
-                given = plain(mistake.answer(*calling.live(args), **calling.live(kwargs)))
-            except Exception as error:
-                given = Uncomputable(str(error))
-            self._mistaken[key] = given
-        if isinstance(self._mistaken[key], Uncomputable):
-            raise self._mistaken[key]
-        return self._mistaken[key]
-
-    @cached_property
-    def has_models(self) -> bool:
-        """Whether a model is among the arguments of any case."""
-        values = [v for case in self.cases for v in (*case.args, *case.kwargs.values())]
-        return any(isinstance(value, ModelInput) for value in values)
-
-    def described(self, answers: list[Any]) -> list[Any]:
-        """The answers in the form in which the exercise compares them."""
-        describe = self.exercise.describe
-        return answers if describe is None else describe(self.cases[: len(answers)], answers)
-
-
-@cache
-def _model_data(name: str | None, kind: str | None, options: tuple) -> ModelData:
-    from induction_heads import models
-
-    if name is None:
-        return calling.model_data(models.hand_built(kind or "", **dict(options)))
-    has_tokenizer = (models.ZOO / name / "tokenizer.json").is_file()
-    return calling.model_data(models.load_attention_only(name), name if has_tokenizer else None)
-
-
-def _sendable(value: Any) -> Any:
-    if isinstance(value, ModelInput):
-        return _model_data(value.name, value.kind, tuple(sorted(value.options.items())))
-    if isinstance(value, (list, tuple)):
-        items = [_sendable(item) for item in value]
-        return tuple(items) if isinstance(value, tuple) else items
-    if isinstance(value, dict):
-        return {key: _sendable(item) for key, item in value.items()}
-    return plain(value)
+    def difference(self, mine: Any, right: Any) -> str | None:
+        """How an answer differs from the expected one, or None."""
+        return self.timed(_difference, self.sheet, mine, right)
 
 
 def judge(sheet: Sheet, call: Call) -> Result:
-    """Call the submission on every case, compare, and name the mistake if it made a known one."""
+    """Call the submission on every case, compare its answers, and name a known mistake.
+
+    Whatever the answers are, the outcome is a result: an answer that cannot be compared is an
+    error of this exercise alone.
+    """
     outcomes = _outcomes(sheet, call)
+    _ = sheet.expected  # If this fails, the cause is the course and not the submission.
+    try:
+        result = _result(sheet, outcomes)
+    except TooLong:
+        message = (
+            f"`{sheet.exercise.name}` returned something that takes more than {JUDGE_SECONDS:.0f} "
+            "seconds to compare. Is it far larger than it must be?"
+        )
+        result = Result(sheet.exercise.name, "error", message)
+    except Exception as error:  # The submission chose the values: no list of them is complete.
+        message = (
+            f"`{sheet.exercise.name}` returned something that cannot be compared with an answer "
+            f"({type(error).__name__})."
+        )
+        result = Result(sheet.exercise.name, "error", message)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    message = printable(_shortened(result.message, MAX_MESSAGE))
+    return replace(result, message=message, seconds=seconds, n_cases=len(sheet.cases))
+
+
+def _result(sheet: Sheet, outcomes: list[Outcome]) -> Result:
     answered = list(takewhile(lambda outcome: outcome.status == "returned", outcomes))
-    answers = [outcome.value for outcome in answered]
-    # The verdict is about the first call that gave no answer, and about the answers before it.
-    wrong = _first_difference(sheet, answers)
-    status, message, mistake = _verdict(sheet, outcomes[: len(answered) + 1], answers, wrong)
+    answers = _Answers(sheet, [outcome.value for outcome in answered])
+    # The verdict concerns the first call without an answer, and the answers before it.
+    wrong = _first_difference(answers)
+    status, message, mistake = _verdict(answers, outcomes[: len(answered) + 1], wrong)
     remarks = {remark for outcome in outcomes for remark in outcome.remarks}
-    said = [text for remark, text in REMARKS.items() if remark in remarks]
-    message = "\n".join([message, *said] if message else said)
+    lines = [text for remark, text in REMARKS.items() if remark in remarks]
+    message = "\n".join([message, *lines] if message else lines)
+    right = _right_cases(answers, outcomes)
     printed = "".join(outcome.output for outcome in outcomes)
     if status != "passed" and printed.strip():
         message += f"\nPrinted: {_shortened(printed)}"
@@ -135,39 +133,33 @@ def judge(sheet: Sheet, call: Call) -> Result:
         status,
         message,
         mistake,
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        n_right=_n_right(sheet, outcomes, answers),
-        n_cases=len(sheet.cases),
-        difference=None if wrong is None else _drawable(sheet, answers, wrong[0]),
+        n_right=sum(right),
+        share=1.0 if status == "passed" else partial_share(sheet, right),
+        difference=None if wrong is None else _drawable(sheet, answers.values, wrong[0]),
     )
 
 
 def _drawable(sheet: Sheet, answers: list[Any], index: int) -> Difference | None:
     if sheet.exercise.describe is not None:
         return None
-    try:
+    with suppress(Exception):  # The submission chose the sizes and values: they can be absurd.
         return drawable_difference(answers[index], sheet.expected[index])
-    except (RuntimeError, MemoryError):
-        return None
+    return None
 
 
-def _n_right(sheet: Sheet, outcomes: list[Outcome], answers: list[Any]) -> int:
-    """How many cases were answered rightly and left the arguments as they were."""
-    if not answers and not any(outcome.status == "returned" for outcome in outcomes):
-        return 0
-    if sheet.exercise.describe is None:
-        given = [outcome.value for outcome in outcomes]
-    else:  # A description may need all answers before it.
-        try:
-            given = sheet.described(answers)
-        except Exception:
-            return 0
-    return sum(
+def _right_cases(answers: _Answers, outcomes: list[Outcome]) -> list[bool]:
+    """For each case that was called, whether its answer is right and its arguments unchanged."""
+    # A description may depend on all answers before it.
+    describes = answers.sheet.exercise.describe is not None
+    if describes and answers.problem is not None:
+        return [False] * len(outcomes)
+    values = answers.described if describes else [outcome.value for outcome in outcomes]
+    return [
         outcome.status == "returned"
         and outcome.changed is None
-        and _difference(sheet, mine, right) is None
-        for outcome, mine, right in zip(outcomes, given, sheet.expected, strict=False)
-    )
+        and answers.difference(mine, right) is None
+        for outcome, mine, right in zip(outcomes, values, answers.sheet.expected, strict=False)
+    ]
 
 
 def _shortened(text: str, limit: int = 600) -> str:
@@ -176,7 +168,7 @@ def _shortened(text: str, limit: int = 600) -> str:
 
 
 def _outcomes(sheet: Sheet, call: Call) -> list[Outcome]:
-    """What came of each case, up to the first after which no other can give an answer."""
+    """The outcome of each case, up to the first after which no other can be called."""
     left, outcomes = sheet.exercise.seconds, []
     for args, kwargs in sheet.inputs:
         outcomes.append(_bounded(sheet, len(outcomes), call(args, kwargs, left)))
@@ -187,49 +179,51 @@ def _outcomes(sheet: Sheet, call: Call) -> list[Outcome]:
 
 
 def _bounded(sheet: Sheet, index: int, outcome: Outcome) -> Outcome:
-    """The outcome, without an answer that would keep the judge busy for minutes."""
+    """The outcome, without an answer so large that comparing it would take minutes."""
     if outcome.status != "returned":
         return outcome
     n_values = count_values(outcome.value)
     if n_values <= MANY_VALUES + 100 * count_values(sheet.expected[index]):
         return outcome
-    said = f"returned {n_values:,} values, far more than the answer has."
-    return replace(outcome, status="unusable", value=None, message=said)
+    message = f"returned {n_values:,} values, far more than the answer has."
+    return replace(outcome, status="unusable", value=None, message=message)
 
 
 def _verdict(
-    sheet: Sheet, outcomes: list[Outcome], answers: list[Any], wrong: tuple[int, str] | None
+    answers: _Answers, outcomes: list[Outcome], wrong: tuple[int, str] | None
 ) -> tuple[str, str, str | None]:
+    sheet, n_answers = answers.sheet, len(answers.values)
     changed = next((i for i, outcome in enumerate(outcomes) if outcome.changed), None)
-    everything_answered = len(answers) == len(sheet.cases)
+    everything_answered = n_answers == len(sheet.cases)
     if wrong is None and changed is None and not everything_answered:
-        return _no_answer(sheet, outcomes[-1], len(answers))
+        return _no_answer(sheet, outcomes[-1], n_answers)
     if wrong is None and changed is None:
         return "passed", "", None
     if changed is not None and (wrong is None or changed <= wrong[0]):
         argument = outcomes[changed].changed
-        said = f"`{argument}` was changed in place. Work on a copy: the caller still needs it."
-        message = f"{_where(sheet, changed)}{said}"
+        reason = f"`{argument}` was changed in place. Work on a copy: the caller still needs it."
+        message = f"{_where(sheet, changed)}{reason}"
     else:
         assert wrong is not None
         message = f"{_where(sheet, wrong[0])}{wrong[1]}\n{_called(sheet, wrong[0])}"
-    if everything_answered and (mistake := _known_mistake(sheet, answers)):
+    if everything_answered and (mistake := _known_mistake(answers)):
         message += f"\nKnown mistake: {mistake.name}\nHint: {mistake.hint}"
         return "failed", message, mistake.name
-    if everything_answered and wrong is not None and (said := _diagnosis(sheet, answers)):
-        message += f"\nDiagnosis: {said}"
+    if everything_answered and wrong is not None and (diagnosis := _diagnosis(answers)):
+        message += f"\nDiagnosis: {diagnosis}"
     return "failed", message, None
 
 
-def _diagnosis(sheet: Sheet, answers: list[Any]) -> str | None:
-    """How the answers differ from the expected ones, where that can be told."""
+def _diagnosis(answers: _Answers) -> str | None:
+    """How the answers differ from the expected ones, where a pattern is recognized."""
+    sheet = answers.sheet
     if sheet.exercise.describe is not None:
         return None
-    pairs = list(zip(answers, sheet.expected, strict=True))
-    try:
-        return diagnose(pairs, [_named(sheet, index) for index in range(len(pairs))])
-    except (RuntimeError, MemoryError):  # The data is the submission's own: sizes can be absurd.
-        return None
+    pairs = list(zip(answers.values, sheet.expected, strict=True))
+    with suppress(Exception):  # The submission chose the sizes and values: they can be absurd.
+        named = [_named(sheet, index) for index in range(len(pairs))]
+        return answers.timed(diagnose, pairs, named)
+    return None
 
 
 def _named(sheet: Sheet, index: int) -> dict[str, Any]:
@@ -248,27 +242,25 @@ def _no_answer(sheet: Sheet, outcome: Outcome, index: int) -> tuple[str, str, No
     if outcome.status.startswith("unloadable"):
         return status, outcome.message, None
     if outcome.status in ("signature", "missing"):
-        wanted = ", ".join(inspect.signature(sheet.exercise.oracle).parameters)
-        return status, f"`{name}` {outcome.message} Write it as {name}({wanted}).", None
-    said = f"{_where(sheet, index)}`{name}` {outcome.message}"
-    return status, f"{said}\n{_called(sheet, index)}", None
+        parameters = ", ".join(inspect.signature(sheet.exercise.oracle).parameters)
+        return status, f"`{name}` {outcome.message} Write it as {name}({parameters}).", None
+    message = f"{_where(sheet, index)}`{name}` {outcome.message}"
+    return status, f"{message}\n{_called(sheet, index)}", None
 
 
-def _first_difference(sheet: Sheet, answers: list[Any]) -> tuple[int, str] | None:
-    """The first case that is answered wrongly, and what is wrong with the answer."""
-    if not answers:
+def _first_difference(answers: _Answers) -> tuple[int, str] | None:
+    """The first case with a wrong answer, and what is wrong with it."""
+    sheet, values = answers.sheet, answers.values
+    if not values:
         return None
-    try:
-        described = sheet.described(answers)
-    except Exception as error:
-        index = _first_indescribable(sheet, answers)
-        said = f"{summary(answers[index])} came back, which is no answer ({error})."
-        return index, said + _about_none(answers[index])
-    for index, (mine, right) in enumerate(zip(described, sheet.expected, strict=False)):
-        if said := _difference(sheet, mine, right):
+    if answers.problem is not None:
+        index = _first_indescribable(answers)
+        return index, _not_an_answer(values[index], answers.problem) + _about_none(values[index])
+    for index, (mine, right) in enumerate(zip(answers.described, sheet.expected, strict=False)):
+        if difference := answers.difference(mine, right):
             if sheet.exercise.describe is not None:
-                said += f" The answer was {summary(answers[index])}."
-            return index, said + _about_none(answers[index])
+                difference += f" The answer was {summary(values[index])}."
+            return index, difference + _about_none(values[index])
     return None
 
 
@@ -279,51 +271,56 @@ def _about_none(answer: Any) -> str:
 def _difference(sheet: Sheet, mine: Any, right: Any) -> str | None:
     try:
         return sheet.exercise.compare(mine, right)
-    except Exception as error:  # An answer of the wrong kind may not even be comparable.
-        return f"{summary(mine)} came back, which is no answer ({error})."
+    except Exception as error:  # An answer of the wrong kind may not be comparable at all.
+        return _not_an_answer(mine, error)
 
 
-def _first_indescribable(sheet: Sheet, answers: list[Any]) -> int:
-    for index in range(len(answers)):
+def _not_an_answer(answer: Any, error: Exception) -> str:
+    return f"Got {summary(answer)}, which is not an answer ({error})."
+
+
+def _first_indescribable(answers: _Answers) -> int:
+    for index in range(len(answers.values)):
         try:
-            sheet.described(answers[: index + 1])
+            answers.timed(answers.sheet.described, answers.values[: index + 1])
+        except TooLong:
+            raise
         except Exception:
             return index
     return 0
 
 
-def _known_mistake(sheet: Sheet, answers: list[Any]) -> Mistake | None:
-    """The first known mistake whose answers equal these on every case."""
-    for mistake in sheet.exercise.mistakes:
-        if _equals_mistake(sheet, answers, mistake):
+def _known_mistake(answers: _Answers) -> Mistake | None:
+    """The first known mistake that gives these answers on every case."""
+    for mistake in answers.sheet.exercise.mistakes:
+        if _equals_mistake(answers, mistake):
             return mistake
     return None
 
 
-def _equals_mistake(sheet: Sheet, answers: list[Any], mistake: Mistake) -> bool:
-    compare, describes = sheet.exercise.compare, sheet.exercise.describe is not None
-    theirs = []
-    for index, mine in enumerate(answers):
+def _equals_mistake(answers: _Answers, mistake: Mistake) -> bool:
+    sheet, compare = answers.sheet, answers.sheet.exercise.compare
+    if sheet.exercise.describe is not None:
+        theirs = None if answers.problem is not None else sheet.described_mistake(mistake)
+        return theirs is not None and all(
+            answers.timed(_equal, compare, mine, right)
+            for mine, right in zip(answers.described, theirs, strict=True)
+        )
+    # Cases are compared one by one: most mistakes differ on the first.
+    for index, mine in enumerate(answers.values):
         try:
-            theirs.append(sheet.mistaken(mistake, index))
+            right = sheet.mistaken(mistake, index)
         except Uncomputable:
             return False
-        # Without a description, answers are compared one by one: most mistakes end at the first.
-        if not describes and not _equal(compare, mine, theirs[-1]):
+        if not answers.timed(_equal, compare, mine, right):
             return False
-    if not describes:
-        return True
-    try:
-        pairs = zip(sheet.described(answers), sheet.described(theirs), strict=True)
-    except Exception:
-        return False
-    return all(_equal(compare, mine, right) for mine, right in pairs)
+    return True
 
 
 def _equal(compare: Callable[[Any, Any], str | None], mine: Any, right: Any) -> bool:
     try:
         return compare(mine, right) is None
-    except Exception:  # A comparison written for the oracle's answers may not take a mistake's.
+    except Exception:  # Written for the oracle's answers, it may fail on a mistake's.
         return False
 
 
@@ -332,8 +329,8 @@ def _where(sheet: Sheet, index: int) -> str:
 
 
 def _called(sheet: Sheet, index: int) -> str:
-    inside = ", ".join(f"{n} = {_input(value)}" for n, value in _named(sheet, index).items())
-    return f"Input: {sheet.exercise.name}({inside})"
+    inputs = ", ".join(f"{n} = {_input(value)}" for n, value in _named(sheet, index).items())
+    return f"Input: {sheet.exercise.name}({inputs})"
 
 
 def _input(value: Any) -> str:
@@ -345,10 +342,11 @@ def _input(value: Any) -> str:
 def judge_function(
     exercise: Exercise | Sheet, function: Callable[..., Any], seed: int = 0
 ) -> Result:
-    """Judge a function that is called in this process: no time limit, exceptions are contained.
+    """Judge a function by calling it in this process: no time limit, exceptions are caught.
 
-    PyTorch's global random state is the same after as before.
+    PyTorch's global random state is left unchanged.
     """
     sheet = exercise if isinstance(exercise, Sheet) else Sheet(exercise, seed)
+    models = LiveModels()
     with torch.random.fork_rng(devices=[]):
-        return judge(sheet, lambda args, kwargs, _: calling.call(function, args, kwargs))
+        return judge(sheet, lambda a, k, _: calls.call(function, a, k, models=models))

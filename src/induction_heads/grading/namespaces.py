@@ -1,7 +1,9 @@
-"""Puts a forked process into namespaces of its own, so that what it starts ends with it (Linux).
+"""Puts a forked process into new namespaces, so that everything it starts ends with it (Linux).
 
-The file system around it is read-only already, and without network: that is bubblewrap's work. Here
-each submission gets process ids of its own, an empty folder, no network device, no privileges.
+bubblewrap has already removed the network and made the file system read-only. Here each submission
+gets a new PID namespace, a session and an empty folder of its own, no network device, no privileges
+and a filter of system calls. bubblewrap's `--disable-userns` would forbid these namespaces, so the
+filter forbids the submission to make any.
 """
 
 import ctypes
@@ -10,52 +12,53 @@ import resource
 from collections.abc import Callable
 from typing import NoReturn
 
+from induction_heads.grading import system_calls
+
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PIDS, NEW_NET = 0x20000, 1 << 27, 1 << 28, 1 << 29, 1 << 30
-READ_ONLY, NO_SUID, NO_DEV, RECURSIVE, PRIVATE = 1, 2, 4, 0x4000, 0x40000
+READ_ONLY, NO_SUID, NO_DEV, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 SET_NO_NEW_PRIVILEGES = 38
 CAPABILITY_VERSION = 0x20080522
 
 MAX_PROCESSES = 64
 TEMPORARY = b"size=64m,nr_inodes=8192,mode=1777"
-FIRST_UID = 61_000
-UIDS = 4_000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _must(result: int, doing: str) -> None:
+def _require(result: int, step: str) -> None:
     if result != 0:
         error = ctypes.get_errno()
-        raise OSError(error, f"{doing}: {os.strerror(error)}")
+        raise OSError(error, f"{step}: {os.strerror(error)}")
 
 
 def leave(folder: str) -> None:
-    """Enter new namespaces, with an empty `folder`. Raises OSError where the system refuses.
+    """Enter new namespaces, with an empty `folder`. Raises OSError if the system refuses.
 
-    Only processes forked after this get process ids of the new space.
+    Only processes forked after this are in the new PID namespace.
     """
     uid, gid = os.geteuid(), os.getegid()
     spaces = NEW_MOUNTS | NEW_IPC | NEW_PIDS | NEW_NET
-    _must(_libc.unshare(spaces | (NEW_USER if uid else 0)), "new namespaces")
+    _require(_libc.unshare(spaces | (NEW_USER if uid else 0)), "new namespaces")
     if uid != 0:
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
-    _must(_libc.mount(None, b"/", None, RECURSIVE | PRIVATE, None), "private mounts")
+    _require(_libc.mount(None, b"/", None, RECURSIVE | PRIVATE, None), "private mounts")
     for place in (folder, "/dev/shm"):
         mounted = _libc.mount(b"tmpfs", place.encode(), b"tmpfs", NO_SUID | NO_DEV, TEMPORARY)
-        _must(mounted, f"an empty {place}")
+        _require(mounted, f"an empty {place}")
+    # Shared memory of /dev/zero is counted nowhere. /dev/full has the same zeros and no memory.
+    zeros = _libc.mount(b"/dev/full", b"/dev/zero", None, BIND, None)
+    _require(zeros, "a /dev/zero without memory")
 
 
-def fork_alone(
-    work: Callable[[], NoReturn], number: int, report: Callable[[int], None]
-) -> NoReturn:
-    """Run `work` without privileges as the second process of a new space, and end as it ends.
+def fork_alone(work: Callable[[], NoReturn], uid: int, report: Callable[[int], None]) -> NoReturn:
+    """Run `work` without privileges as the second process of a PID namespace, and end as it ends.
 
-    To be called after `leave`. As root, `work` runs as the user 61,000 + `number`, so that the
-    limit on processes counts for it alone. The first process of the space does nothing but wait.
-    When `work` ends, or when somebody kills that first process, whose id goes to `report`, the
-    kernel kills every process of the space.
+    Call it after `leave`. If this process is root, `work` runs as the user `uid`, which nobody else
+    should use: then the limit on processes applies to it alone. The first process of the namespace
+    only waits. `report` gets its id: when `work` ends, or the first process is killed, the kernel
+    kills every process in the namespace.
     """
     readable, writable = os.pipe()
     first = os.fork()
@@ -63,42 +66,48 @@ def fork_alone(
         os.close(readable)
         try:
             _mount_processes()
-            _give_up_privileges(number)
+            os.setsid()  # A signal to its group must not reach the process that forks workers.
+            _give_up_privileges(uid)
+            second = os.fork()
         except OSError as error:
             os.write(writable, f"! {error}".encode())
             os._exit(72)
+        if second == 0:
+            os.close(writable)
+            _work_as_second(work)
         os.write(writable, b".")
-        _wait_as_first(work, writable)
+        _wait_as_first(second, writable)
     os.close(writable)
-    said = os.read(readable, 512)
-    if not said.startswith(b"."):
-        raise OSError(said.decode(errors="replace").removeprefix("! "))
+    message = os.read(readable, 512)
+    if not message.startswith(b"."):
+        raise OSError(message.decode(errors="replace").removeprefix("! "))
     report(first)
     os.closerange(3, readable)
     os.closerange(readable + 1, 256)
-    code = said[1:] or os.read(readable, 32)
+    code = message[1:] or os.read(readable, 32)
     os.waitpid(first, 0)
     end_like(int(code) if code else -9)
 
 
 def end_like(code: int) -> NoReturn:
-    """End this process with an exit code, or with the signal −code."""
+    """End this process with the exit code `code`, or with the signal −`code`."""
     if code < 0:
         os.kill(os.getpid(), -code)
         code = 128 - code  # A signal that does not end a process.
     os._exit(code)
 
 
-def _wait_as_first(work: Callable[[], NoReturn], writable: int) -> NoReturn:
-    second = os.fork()
-    if second == 0:
-        os.close(writable)
-        try:
-            work()
-        except BaseException as error:
-            # In words: what the submission did to this process is not a fault of the course.
-            os.write(2, f"{type(error).__name__} in the process that runs it.\n".encode())
-        os._exit(70)
+def _work_as_second(work: Callable[[], NoReturn]) -> NoReturn:
+    try:
+        os.setsid()
+        work()
+    except BaseException as error:
+        # A short text, not a traceback of the course: the submission broke this process.
+        os.write(2, f"{type(error).__name__} in the process that runs it.\n".encode())
+    os._exit(70)
+
+
+def _wait_as_first(second: int, writable: int) -> NoReturn:
     os.closerange(3, writable)
     os.closerange(writable + 1, 256)
     while True:
@@ -109,23 +118,24 @@ def _wait_as_first(work: Callable[[], NoReturn], writable: int) -> NoReturn:
 
 
 def _mount_processes() -> None:
-    """A `/proc` of the new process space, or where the system refuses that, an empty one."""
+    """Mount the `/proc` of the new namespace, or an empty one if the system refuses that."""
     if _libc.mount(b"proc", b"/proc", b"proc", NO_SUID | NO_DEV, None) != 0:
         flags = READ_ONLY | NO_SUID | NO_DEV
-        _must(_libc.mount(b"tmpfs", b"/proc", b"tmpfs", flags, b"size=4k"), "an empty /proc")
+        _require(_libc.mount(b"tmpfs", b"/proc", b"tmpfs", flags, b"size=4k"), "an empty /proc")
 
 
-def _give_up_privileges(number: int) -> None:
+def _give_up_privileges(uid: int) -> None:
     if os.geteuid() == 0:
-        own = FIRST_UID + number % UIDS
         os.setgroups([])
-        os.setresgid(own, own, own)
-        os.setresuid(own, own, own)
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES, MAX_PROCESSES))
-    _must(_libc.prctl(SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "no new privileges")
+    _require(_libc.prctl(SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "no new privileges")
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
     nothing = (ctypes.c_uint32 * 6)()
-    _must(_libc.capset(ctypes.byref(header), ctypes.byref(nothing)), "dropping capabilities")
+    _require(_libc.capset(ctypes.byref(header), ctypes.byref(nothing)), "dropping capabilities")
+    if system_calls.missing() is None:
+        system_calls.refuse()
 
 
 def _write(path: str, text: str) -> None:

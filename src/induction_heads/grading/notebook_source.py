@@ -1,7 +1,10 @@
-"""The definitions in a Jupyter notebook, as the source of a module. Nothing is run.
+"""The answers in a Jupyter notebook, as the source of a module. Nothing is run.
 
-A notebook trains models, draws and calls `check`. None of that belongs to the answers, so only
-functions, classes, and the imports and assignments that they need are taken.
+A notebook trains models, draws and calls `check`. None of that belongs to the answers, so only the
+definitions of the exercises are taken, with everything that they need.
+
+Notebooks are read as JSON: nbformat is in the extra [book] only, so it may be missing where a class
+is graded, and it repairs and upgrades malformed files instead of refusing them.
 """
 
 import ast
@@ -9,37 +12,93 @@ import json
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from induction_heads.grading import scopes
+from induction_heads.grading.cell_text import cell_text
+from induction_heads.grading.source_code import Function, is_stub
 
 MAX_NOTEBOOK = 20 * 2**20
 MAX_CELLS = 2000
-MAX_MAGICS = 20
+MAX_STATEMENTS = 10_000
 MAX_CODE = 2**19
-PYTHON_CELL_MAGICS = ("time", "timeit", "capture", "prun")
 
-_MAGIC = re.compile(r"\s*(?:[%!]|[\w.]+\?+\s*$|\?|[\w, ]+=\s*[%!])")
 _DEFINITION = re.compile(r"^(?:async\s+)?def\s+(\w+)", re.MULTILINE)
-_BINDS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_EXPORTED = re.compile(r"^# ?(?:In ?\[.*\]:?|%%.*)$|\bget_ipython\(\)", re.MULTILINE)
 
 
 class NotANotebook(ValueError):
-    """Bytes that are no notebook. The message ends a sentence."""
+    """Bytes that are not a notebook. The message ends a sentence."""
 
 
-def notebook_source(data: bytes) -> str:
-    """The definitions of a notebook, in the order of its cells. Raises NotANotebook.
+@dataclass(frozen=True)
+class Statement:
+    """A top-level statement with its text and its names."""
 
-    A cell that is not valid Python is left out; the functions that it would define raise an error
-    that says so.
+    node: ast.stmt
+    text: str
+    names: scopes.Names
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """The statements of all cells in order, and the text of each file that a cell writes."""
+
+    statements: tuple[Statement, ...]
+    files: dict[str, str]
+
+
+def read_notebook(data: bytes) -> Notebook:
+    """The code of a notebook. Raises NotANotebook.
+
+    A cell that is not valid Python is left out. The functions that it would define raise a
+    SyntaxError that says so.
+    """
+    statements: list[Statement] = []
+    files: dict[str, str] = {}
+    try:
+        for number, text in _cells(data):
+            cell = cell_text(text)
+            if cell.file is None:
+                statements += _statements(f"cell {number} of the notebook", cell.python)
+            elif cell.file.endswith(".py"):
+                before = files.get(cell.file, "") if cell.adds else ""
+                files[cell.file] = before + cell.python
+    except RecursionError:
+        raise NotANotebook("has code that is nested too deeply") from None
+    return Notebook(tuple(statements), files)
+
+
+def notebook_source(notebook: Notebook | bytes, names: Collection[str]) -> str:
+    """The definitions of the functions `names` in a notebook, with all that they need, in order.
+
+    A name that the notebook defines is never imported from the package of the course instead, and
+    a stub does not replace an answer. Raises NotANotebook.
+    """
+    if isinstance(notebook, bytes):
+        notebook = read_notebook(notebook)
+    try:
+        return _source(_answers(notebook.statements, names), names)
+    except RecursionError:
+        raise NotANotebook("has code that is nested too deeply") from None
+
+
+def is_exported(source: str) -> bool:
+    """Whether a Python file was a notebook: Jupyter, Colab and editors mark the cells."""
+    return bool(_EXPORTED.search(source))
+
+
+def exported_source(source: str, names: Collection[str]) -> str:
+    """The same as `notebook_source` for a Python file that was a notebook.
+
+    A file that is not valid Python is returned unchanged.
     """
     try:
-        statements = [pair for cell in _cells(data) for pair in _statements(*cell)]
-        needed = _needed([node for node, _ in statements])
-        kept = [text for pair in statements if (text := _kept(*pair, needed))]
-    except RecursionError:
-        raise NotANotebook("holds code that is nested too deeply to be read") from None
-    first = dict.fromkeys(text for text in kept if text.startswith("from __future__ "))
-    return "\n\n".join([*first, *(text for text in kept if text not in first)]) + "\n"
+        statements = list(_readable(_magics_as_code(_parsed(cell_text(source).python))))
+        return _source(_answers(statements, names), names)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return source
 
 
 def _cells(data: bytes) -> Iterator[tuple[int, str]]:
@@ -47,7 +106,7 @@ def _cells(data: bytes) -> Iterator[tuple[int, str]]:
     try:
         cells = json.loads(data.decode("utf-8-sig"))["cells"]
         if not isinstance(cells, list) or len(cells) > MAX_CELLS:
-            raise NotANotebook(f"has no list of at most {MAX_CELLS} cells")
+            raise NotANotebook(f"does not have a list of at most {MAX_CELLS} cells")
         left = MAX_CODE
         for number, cell in enumerate(cells, 1):
             if cell["cell_type"] == "code":
@@ -55,45 +114,80 @@ def _cells(data: bytes) -> Iterator[tuple[int, str]]:
                 text = lines if isinstance(lines, str) else "".join(lines)
                 left -= len(text)
                 if left < 0:
-                    raise NotANotebook(f"holds more than {MAX_CODE // 2**10} kB of code")
+                    raise NotANotebook(f"has more than {MAX_CODE // 2**10} kB of code")
                 yield number, text
     except NotANotebook:
         raise
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise NotANotebook("is no Jupyter notebook of format 4") from error
+        raise NotANotebook("is not a Jupyter notebook of format 4") from error
 
 
-def _statements(number: int, text: str) -> list[tuple[ast.stmt, str]]:
-    """The top-level statements of a cell, each with its text."""
-    problem: Exception
+def _statements(where: str, text: str) -> list[Statement]:
+    """The top-level statements of a cell."""
     try:
-        return _parsed(text)
+        return list(_readable(_parsed(text)))
+    except NotANotebook:
+        raise
     except (SyntaxError, ValueError, MemoryError) as error:
-        problem = error
-    try:
-        return _parsed(_without_magics(text))
-    except (SyntaxError, ValueError, MemoryError) as error:
-        problem = error
-    line = getattr(problem, "lineno", None)
-    where = f"cell {number} of the notebook{f', line {line}' if line else ''}"
-    said = f"{where}, is not valid Python: {getattr(problem, 'msg', None) or problem}"
-    stubs = []
-    for name in _DEFINITION.findall(text):
-        if name.isidentifier() and not keyword.iskeyword(name):
-            stubs += _parsed(f"def {name}(*args, **kwargs):\n    raise SyntaxError({said!r})")
-    return stubs
+        line = getattr(error, "lineno", None)
+        message = f"{where}{f', line {line}' if line else ''}, is not valid Python: "
+        message += str(getattr(error, "msg", None) or error)
+    stubs = [
+        f"def {name}(*args, **kwargs):\n    raise SyntaxError({message!r})"
+        for name in _DEFINITION.findall(text)
+        if name.isidentifier() and not keyword.iskeyword(name)
+    ]
+    return [statement for stub in stubs for statement in _readable(_parsed(stub))]
+
+
+def _readable(pairs: Iterable[tuple[ast.stmt, str]]) -> Iterator[Statement]:
+    """The statements that can run in a module: no `return`, no `await`."""
+    for node, text in pairs:
+        if any(isinstance(part, (ast.Return, ast.Await)) for part in _outside_functions(node)):
+            continue
+        for each in scopes.one_by_one(node):
+            try:
+                names = scopes.names_of(each)
+            except SyntaxError:
+                continue
+            yield Statement(each, text if each is node else ast.unparse(each), names)
+
+
+def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, (*scopes.DEFINITIONS, ast.Lambda)):
+            yield each
+            waiting += ast.iter_child_nodes(each)
+
+
+def _magics_as_code(pairs: Iterable[tuple[ast.stmt, str]]) -> Iterator[tuple[ast.stmt, str]]:
+    """The statements, with those of the cell in place of a call of `run_cell_magic`."""
+    for node, text in pairs:
+        match node:
+            case ast.Expr(
+                ast.Call(
+                    ast.Attribute(ast.Call(ast.Name("get_ipython")), "run_cell_magic"),
+                    [ast.Constant(str(name)), ast.Constant(), ast.Constant(str(body))],
+                )
+            ):
+                yield from _parsed(cell_text(f"%%{name}\n{body}").python)
+            case _:
+                yield node, text
 
 
 def _parsed(text: str) -> list[tuple[ast.stmt, str]]:
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")  # As Python counts them: splitlines knows more kinds of ends.
+    lines = text.split("\n")  # As Python counts lines. splitlines splits at more characters.
     nodes = ast.parse(text).body
+    if len(nodes) > MAX_STATEMENTS:
+        raise NotANotebook(f"has a cell of more than {MAX_STATEMENTS:,} statements")
     ends = Counter(line for node in nodes for line in {node.lineno, node.end_lineno})
     return [(node, _text(node, lines, ends)) for node in nodes]
 
 
 def _text(node: ast.stmt, lines: list[str], ends: Counter[int | None]) -> str:
-    """The lines of a statement, or the statement written anew where it shares them."""
+    """The lines of a statement, or the unparsed statement if it shares a line with another."""
     if ends[node.lineno] > 1 or ends[node.end_lineno] > 1:
         return ast.unparse(node)
     above = [decorator.lineno for decorator in getattr(node, "decorator_list", [])]
@@ -104,83 +198,36 @@ def _text(node: ast.stmt, lines: list[str], ends: Counter[int | None]) -> str:
     return "\n".join(lines[start:end]).rstrip()
 
 
-def _without_magics(text: str) -> str:
-    """The text without the lines that only IPython understands: `%magic`, `!shell`, `name?`.
-
-    A line goes only if Python stumbles over it: one that starts with % may also go on a formula.
-    """
-    lines = text.splitlines()
-    first = next((line.strip() for line in lines if line.strip()), "")
-    if first.startswith("%%") and first[2:].split(" ")[0] not in PYTHON_CELL_MAGICS:
-        return ""
-    for _ in range(MAX_MAGICS):
-        try:
-            ast.parse("\n".join(lines))
-        except SyntaxError as error:
-            at = (error.lineno or 0) - 1
-            if not (0 <= at < len(lines) and _MAGIC.match(lines[at])):
-                break
-            lines[at] = ""
-        else:
-            break
-    return "\n".join(lines)
+def _answers(statements: Iterable[Statement], names: Collection[str]) -> list[Statement]:
+    """The statements without each stub of a function that has an answer elsewhere."""
+    statements = list(statements)
+    answered = {
+        name
+        for each in statements
+        if not scopes.is_import(each.node) and not _is_stub(each.node)
+        for name in each.names.binds & set(names)
+    }
+    return [
+        each for each in statements if not (_is_stub(each.node) and each.names.binds & answered)
+    ]
 
 
-def _needed(nodes: list[ast.stmt]) -> set[str]:
-    """The names that the definitions use, directly or through assignments and imports."""
-    needed: set[str] = set()
-    setting: dict[str, list[ast.stmt]] = {}
-    for node in nodes:
-        for name in _bound(node):
-            setting.setdefault(name, []).append(node)
-    looked_at = {id(node) for node in nodes if _defines(node)}
-    waiting = [name for node in nodes if _defines(node) for name in _loaded(node)]
-    while waiting:
-        name = waiting.pop()
-        needed.add(name)
-        for node in setting.pop(name, []):
-            if id(node) not in looked_at:
-                looked_at.add(id(node))
-                waiting += _loaded(node)
-    return needed
+def _is_stub(node: ast.stmt) -> bool:
+    return isinstance(node, Function) and is_stub(node)
 
 
-def _defines(node: ast.stmt) -> bool:
-    """Whether a function or class is defined at the top level, or in an `if` there."""
-    if isinstance(node, _BINDS):
-        return True
-    children = (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
-    return any(_defines(child) for child in children)
-
-
-def _loaded(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-
-def _bound(node: ast.stmt) -> set[str]:
-    """The names that a statement other than a call by itself may set or change."""
-    if isinstance(node, (ast.Expr, ast.Assert, *_BINDS)):
-        return set()
-    names = set()
-    for part in ast.walk(node):
-        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-            names.add(part.id)
-        elif isinstance(part, (ast.Subscript, ast.Attribute)) and isinstance(part.ctx, ast.Store):
-            names |= _loaded(part.value)
-        elif isinstance(part, ast.alias):
-            names.add(_name(part))
-    return names
-
-
-def _kept(node: ast.stmt, text: str, needed: set[str]) -> str:
-    """The text of a statement if it is needed, of an import only the names that are."""
-    if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-        return ast.unparse(node)
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        node.names = [a for a in node.names if a.name == "*" or _name(a) in needed]
-        return ast.unparse(node) if node.names else ""
-    return text if _defines(node) or _bound(node) & needed else ""
-
-
-def _name(alias: ast.alias) -> str:
-    return alias.asname or alias.name.split(".")[0]
+def _source(statements: list[Statement], names: Collection[str]) -> str:
+    nodes = [statement.node for statement in statements]
+    own = scopes.own_names(nodes)
+    for node, each in zip(nodes, statements, strict=True):
+        if scopes.imports_package(node):
+            each.names.binds -= own
+    taken = scopes.needed(nodes, [each.names for each in statements], names)
+    texts = [
+        each.text
+        for index, each in enumerate(statements)
+        if index in taken or each.text.startswith("from __future__ ")
+    ]
+    first = dict.fromkeys(text for text in texts if text.startswith("from __future__ "))
+    rest = [text for text in texts if text not in first]
+    return "\n\n".join([*first, *rest]) + "\n"

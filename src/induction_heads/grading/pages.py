@@ -1,172 +1,186 @@
-"""Pages for people: the feedback for one student, and the summary of a class for the teacher.
+"""HTML pages: the feedback for one student, and the summary of a class for the teacher.
 
-Pages load nothing, run nothing, and escape every text that a submission had a part in.
+The pages load nothing. The summary runs one script, which sorts its tables: its hash is in the
+page's policy, so no other script can run. Every text that a submission can influence is escaped.
 """
 
+import base64
+import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from induction_heads.checks.exercise import Exercise
-from induction_heads.checks.registry import Selection
-from induction_heads.grading.gradebook import Record, by_chapter, number
+from markupsafe import Markup, escape
+
+from induction_heads.course.exercise import Exercise
+from induction_heads.course.registry import Selection
+from induction_heads.figures.markup import function_source, rendered
+from induction_heads.grading.gradebook import (
+    StudentRecord,
+    by_chapter,
+    earned,
+    is_graded,
+    late_words,
+    mean_total,
+    number,
+    total,
+)
+from induction_heads.grading.listing import Listing
+from induction_heads.grading.pictures import picture
+from induction_heads.grading.reading import Look
 from induction_heads.grading.report import MARKS, WORDS
+from induction_heads.grading.running_submission import USED_UP
+from induction_heads.grading.sandbox import Isolation
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222; background: #fff }
-table { border-collapse: collapse }
-.wide { overflow-x: auto }
-th, td { padding: .25rem .6rem; border: 1px solid #ddd; text-align: right }
-th, td.text { text-align: left }
-thead th { vertical-align: bottom }
-.heat td { min-width: 2.6rem }
-.heat thead th { writing-mode: vertical-rl; font-weight: normal; text-align: left }
-section { border-left: 4px solid #999; padding: 0 1rem; margin: 1rem 0 }
-section.passed { border-color: #1a7f37 }
-section.failed, section.error, section.timeout { border-color: #b3261e }
-h3 { margin: 0 }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; margin: .3rem 0 }
-bdi { unicode-bidi: isolate }
-"""
+STUDENT_COLUMNS = ("student", "points", "share", "passed", "days late")
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+Results = dict[str, dict[str, dict[str, Any]]]
+"""Student → exercise name → the result of that exercise."""
 
 
-def text(value: str) -> str:
-    """`value` for a page: markup escaped, and control and invisible characters written out."""
-    shown = "".join(c if c == "\n" or _is_visible(c) else f"\\u{ord(c):04x}" for c in value)
-    return f"<bdi>{escape(shown, quote=True)}</bdi>"
+def text(value: str) -> Markup:
+    """`value` as HTML: markup is escaped, control and invisible characters become escape codes."""
+    visible = "".join(c if c == "\n" or _is_visible(c) else f"\\u{ord(c):04x}" for c in value)
+    return Markup("<bdi>{}</bdi>").format(escape(visible))
 
 
 def _is_visible(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """A page that stands alone."""
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>",
-            *body,
-            "</main></body></html>\n",
-        ]
+def feedback_page(record: StudentRecord, site: str = "") -> str:
+    """One student's page: totals, then each exercise with its message and the wrong answer drawn.
+
+    With `site`, the address of the book, each exercise has a link to its place there.
+    """
+    return rendered(
+        "grading/templates/feedback.html.j2",
+        record={"late": (), "columns": (), "comments": {}} | record,
+        graded=is_graded(record),
+        total=total(record),
+        earned=earned(record),
+        chapters=by_chapter(record),
+        site=site,
+        marks=MARKS,
+        words=WORDS,
+        text=text,
+        number=number,
+        late_words=late_words,
+        picture=picture,
+        anchor=_anchor,
     )
 
 
-def feedback_page(record: Record) -> str:
-    """Everything about one student: points of each chapter, then each exercise with its message."""
-    body = [
-        f"<h1>Feedback for {text(record['student'])}</h1>",
-        f"<p>{number(record['points'])} of {number(record['max_points'])} points.</p>",
-    ]
-    for chapter, (points, most) in by_chapter(record).items():
-        body.append(f"<h2>{text(chapter)}: {number(points)} of {number(most)}</h2>")
-        body += [
-            _exercise_section(exercise)
-            for exercise in record["exercises"]
-            if exercise["chapter"] == chapter
-        ]
-    return page("Feedback", body)
+def _anchor(exercise: dict[str, Any]) -> str:
+    """The label of the exercise in the book."""
+    return f"ex-{exercise['chapter'][:4]}-{exercise['name'].replace('_', '-')}"
 
 
-def _exercise_section(exercise: dict[str, Any]) -> str:
-    status = exercise["status"]
-    cases = f", {exercise['n_right']} of {exercise['n_cases']} cases right"
-    head = f"{MARKS[status]} {text(exercise['name'])}: {WORDS[status]}"
-    points = f"{number(exercise['points'])} of {number(exercise['max_points'])} points"
-    said = f"<pre>{text(exercise['message'])}</pre>" if exercise["message"] else ""
-    return (
-        f'<section class="{status}"><h3>{head}</h3>'
-        f"<p>{points}{cases if exercise['n_cases'] else ''}.</p>{said}</section>"
-    )
+def summary_page(
+    records: Sequence[StudentRecord],
+    selections: Sequence[Selection],
+    *,
+    listing: Listing | None = None,
+    sandbox: Isolation | None = None,
+    looks: Mapping[str, Look] | None = None,
+) -> str:
+    """The class: what was handed in, students, frequent mistakes, means, exercises × students.
 
-
-def summary_page(records: Sequence[Record], selections: Sequence[Selection]) -> str:
-    """The class: a heatmap of exercises × students, means, and the commonest mistakes."""
+    It begins with what the teacher should look at: students who could not be graded or whose time
+    was used up, and what is missing of the sandbox. `looks` has what to look at in the sources of
+    each student.
+    """
     exercises = [(s.stem, exercise) for s in selections for exercise in s.exercises]
-    found = {
+    results = {
         record["student"]: {exercise["name"]: exercise for exercise in record["exercises"]}
         for record in records
     }
-    ungraded = [record["student"] for record in records if record["status"] != "graded"]
-    body = [
-        "<h1>Summary of the class</h1>",
-        f"<p>{len(records)} students, {len(exercises)} exercises. {_mean_total(records)}</p>",
-    ]
-    if ungraded:
-        names = ", ".join(text(name) for name in ungraded)
-        body.append(f"<p><strong>Not graded, please look by hand:</strong> {names}.</p>")
-    body += [
-        "<h2>What to re-teach</h2>",
-        *_mistakes(found, exercises),
-        "<h2>Exercises</h2>",
-        *_exercise_table(found, exercises),
-        "<h2>Exercises × students</h2>",
-        *_heatmap(found, exercises),
-    ]
-    return page("Summary of the class", body)
+    graded = {r["student"]: results[r["student"]] for r in records if is_graded(r)}
+    script = function_source("figures/sort_tables.js") + Markup("();")
+    by_hand = [column["name"] for column in records[0].get("columns", ())] if records else []
+    return rendered(
+        "grading/templates/summary.html.j2",
+        script=script,
+        script_hash=_script_hash(script),
+        n_students=len(records),
+        mean=_mean_total(records),
+        protection=sandbox.sentences() if sandbox else (),
+        out_of_time=[record["student"] for record in records if _ran_out_of_time(record)],
+        ungraded=[record["student"] for record in records if not is_graded(record)],
+        listing=listing,
+        student_columns=[*STUDENT_COLUMNS, *by_hand, "calls the package’s own", "resembles"],
+        students=[_student_row(record, (looks or {}).get(record["student"])) for record in records],
+        exercises={
+            f"{stem[:4]} {exercise.name}": _exercise_cells(graded, exercise)
+            for stem, exercise in exercises
+        },
+        mistakes=_mistakes(results, exercises),
+        heatmap={
+            student: [_cell(by_name[exercise.name]) for _, exercise in exercises]
+            for student, by_name in results.items()
+        },
+        words=WORDS,
+        text=text,
+    )
 
 
-def _mean_total(records: Sequence[Record]) -> str:
-    if not records:
+def _ran_out_of_time(record: StudentRecord) -> bool:
+    return any(USED_UP in exercise["message"] for exercise in record["exercises"])
+
+
+def _script_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _student_row(
+    record: StudentRecord, look: Look | None
+) -> tuple[str, list[str], Sequence[str], Any]:
+    """(student, cells, functions of the package, resemblance) for the table of students."""
+    n_passed = sum(exercise["status"] == "passed" for exercise in record["exercises"])
+    points = total(record)
+    by_hand = [column["points"] for column in record.get("columns", ())]
+    days = max((entry["days"] for entry in record.get("late", ())), default=0)
+    share = 100 * (points or 0.0) / record["max_points"] if record["max_points"] else 0.0
+    cells = [
+        *(["", ""] if points is None else [number(points), f"{share:.0f} %"]),
+        str(n_passed),
+        str(days or ""),
+        *("" if added is None else number(added) for added in by_hand),
+    ]
+    return record["student"], cells, look.calls if look else (), look.resembles if look else None
+
+
+def _mean_total(records: Sequence[StudentRecord]) -> str:
+    """The mean of those who have a total, in words."""
+    mean = mean_total(records)
+    if mean is None:
         return ""
-    mean = sum(record["points"] for record in records) / len(records)
     return f"Mean {number(mean)} of {number(records[0]['max_points'])} points."
 
 
-Found = dict[str, dict[str, dict[str, Any]]]
-
-
-def _mistakes(found: Found, exercises: Sequence[tuple[str, Exercise]]) -> list[str]:
-    """The known mistakes, most frequent first, each with the hint that its students have seen."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for of_student in found.values():
-        for name, result in of_student.items():
-            if result["mistake"]:
-                counts[name, result["mistake"]] += 1
-    if not counts:
-        return ["<p>No answer equals a known mistake.</p>"]
+def _mistakes(
+    results: Results, exercises: Sequence[tuple[str, Exercise]]
+) -> list[tuple[int, str, str, str]]:
+    """(number of students, exercise, mistake, hint) of the known mistakes, most frequent first."""
+    counts = Counter(
+        (name, result["mistake"])
+        for by_name in results.values()
+        for name, result in by_name.items()
+        if result["mistake"]
+    )
     hints = {(e.name, m.name): m.hint for _, e in exercises for m in e.mistakes}
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    rows = [
-        f'<tr><td>{count}</td><td class="text">{text(name)}</td><td class="text">{text(mistake)}'
-        f'</td><td class="text">{text(hints.get((name, mistake), ""))}</td></tr>'
-        for (name, mistake), count in ranked
-    ]
-    head = ("students", "exercise", "mistake", "hint")
-    return _table("Known mistakes, the most frequent first.", head, rows)
+    return [(count, *key, hints.get(key, "")) for key, count in ranked]
 
 
-def _table(caption: str, head: Sequence[str], rows: Sequence[str], kind: str = "") -> list[str]:
-    columns = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    return [
-        f'<div class="wide"><table class="{kind}"><caption>{caption}</caption>',
-        f"<thead><tr>{columns}</tr></thead><tbody>",
-        *rows,
-        "</tbody></table></div>",
-    ]
-
-
-def _exercise_table(found: Found, exercises: Sequence[tuple[str, Exercise]]) -> list[str]:
-    rows = []
-    for stem, exercise in exercises:
-        results = [of_student[exercise.name] for of_student in found.values()]
-        statuses = Counter(result["status"] for result in results)
-        counts = "".join(f"<td>{statuses[status]}</td>" for status in WORDS)
-        mean = sum(map(_share, results)) / len(results) if results else 0.0
-        rows.append(
-            f'<tr><th scope="row">{text(stem[:4])} {text(exercise.name)}</th>'
-            f"<td>{100 * mean:.0f} %</td>{counts}</tr>"
-        )
-    head = ("exercise", "mean", *WORDS.values())
-    return _table("Mean share of the points, and students by status.", head, rows)
+def _exercise_cells(results: Results, exercise: Exercise) -> list[str]:
+    """The mean share of the points, then the number of students with each status."""
+    of_exercise = [by_name[exercise.name] for by_name in results.values()]
+    mean = sum(map(_share, of_exercise)) / len(of_exercise) if of_exercise else 0.0
+    statuses = Counter(result["status"] for result in of_exercise)
+    return [f"{100 * mean:.0f} %", *(str(statuses[status]) for status in WORDS)]
 
 
 def _share(result: dict[str, Any]) -> float:
@@ -175,24 +189,13 @@ def _share(result: dict[str, Any]) -> float:
     return result["points"] / result["max_points"]
 
 
-def _heatmap(found: Found, exercises: Sequence[tuple[str, Exercise]]) -> list[str]:
-    """A table whose cells are colored: the numbers in it say all that the colors do."""
-    rows = []
-    for student, of_student in found.items():
-        cells = "".join(_cell(student, of_student[exercise.name]) for _, exercise in exercises)
-        rows.append(f'<tr><th scope="row">{text(student)}</th>{cells}</tr>')
-    head = ("student", *(f"{text(stem[:4])} {text(e.name)}" for stem, e in exercises))
-    caption = "Percent of the points of each exercise. Darker is more, · is not started."
-    return _table(caption, head, rows, "heat")
-
-
-def _cell(student: str, result: dict[str, Any]) -> str:
+def _cell(result: dict[str, Any]) -> dict[str, Any]:
+    """A cell of the heatmap. Its number says everything that its color does."""
     share = _share(result)
-    shown = "·" if result["status"] == "not_started" else f"{100 * share:.0f}"
-    light = round(96 - 61 * share)
-    color = "#fff" if light < 62 else "#222"
-    title = escape(f"{result['name']}: {WORDS[result['status']]}", quote=True)
-    return (
-        f'<td style="background: hsl(215 60% {light}%); color: {color}" title="{title}">'
-        f"{shown}</td>"
-    )
+    lightness = round(96 - 61 * share)
+    return {
+        "number": "·" if result["status"] == "not_started" else f"{100 * share:.0f}",
+        "lightness": lightness,
+        "color": "#fff" if lightness < 62 else "#222",
+        "title": f"{result['name']}: {WORDS[result['status']]}",
+    }

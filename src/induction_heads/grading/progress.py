@@ -1,30 +1,30 @@
-"""What a reader has done so far: a small JSON file beside the folder of exercises.
+"""A reader's progress: a small JSON file next to the folder of exercises.
 
 `{"version": 1, "folders": {"exercises": {"causal_mask": {"digest": …, "status": "passed",
-"mistake": null, "attempts": 2, "hints": 1}}}}`. A result counts only for the code that it was found
-for, so that the file can be deleted at any time: only the hints used are lost.
+"mistake": null, "attempts": 2, "hints": 1}}}}`. A stored result counts only while the code is
+unchanged, so the file can be deleted at any time: only the number of hints shown is lost.
 """
 
 import json
 import os
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from induction_heads.files import write_atomically
 from induction_heads.grading.results import STATUSES, Result
 
 FILE = ".induction-heads.json"
 VERSION = 1
 MAX_BYTES = 2**20
-KEPT = ("passed", "failed", "error", "not_started")
-"""What is found again for the same code. A timeout may not be."""
+REPEATABLE = tuple(name for name in STATUSES if name != "timeout")
+"""Statuses that the same code gets again. A timeout may depend on the machine."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One exercise: the last result with the digest of its code, attempts checked, hints shown."""
+    """One exercise: its last result, the digest of its code, and the attempts and hints so far."""
 
     digest: str = ""
     status: str = "not_started"
@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Progress:
-    """The entries of one folder. `problem` says why the file could not be read, if it could not."""
+    """The entries of one folder. `problem` says what could not be read or written, or is None."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     problem: str | None = None
@@ -45,9 +45,9 @@ class Progress:
         return self.entries.get(name, Entry())
 
     def status(self, name: str, digest: str) -> str | None:
-        """The status found for this code, or None if it has not been checked."""
+        """The status of this code, or None if it has not been checked."""
         entry = self.entry(name)
-        return entry.status if entry.digest == digest and entry.status in KEPT else None
+        return entry.status if entry.digest == digest and entry.status in REPEATABLE else None
 
 
 def progress_file(folder: Path) -> Path:
@@ -56,49 +56,61 @@ def progress_file(folder: Path) -> Path:
 
 
 def read_progress(folder: Path) -> Progress:
-    """What the file says about the folder. A file that cannot be read is put aside as `.bak`."""
+    """The progress in this folder. A damaged file is renamed to `.bak` and read as empty."""
     path = progress_file(folder)
     try:
         content = _content(path)
     except FileNotFoundError:
         return Progress()
     except OSError as error:
-        return Progress(problem=f"{path.name} cannot be read ({error.strerror}); nothing is lost.")
+        return Progress(
+            problem=f"{path.name} cannot be read ({error.strerror}). It was not changed."
+        )
     except ValueError as error:
         aside = path.with_name(f"{FILE}.bak")
         with suppress(OSError):
             os.replace(path, aside)
-        said = f"{path.name} was damaged ({error}) and is now {aside.name}: hints start anew."
-        return Progress(problem=said)
+        return Progress(
+            problem=f"{path.name} was damaged ({error}). It was renamed to {aside.name}, and hints "
+            "start again from the first."
+        )
     return Progress(_entries(content["folders"].get(folder.resolve().name, {})))
 
 
 def record_results(folder: Path, results: tuple[Result, ...], digests: dict[str, str]) -> Progress:
-    """Add results to the file and return what it says then. Without permission none is written."""
+    """Add results to the file and return the new progress.
+
+    If the file cannot be written, `problem` says so, and the new progress is not stored.
+    """
     before = read_progress(folder)
     entries = dict(before.entries)
     for result in results:
         old = before.entry(result.name)
-        again = old.digest == digests[result.name]
+        is_new = old.digest != digests[result.name]
         entries[result.name] = replace(
             old,
             digest=digests[result.name],
             status=result.status,
             mistake=result.mistake,
-            attempts=old.attempts + (result.status != "not_started" and not again),
+            attempts=old.attempts + (result.status != "not_started" and is_new),
         )
     return _written(folder, replace(before, entries=entries))
 
 
 def record_hint(folder: Path, name: str, number: int) -> Progress:
-    """Remember that so many hints were shown, and return what the file now says."""
+    """Record that the first `number` hints were shown, and return the new progress.
+
+    If the file cannot be written, `problem` says so.
+    """
     before = read_progress(folder)
     entry = replace(before.entry(name), hints=max(number, before.entry(name).hints))
     return _written(folder, replace(before, entries={**before.entries, name: entry}))
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """The file as data. Raises ValueError that says what is wrong with it."""
+    """The content of the file. Raises ValueError with the defect as its message."""
+    if path.exists() and not path.is_file():  # A pipe would be read for ever.
+        raise ValueError("it is not a file")
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
@@ -106,9 +118,9 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw.decode())
     except (ValueError, RecursionError):
-        raise ValueError("it is no JSON") from None
+        raise ValueError("it is not JSON") from None
     if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise ValueError(f"it is not of version {VERSION}")
+        raise ValueError(f"its version is not {VERSION}")
     folders = content.get("folders")
     if not isinstance(folders, dict) or not all(isinstance(v, dict) for v in folders.values()):
         raise ValueError("its folders are missing")
@@ -125,16 +137,16 @@ def _entry(name: str, fields: Any) -> Entry:
     try:
         entry = Entry(**fields)
     except TypeError:
-        raise ValueError(f"the entry of {name} has other fields") from None
+        raise ValueError(f"the entry of {name} has unknown fields") from None
     texts = isinstance(entry.digest, str) and isinstance(entry.mistake, str | None)
     counts = all(type(n) is int and 0 <= n < 10**6 for n in (entry.attempts, entry.hints))
-    if not texts or not counts or entry.status not in STATUSES:
-        raise ValueError(f"the entry of {name} has values that do not belong there")
+    if not texts or not counts or entry.status not in list(STATUSES):
+        raise ValueError(f"the entry of {name} has invalid values")
     return entry
 
 
 def _written(folder: Path, progress: Progress) -> Progress:
-    """Write the file as a whole or not at all."""
+    """Write the file completely or not at all."""
     path = progress_file(folder)
     try:
         folders = _content(path)["folders"]
@@ -143,14 +155,11 @@ def _written(folder: Path, progress: Progress) -> Progress:
     folders[folder.resolve().name] = {name: asdict(e) for name, e in progress.entries.items()}
     text = json.dumps({"version": VERSION, "folders": folders}, indent=1) + "\n"
     try:
-        handle, new = tempfile.mkstemp(dir=path.parent, prefix=FILE)
-    except OSError:  # A folder that cannot be written keeps no progress.
-        return progress
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(new, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(new)
+        write_atomically(path, text, private=True)
+    except OSError as error:
+        unwritten = (
+            f"Your progress cannot be stored in {path.parent} ({error.strerror}), so results and "
+            "hints will not be remembered."
+        )
+        return replace(progress, problem=progress.problem or unwritten)
     return progress

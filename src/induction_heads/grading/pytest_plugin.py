@@ -1,6 +1,7 @@
-"""Lets pytest grade a folder of answers.
+"""Grades a folder of answers with pytest:
 
-`pytest -p induction_heads.checks.plugin --pyargs induction_heads.checks --submission DIR`
+pytest -p induction_heads.grading.pytest_plugin \
+      --pyargs induction_heads.grading.test_submission --submission DIR
 """
 
 from collections.abc import Iterator
@@ -10,25 +11,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from induction_heads.grading.running import RunningSubmission
+    from induction_heads.grading.running_submission import RunningSubmission
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--submission DIR`."""
     parser.addoption(
-        "--submission", default="exercises", metavar="DIR", help="folder with the files to grade"
+        "--submission", default="exercises", metavar="DIR", help="folder with your files"
     )
 
 
 @pytest.fixture(scope="module")
 def submissions(request: pytest.FixtureRequest) -> "Iterator[dict[str, RunningSubmission]]":
-    """One worker process per chapter, started when first used."""
-    from induction_heads.checks.registry import chapter_stems
-    from induction_heads.grading.running import RunningSubmission
+    """One worker process for each chapter, started on first use."""
+    from induction_heads.course.registry import chapter_stems
+    from induction_heads.grading.running_submission import RunningSubmission
     from induction_heads.grading.submission import read_submission
 
     folder = Path(request.config.getoption("--submission", default=None) or "exercises")
-    found = {stem: RunningSubmission(read_submission(folder, stem)) for stem in chapter_stems()}
-    yield found
-    for submission in found.values():
+    running = {stem: RunningSubmission(read_submission(folder, stem)) for stem in chapter_stems()}
+    yield running
+    for submission in running.values():
         submission.close()

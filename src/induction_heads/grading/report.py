@@ -1,49 +1,31 @@
 """Results in words: for a terminal, and for the end of a notebook cell."""
 
 import base64
-import html
 import io
 from dataclasses import dataclass
 
-from induction_heads.grading.results import ChapterResult, Difference, Result
+from induction_heads.figures.markup import rendered
+from induction_heads.grading.results import STATUSES, ChapterResult, Difference, Result
 
-MARKS = {"passed": "✓", "failed": "✗", "not_started": "·", "error": "!", "timeout": "⧖"}
-WORDS = {
-    "passed": "passed",
-    "failed": "failed",
-    "not_started": "not started",
-    "error": "error",
-    "timeout": "timeout",
-}
-COLORS = {
-    "passed": "#1a7f37",
-    "failed": "#c0392b",
-    "not_started": "#666666",
-    "error": "#c0392b",
-    "timeout": "#c0392b",
-}
-STYLES = {
-    "passed": "green",
-    "failed": "red",
-    "not_started": "dim",
-    "error": "red",
-    "timeout": "red",
-}
+MARKS = {status.name: status.mark for status in STATUSES.values()}
+WORDS = {status.name: status.word for status in STATUSES.values()}
+"""Two columns of `STATUSES`, for the templates of pages."""
 
 
 def result_lines(result: Result) -> list[str]:
-    """One exercise: its status, then what is to be said about it."""
-    head = f"{MARKS[result.status]} {result.name}: {WORDS[result.status]}"
+    """One exercise: its name and status, then its message, indented."""
+    status = STATUSES[result.status]
+    head = f"{status.mark} {result.name}: {status.word}"
     return [head, *(f"    {line}" for line in result.message.splitlines())]
 
 
 def summary_line(chapters: list[ChapterResult]) -> str:
-    """How many passed and how many did not: `3 of 5 passed, 1 failed, 1 not started.`"""
+    """The number of exercises by status: `3 of 5 passed, 1 failed, 1 not started.`"""
     statuses = [result.status for chapter in chapters for result in chapter.exercises]
     others = [
-        f"{statuses.count(status)} {word}"
-        for status, word in WORDS.items()
-        if status != "passed" and status in statuses
+        f"{statuses.count(status.name)} {status.word}"
+        for status in STATUSES.values()
+        if status.name != "passed" and status.name in statuses
     ]
     passed = f"{statuses.count('passed')} of {len(statuses)} passed"
     return ", ".join([passed, *others]) + "."
@@ -51,7 +33,7 @@ def summary_line(chapters: list[ChapterResult]) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` returns: readable in a terminal and at the end of a notebook cell."""
+    """The return value of `check`: readable in a terminal and at the end of a notebook cell."""
 
     result: Result
 
@@ -62,12 +44,12 @@ class Report:
 
     @property
     def status(self) -> str:
-        """One of passed, failed, not_started, error."""
+        """The name of the status: passed, failed, not_started or error."""
         return self.result.status
 
     @property
     def message(self) -> str:
-        """What came back, what was expected, on which input. Empty if your function passed."""
+        """What your function returned, what was expected, and for which input; "" if it passed."""
         return self.result.message
 
     @property
@@ -82,35 +64,38 @@ class Report:
         return "\n".join(result_lines(self.result))
 
     def _repr_html_(self) -> str:
-        head, *rest = result_lines(self.result)
-        color = COLORS[self.result.status]
-        lines = "".join(f"<div>{html.escape(line.strip())}</div>" for line in rest)
-        drawn = drawing(self.result) if self.result.difference else ""
-        return (
-            f'<div style="border-left: 4px solid {color}; padding: 0.2em 0.8em">'
-            f'<strong style="color: {color}">{html.escape(head)}</strong>{lines}{drawn}</div>'
+        head, *lines = result_lines(self.result)
+        return rendered(
+            "grading/templates/report.html.j2",
+            head=head,
+            lines=[line.strip() for line in lines],
+            color=STATUSES[self.result.status].color,
+            alt=alternative_text(self.result.difference) if self.result.difference else "",
+            drawing=drawing(self.result),
         )
 
 
 def drawing(result: Result) -> str:
-    """The answer beside the expected one as an HTML image. Empty if there is nothing to draw."""
-    shown = result.difference
-    if shown is None or result.passed:
+    """The answer beside the expected one as a PNG in base64. Empty if there is nothing to draw."""
+    difference = result.difference
+    if difference is None or result.passed:
         return ""
-    from induction_heads.figures import difference_heatmaps  # Drawing takes a second to import.
+    # Imported here because matplotlib takes a second.
+    from induction_heads.figures.plots import difference_heatmaps
 
-    figure = difference_heatmaps(shown.answer, shown.expected, shown.marked, shown.where)
+    figure = difference_heatmaps(
+        difference.answer, difference.expected, difference.marked, difference.where
+    )
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
-    picture = base64.b64encode(stream.getvalue()).decode()
-    return f'<img alt="{html.escape(described(shown))}" src="data:image/png;base64,{picture}">'
+    return base64.b64encode(stream.getvalue()).decode()
 
 
-def described(shown: Difference) -> str:
-    """What the drawing shows, in words."""
-    n_rows, n_columns = len(shown.answer), len(shown.answer[0]) if shown.answer else 0
-    n_marked = sum(map(sum, shown.marked))
-    cells = f"{n_marked} of {n_rows * n_columns} cells differ and are crossed out"
-    part = f" ({shown.where})" if shown.where else ""
-    about = cells if n_marked else "the shapes differ"
-    return f"Two heatmaps in the same colors{part}: your answer and the expected one; {about}."
+def alternative_text(difference: Difference) -> str:
+    """The image of `drawing` in words."""
+    n_cells = sum(map(len, difference.answer))
+    n_marked = sum(map(sum, difference.marked))
+    cells = f"{n_marked} of {n_cells} cells differ and are crossed out"
+    part = f" ({difference.where})" if difference.where else ""
+    finding = cells if n_marked else "the shapes differ"
+    return f"Two heatmaps in the same colors{part}: your answer and the expected one; {finding}."

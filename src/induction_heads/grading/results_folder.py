@@ -1,9 +1,5 @@
-"""The folder that `grade` writes: settings, one record a student, a journal. It survives a kill.
+"""The folder that `grade` writes: settings, a record for each student, a journal."""
 
-Every file is written under another name, flushed and renamed, so it is there in full or not at all.
-"""
-
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,125 +7,137 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from induction_heads.durable import (
-    TEMPORARY,
+from induction_heads.files import (
+    RunFolder,
     append_line,
     canonical,
+    digest,
+    indented,
     locked,
-    remove_unfinished,
     write_atomically,
 )
 
-FORMAT = 1
-
-
-class NotUsable(ValueError):
-    """A results folder that must not be written to. The message says why and what to do."""
+FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the grades depend on besides the submissions. All of it must be equal to resume."""
+class GradingSettings:
+    """What the grades depend on besides the submissions. Grading resumes only with equal ones."""
 
     version: str
     checks: str
     chapters: tuple[str, ...]
-    weights: str
+    points: str
     seed: int
+    own_code: bool = False
+    regrades: int = 0
     format: int = FORMAT
 
     def digest(self) -> str:
         """A digest of all settings."""
-        return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()
+        return digest(asdict(self))
 
 
 NAMES = {
     "version": "the version of the package",
     "checks": "the checks",
     "chapters": "the chapters",
-    "weights": "the weights",
+    "points": "the points",
     "seed": "the seed",
-    "format": "the form of the results",
+    "own_code": "--own-code",
+    "format": "the format of the results",
 }
+"""Setting → its name in messages."""
 
 
-def _text(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=True) + "\n"
+class ResultsFolder(RunFolder[GradingSettings]):
+    """The folder of a class. `results/` has a record for each graded student.
 
+    While some exercises are graded again, `regrade.json` says which ones, and the digest of the
+    settings before. If that is interrupted, the next run goes on with it.
+    """
 
-class ResultsFolder:
-    """A folder with `settings.json`, `results/`, and `journal.jsonl`."""
+    command, contents, private = "grade", "the grades of another run", True
 
-    def __init__(self, path: Path):
-        self.path = path
+    def read_settings(self, values: dict[str, Any]) -> GradingSettings:
+        """The settings from their JSON."""
+        values["chapters"] = tuple(values["chapters"])
+        if "weights" in values:  # The name of `points` in format 1.
+            values["points"] = values.pop("weights")
+        return GradingSettings(**values)
 
-    def settings(self) -> Settings | None:
-        """The settings of the run that began here, or None. Raises NotUsable if unreadable."""
-        file = self.path / "settings.json"
-        if not file.exists():
-            return None
+    def differences(self, stored: GradingSettings, settings: GradingSettings) -> list[str]:
+        """What differs, with the values of the version and the chapters. The seed stays secret."""
+        names = []
+        for name, words in NAMES.items():
+            before, now = getattr(stored, name), getattr(settings, name)
+            if before == now or (name == "points" and stored.chapters != settings.chapters):
+                continue  # Other chapters have other points: naming the chapters is enough.
+            shown = f" ({_shown(before)}, now {_shown(now)})"
+            names.append(words + shown if name in ("version", "chapters") else words)
+        return names
+
+    def begin_regrade(self, exercises: tuple[str, ...], settings: GradingSettings) -> None:
+        """Replace the settings, after writing down what is to be graded again."""
+        stored = self.settings()
+        if self.regrade() is None and stored is not None:
+            state = {"exercises": list(exercises), "before": stored.digest()}
+            write_atomically(self.path / "regrade.json", indented(state))
+        write_atomically(self.path / "settings.json", indented(asdict(settings)), private=True)
+
+    def regrade(self) -> tuple[tuple[str, ...], str] | None:
+        """The exercises of an unfinished regrade and the digest of the settings before, or None."""
         try:
-            given = json.loads(file.read_text(encoding="utf-8"))
-            return Settings(**(given | {"chapters": tuple(given["chapters"])}))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise NotUsable(f"{file} cannot be read. Choose another folder for --out.") from error
+            state = json.loads((self.path / "regrade.json").read_text(encoding="utf-8"))
+            return tuple(state["exercises"]), state["before"]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
 
-    def is_unused(self) -> bool:
-        """Whether nothing but remains of a run that was killed at its very start is here."""
-        if not self.path.is_dir():
-            return not self.path.exists()
-        names = [entry.name for entry in self.path.iterdir()]
-        return all(name == ".lock" or name.startswith(TEMPORARY) for name in names)
+    def end_regrade(self) -> None:
+        """Note that every student has been graded again."""
+        (self.path / "regrade.json").unlink(missing_ok=True)
 
-    def begin(self, settings: Settings) -> None:
-        """Write the settings of a new run."""
-        write_atomically(self.path / "settings.json", _text(asdict(settings)), private=True)
-
-    def sweep(self) -> None:
-        """Remove what killed runs left half-written. Only while this folder is `held`."""
-        remove_unfinished(self.path)
+    def any_record(self, student: str) -> dict[str, Any] | None:
+        """The student's record, whatever its settings and submission; None if it is not intact."""
+        try:
+            record = json.loads(self._record_file(student).read_text(encoding="utf-8"))
+            return self.record(student, record["settings"], record["submission"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return None
 
     def record(self, student: str, settings: str, submission: str) -> dict[str, Any] | None:
-        """The record of a student if it is whole and of these settings and this submission."""
+        """The record of a student, or None if there is no intact one for these two digests."""
         try:
             text = self._record_file(student).read_text(encoding="utf-8")
-            found = json.loads(text)
+            record = json.loads(text)
         except (OSError, ValueError, RecursionError):
             return None
-        if not isinstance(found, dict) or text != _text(found):
+        if not isinstance(record, dict) or text != indented(record):
             return None
-        checksum = found.pop("checksum", None)
-        whole = checksum == hashlib.sha256(canonical(found).encode()).hexdigest()
-        wanted = (student, settings, submission)
-        given = tuple(found.get(key) for key in ("student", "settings", "submission"))
-        return found if whole and given == wanted else None
+        intact = record.pop("checksum", None) == digest(record)
+        key = tuple(record.get(name) for name in ("student", "settings", "submission"))
+        return record if intact and key == (student, settings, submission) else None
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Write a student's record with its checksum. From now on it is not graded again."""
-        checksum = hashlib.sha256(canonical(record).encode()).hexdigest()
+        """Write a student's record with its checksum, so that the student counts as graded."""
         file = self._record_file(record["student"])
-        write_atomically(file, _text(record | {"checksum": checksum}))
+        write_atomically(file, indented(record | {"checksum": digest(record)}))
 
     def _record_file(self, student: str) -> Path:
         return self.path / "results" / f"{student}.json"
 
     def note(self, **event: Any) -> None:
-        """Add a line to the journal, after whatever a killed run left there."""
-        append_line(self.path / "journal.jsonl", canonical(event))
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the folder for one run. Raises NotUsable if another run holds it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path / ".lock", wait=False) as taken:
-            if not taken:
-                raise NotUsable(f"Another `grade` is writing to {self.path}. Wait until it ends.")
-            yield
+        """Append an event to the journal."""
+        append_line(self.journal, canonical(event))
 
     @contextmanager
     def only_one(self, student: str) -> Iterator[None]:
-        """Wait until no other process grades this student, also one left over by a killed run."""
+        """Wait until no other process grades this student, not even one of a killed run."""
         folder = self.path / ".locks"
         folder.mkdir(exist_ok=True)
         with locked(folder / student, wait=True):
             yield
+
+
+def _shown(value: Any) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)

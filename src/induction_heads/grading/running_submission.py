@@ -1,33 +1,69 @@
-"""A submission behind a worker process: calls its functions, and starts anew after a death."""
+"""Calls the functions of a submission in a worker process, and restarts it if it dies."""
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from induction_heads.grading.calling import REMARKS, Outcome
-from induction_heads.grading.nursery import Nursery, NurseryFailed
-from induction_heads.grading.process import Died, Silent, Spawned, WorkerProcess, printable
+from induction_heads.grading.calls import REMARKS, Outcome
 from induction_heads.grading.submission import Submission
+from induction_heads.grading.worker_process import (
+    NoReply,
+    SpawnedWorker,
+    WorkerDied,
+    WorkerProcess,
+    printable,
+)
+from induction_heads.grading.workers import WorkerPool, WorkerPoolFailed
+from induction_heads.models.plain_data import ModelData
 
 STATUSES = {"returned", "not_started", "signature", "raised", "unusable", "missing"}
 MAX_TEXT = 4000
+RETRY_SECONDS = 1.0
+USED_UP = "for one student are used up."
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: for the worker to start, the file to load, and a call's inputs to be made ready.
+    """Seconds for the worker to start, and for the file to load.
 
-    The call itself has the limit of its exercise. `most` is an upper bound on that, if given.
+    A call has the limit of its exercise, and at most `most` if that is not None. The time is
+    counted from the request. Only building the models among the arguments has time of its own:
+    `prepare` for all calls of a submission together. `student` is for all files of one student.
     """
 
     start: float = 180.0
     load: float = 30.0
-    prepare: float = 120.0
+    prepare: float = 600.0
     most: float | None = None
+    student: float = 3600.0
+
+
+class Budget:
+    """The time that is left for one student: all that their files and calls take is counted."""
+
+    def __init__(self, seconds: float):
+        self.seconds = self.left = seconds
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the time that the block takes."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.left -= time.monotonic() - start
+
+    def message(self) -> str:
+        """Why a function was not called."""
+        if self.seconds < 120:
+            return f"The {self.seconds:.3g} seconds {USED_UP}"
+        return f"The {self.seconds / 60:.3g} minutes {USED_UP}"
 
 
 class WorkerFailed(RuntimeError):
-    """The worker did not start: a fault of the installation, not of the submission."""
+    """The worker did not start. The cause is the installation, not the submission."""
 
 
 def _words(value: Any) -> set[str]:
@@ -38,20 +74,26 @@ def _words(value: Any) -> set[str]:
 class RunningSubmission:
     """Calls functions of one submission. Use it in a `with` block.
 
-    Its worker comes from `nursery`, or without one is a process started for it alone. `models`:
-    whether models will be among the arguments.
+    The worker comes from `pool`, or is a new Python process if `pool` is None. `models`: whether
+    any arguments are models. `refused`: library functions that the submission must not call, as
+    name → module. `budget` is the student's, shared by all their files.
     """
 
     def __init__(
         self,
         submission: Submission,
         limits: Limits | None = None,
-        nursery: Nursery | None = None,
+        pool: WorkerPool | None = None,
         models: bool = True,
+        refused: Mapping[str, str] | None = None,
+        budget: Budget | None = None,
     ):
         self.submission = submission
         self.limits = limits or Limits()
-        self._nursery, self._models = nursery, models
+        self.budget = budget or Budget(self.limits.student)
+        self._preparing = self.limits.prepare
+        self._pool, self._models = pool, models
+        self._refused = dict(refused or {})
         self._worker: WorkerProcess | None = None
         self._unloadable = (
             None
@@ -66,38 +108,48 @@ class RunningSubmission:
         self.close()
 
     def close(self) -> None:
-        """Stop the worker, if one runs."""
+        """Stop the worker if it runs."""
         if self._worker is not None:
             self._worker.close()
             self._worker = None
 
     def call(self, name: str, args: tuple, kwargs: dict, seconds: float) -> Outcome:
-        """Call the submission's function `name` within `seconds`, and say what came of it."""
-        if self.limits.most is not None:
-            seconds = min(seconds, self.limits.most)
+        """The outcome of calling the submission's function `name` within `seconds`."""
+        with self.budget.counted():
+            if self.budget.left <= 0:
+                return Outcome("timeout", message=f"was not called. {self.budget.message()}")
+            limits = (seconds, self.limits.most, self.budget.left)
+            allowed = min(limit for limit in limits if limit is not None)
+            return self._call(name, args, kwargs, allowed)
+
+    def _call(self, name: str, args: tuple, kwargs: dict, seconds: float) -> Outcome:
         worker = self._loaded_worker()
         if self._unloadable is not None or worker is None:
             return self._unloadable or Outcome("died", message="could not be called.")
-        start, allowed = time.monotonic(), seconds
+        preparing = self._preparing if _has_model((args, kwargs)) else 0.0
+        start, free = time.monotonic(), 0.0
         try:
             worker.forget_output()
             request = {"do": "call", "name": name, "args": args, "kwargs": kwargs}
-            worker.send({**request, "seconds": float(seconds + self.limits.prepare)})
-            reply = worker.receive(self.limits.prepare)
+            worker.send({**request, "seconds": float(seconds + preparing)})
+            reply = worker.receive(seconds + preparing)
             if reply.get("event") == "started":
-                start = time.monotonic()
-                reply = worker.receive(seconds)
+                # Models are built before the start. The submission can work there too, so more
+                # than the time for models counts.
+                free = min(time.monotonic() - start, preparing)
+                self._preparing -= free
+                reply = worker.receive(start + free + seconds - time.monotonic())
             elif time.monotonic() - start > seconds and reply.get("status") == "returned":
-                raise Silent  # It answered without saying when it started: all of the time counts.
-            return self._outcome(reply, worker, time.monotonic() - start)
-        except Silent:
-            message = f"did not finish within {allowed:.3g} s. Is there a loop that never ends?"
-            return self._lost("timeout", message, start)
-        except Died as error:
-            return self._lost("died", str(error), start)
+                raise NoReply  # It did not say when it started, so all of the time counts.
+            return self._outcome(reply, worker, time.monotonic() - start - free)
+        except NoReply:
+            message = f"did not finish within {seconds:.3g} s. Is there a loop that never ends?"
+            return self._lost("timeout", message, start + free)
+        except WorkerDied as error:
+            return self._lost("died", str(error), start + free)
 
     def _outcome(self, reply: dict[str, Any], worker: WorkerProcess, seconds: float) -> Outcome:
-        """A reply as an outcome. Whatever does not look like one raises Died."""
+        """A reply as an outcome. Raises WorkerDied if it is malformed."""
         status, message, changed = (reply.get(key) for key in ("status", "message", "changed"))
         well_formed = (
             reply.get("event") == "done"
@@ -106,7 +158,7 @@ class RunningSubmission:
             and (changed is None or isinstance(changed, str))
         )
         if not well_formed or status is None or message is None:
-            raise Died("sent something that is no answer.")
+            raise WorkerDied("sent something that is not an answer.")
         output = worker.output() if status != "returned" or worker.has_printed() else ""
         return Outcome(
             status,
@@ -124,14 +176,20 @@ class RunningSubmission:
         return Outcome(status, message=message, seconds=time.monotonic() - start, output=output)
 
     def _loaded_worker(self) -> WorkerProcess | None:
-        """The running worker with the submission loaded, started if there is none."""
+        """The worker with the submission loaded, started if it does not run."""
         if self._unloadable is not None or self._worker is not None:
             return self._worker
         self._worker = self._started_worker()
         file = f"{self.submission.stem}.py"
         start = time.monotonic()
         try:
-            request = {"do": "load", "stem": self.submission.stem, "source": self.submission.source}
+            request = {
+                "do": "load",
+                "stem": self.submission.stem,
+                "source": self.submission.source,
+                "beside": dict(self.submission.beside),
+                "refused": self._refused,
+            }
             self._worker.forget_output()
             self._worker.send({**request, "seconds": self.limits.load})
             problem = self._worker.receive(self.limits.load).get("problem")
@@ -139,27 +197,43 @@ class RunningSubmission:
                 self._unloadable = self._lost(
                     "unloadable", printable(str(problem)[:MAX_TEXT]), start
                 )
-        except Silent:
+        except NoReply:
             message = f"{file} did not finish loading within {self.limits.load:.3g} s."
             self._unloadable = self._lost("unloadable_in_time", message, start)
-        except Died as error:
+        except WorkerDied as error:
             self._unloadable = self._lost("unloadable", f"{file}, while loading, {error}", start)
         return self._worker
 
     def _started_worker(self) -> WorkerProcess:
-        if self._nursery is None:
-            worker = WorkerProcess(Spawned())
+        """A worker that answers. It is tried twice: another process may have used up a resource."""
+        try:
+            return self._started_once()
+        except WorkerFailed:
+            time.sleep(RETRY_SECONDS)
+            return self._started_once()
+
+    def _started_once(self) -> WorkerProcess:
+        if self._pool is None:
+            worker = WorkerProcess(SpawnedWorker())
         else:
             try:
-                worker = self._nursery.worker(models=self._models)
-            except NurseryFailed as error:
+                worker = self._pool.worker(models=self._models)
+            except WorkerPoolFailed as error:
                 raise WorkerFailed(str(error)) from error
         try:
             worker.receive(self.limits.start)
-        except (Silent, Died) as error:
-            said = worker.output().strip()[-1000:]
+        except (NoReply, WorkerDied) as error:
+            output = worker.output().strip()[-1000:]
             worker.close()
             raise WorkerFailed(
-                f"The process that runs submissions did not start ({error}). {said}"
+                f"The process that runs submissions did not start ({error}). {output}"
             ) from error
         return worker
+
+
+def _has_model(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_model, value))
+    if isinstance(value, dict):
+        return any(map(_has_model, value.values()))
+    return isinstance(value, ModelData)

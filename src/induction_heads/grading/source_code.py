@@ -1,21 +1,24 @@
-"""What a file of answers says about one function, without running it."""
+"""The functions in a file of answers, read without running it."""
 
 import ast
+import difflib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+from induction_heads.grading.scopes import own_names
 
 DYNAMIC = {"globals", "getattr", "eval", "exec", "import_module", "__import__", "vars", "modules"}
-"""Names by which a function may reach code that it does not mention."""
+"""Names through which a function may reach code that it does not mention."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def function_digests(source: str, names: Iterable[str]) -> dict[str, str]:
-    """For each function, a digest of all in the file that can change what it does.
+    """For each function, a digest of everything in the file that can change its behavior.
 
-    That is its own code, the functions of the file that it mentions, those that they mention, and
-    everything else at the top level. Comments and line breaks do not count. For a file that is no
-    Python, or that looks up names while it runs, it is the digest of the whole file.
+    That is its code, the functions of the file that it mentions, directly or indirectly, and
+    everything else at the top level. Comments and line breaks do not count. If the file is not
+    valid Python, or looks up names at run time, it is the digest of the whole file.
     """
     functions, rest = _parts(source)
     if functions is None or _mentioned(ast.parse(source)) & DYNAMIC:
@@ -32,14 +35,22 @@ def function_digests(source: str, names: Iterable[str]) -> dict[str, str]:
 def is_untouched(source: str, name: str) -> bool:
     """Whether the function is still a stub: nothing but `raise NotImplementedError`."""
     functions, _ = _parts(source)
-    found = (functions or {}).get(name, [])
-    return len(found) == 1 and _is_stub(found[0])
+    definitions = (functions or {}).get(name, [])
+    return len(definitions) == 1 and is_stub(definitions[0])
+
+
+def definition_line(source: str, name: str) -> int | None:
+    """The line on which the function is defined; None if there is none or the source is invalid."""
+    functions, _ = _parts(source)
+    definitions = (functions or {}).get(name, [])
+    return definitions[-1].lineno if definitions else None
 
 
 def with_helpers(source: str, name: str) -> str | None:
-    """The text of a function, after the private functions of the file that it uses. None if absent.
+    """The code of a function, after the private functions of the file that it uses.
 
-    Comments inside stay. Public functions that it uses have a text of their own.
+    Comments inside functions are included, public functions that it uses are not. None if the file
+    does not define the function.
     """
     functions, _ = _parts(source)
     if not functions or name not in functions:
@@ -49,10 +60,54 @@ def with_helpers(source: str, name: str) -> str | None:
     return "\n\n\n".join(_text(source, node) for node in nodes)
 
 
-def _parts(source: str) -> tuple[dict[str, list[Function]] | None, list[ast.AST]]:
-    """The top-level functions by name, and whatever else runs on loading. (None, []) if no Python.
+def remarks(source: str, name: str, names: Collection[str]) -> list[str]:
+    """What about the file itself may explain that the function `name` does not pass.
 
-    Decorators and defaults of functions run on loading.
+    It may be misspelled, indented into another function, or defined twice. `names` are the names of
+    all exercises of the chapter: none of them is a misspelling of another.
+    """
+    functions, _ = _parts(source)
+    if functions is None:
+        return []
+    lines = [str(node.lineno) for node in functions.get(name, ())]
+    if len(lines) > 1:
+        listed = f"{', '.join(lines[:-1])} and {lines[-1]}"
+        return [f"`{name}` is defined {len(lines)} times, on lines {listed}. The last one counts."]
+    if lines or name in own_names(ast.parse(source).body):
+        return []
+    for outer, nodes in functions.items():
+        for node in (inner for each in nodes for inner in ast.walk(each)):
+            if isinstance(node, Function) and node.name == name:
+                inside = f"`{name}` is defined inside `{outer}` (line {node.lineno})."
+                return [f"{inside} Move it to the left margin."]
+    if near := near_name(name, set(functions) - set(names)):
+        line = functions[near][0].lineno
+        return [f"The file defines `{near}` (line {line}). Should that be `{name}`?"]
+    return []
+
+
+def called_by(source: str, name: str, names: Collection[str]) -> list[str]:
+    """The functions of `names` that the function `name` calls, directly or through others."""
+    functions, _ = _parts(source)
+    reached = _reached({name}, functions) if functions else []
+    return [called for called in reached if called in names and called != name]
+
+
+def near_name(name: str, candidates: Collection[str]) -> str | None:
+    """The candidate that is most likely a misspelling of `name`, or None."""
+    plain = {_plain(candidate): candidate for candidate in candidates}
+    close = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=0.88)
+    return plain[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").casefold()
+
+
+def _parts(source: str) -> tuple[dict[str, list[Function]] | None, list[ast.AST]]:
+    """The top-level functions by name, and all other code that runs when the file is loaded.
+
+    Decorators and defaults of functions run then too. (None, []) if the file is not valid Python.
     """
     try:
         body = ast.parse(source).body
@@ -70,7 +125,7 @@ def _parts(source: str) -> tuple[dict[str, list[Function]] | None, list[ast.AST]
 
 
 def _reached(roots: set[str], functions: dict[str, list[Function]]) -> list[str]:
-    """The functions that the roots mention, those that these mention, and so on, in order."""
+    """The functions that the roots mention, directly or indirectly, in the order of the file."""
     reached, waiting = set(), list(roots)
     while waiting:
         current = waiting.pop()
@@ -81,19 +136,20 @@ def _reached(roots: set[str], functions: dict[str, list[Function]]) -> list[str]
 
 
 def _mentioned(node: ast.AST) -> set[str]:
-    """Every name, attribute and text in it: more than it calls, and never less."""
-    found = set()
+    """Every name, attribute and string in it: at least everything that it calls."""
+    names = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Name):
-            found.add(part.id)
+            names.add(part.id)
         elif isinstance(part, ast.Attribute):
-            found.add(part.attr)
+            names.add(part.attr)
         elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-            found.add(part.value)
-    return found
+            names.add(part.value)
+    return names
 
 
-def _is_stub(node: Function) -> bool:
+def is_stub(node: Function) -> bool:
+    """Whether a function has nothing but a docstring and `raise NotImplementedError`."""
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     if len(body) != 1 or not isinstance(body[0], ast.Raise) or body[0].exc is None:
         return False

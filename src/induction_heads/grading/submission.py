@@ -5,24 +5,32 @@ import os
 import stat
 import tokenize
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from induction_heads.grading.beside import modules_beside
 
 MAX_BYTES = 2**20
 ENCODINGS = ("utf-8", "utf-8-sig", "ascii", "iso-8859-1", "iso-8859-15", "cp1252")
-"""Encodings that a file may name in its first lines, as Python allows."""
+"""Encodings that a file may declare in its first lines."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The source of one chapter's file, or `problem`: why there is none."""
+    """The source of one chapter's file, or in `problem` the reason why there is none.
+
+    `beside` has the name and the source of each module that the file imports and that was handed in
+    with it.
+    """
 
     stem: str
     source: str = ""
     problem: str | None = None
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 class NotReadable(ValueError):
-    """A file that is not read. The message ends a sentence: "is larger than 1 MB"."""
+    """A file that cannot be read. The message ends a sentence: "is larger than 1 MB"."""
 
 
 def read_submission(folder: Path, stem: str) -> Submission:
@@ -31,14 +39,24 @@ def read_submission(folder: Path, stem: str) -> Submission:
     if not path.is_file():
         return Submission(stem, problem=f"There is no file {path.name} in {folder}.")
     try:
-        return Submission(stem, decoded(read_regular(path, MAX_BYTES, follow=True)))
+        source = decoded(read_regular(path, MAX_BYTES, follow=True))
     except NotReadable as error:
         return Submission(stem, problem=f"{path.name} {error}.")
+    return Submission(stem, source, beside=modules_beside(source, partial(_beside, folder)))
+
+
+def _beside(folder: Path, name: str) -> str | None:
+    """The source of a file beside the submission, or None if there is no readable one."""
+    place = folder.parent if name.startswith(f"{folder.name}/") else folder
+    try:
+        return decoded(read_regular(place / name, MAX_BYTES, follow=True))
+    except NotReadable:
+        return None
 
 
 def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
     """The bytes of an ordinary file. Raises NotReadable for a link, a pipe, or too many bytes."""
-    # Without O_NONBLOCK, opening a pipe would wait for whoever writes to it.
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not follow:
         if path.is_symlink():
@@ -57,15 +75,15 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
 
 
 def decoded(data: bytes) -> str:
-    """The text of a Python file, decoded as Python decodes it, with newlines as one character.
+    """The text of a Python file, decoded as Python would, with every line ending as one newline.
 
-    Raises NotReadable for bytes that are no text.
+    Raises NotReadable for bytes that are not text in the declared encoding.
     """
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         if encoding not in ENCODINGS:
-            raise NotReadable(f"names the encoding {encoding!r}. Save it as UTF-8")
+            raise NotReadable(f"declares the encoding {encoding!r}. Save it as UTF-8")
         with io.TextIOWrapper(io.BytesIO(data), encoding) as text:
             return text.read()
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise NotReadable(f"is no Python text in UTF-8: {error}") from error
+        raise NotReadable(f"is not Python source in UTF-8: {error}") from error

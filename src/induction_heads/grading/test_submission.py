@@ -4,10 +4,11 @@ from functools import partial
 
 import pytest
 
-from induction_heads.checks.exercise import Exercise
-from induction_heads.checks.registry import select
-from induction_heads.grading.judge import Sheet, judge
-from induction_heads.grading.running import RunningSubmission
+from induction_heads.course.exercise import Exercise
+from induction_heads.course.registry import select
+from induction_heads.grading.judge import judge
+from induction_heads.grading.running_submission import RunningSubmission
+from induction_heads.grading.sheet import Sheet
 
 PAIRS = [
     pytest.param(selection.stem, exercise, id=f"{selection.stem}-{exercise.name}")

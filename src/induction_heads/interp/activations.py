@@ -1,8 +1,7 @@
 """What happens inside a forward pass: attention patterns, and scores computed as they appear.
 
 It takes an `AttentionOnly` model or a TransformerLens `TransformerBridge` of any architecture, and
-stops as soon as what was asked for is known. What it returns is in float32, and on the device of
-the tokens.
+stops as soon as the result is known. The result is in float32, on the device of the tokens.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionLayer, AttentionOnly
+from induction_heads.models.attention_only import AttentionLayer, AttentionOnly
+from induction_heads.models.interface import HookedModel, Model, require_tokens
 
 Scorer = Callable[[Float[Tensor, "batch head query key"]], Float[Tensor, "batch head"]]
-"""Turns the attention patterns of one layer into one number a head."""
+"""Turns the attention patterns of one layer into one number per head."""
 
 
 class _AllSeen(Exception):
@@ -24,14 +24,14 @@ class _AllSeen(Exception):
 
 
 def _visit_patterns(
-    model: Any, tokens: Int[Tensor, "batch pos"], visit: Callable[[int, Tensor], None]
+    model: Model, tokens: Int[Tensor, "batch pos"], visit: Callable[[int, Tensor], None]
 ) -> None:
     """Call `visit(layer, pattern)` for every layer in turn, then stop the forward pass."""
-    _check_tokens(model, tokens)
+    require_tokens(model, tokens)
     with torch.inference_mode():
         if isinstance(model, AttentionOnly):
             for layer, pattern in _own_patterns(model, tokens):
-                visit(layer, pattern)
+                visit(layer, pattern.float())
             return
         last = model.cfg.n_layers - 1
 
@@ -57,23 +57,21 @@ def _own_patterns(model: AttentionOnly, tokens: Tensor) -> Iterator[tuple[int, T
             residual = residual + layer(residual)
 
 
-def _check_tokens(model: Any, tokens: Tensor) -> None:
-    config = model.config if isinstance(model, AttentionOnly) else model.cfg
-    if tokens.ndim != 2 or tokens.is_floating_point():
-        raise ValueError(
-            f"tokens of shape {list(tokens.shape)} and type {tokens.dtype} came in; token ids of "
-            "shape [batch, pos] were expected. Use tokens[None] for a single sequence."
-        )
-    if tokens.shape[1] > config.n_ctx:
-        raise ValueError(f"{tokens.shape[1]} tokens do not fit in a context of {config.n_ctx}.")
-
-
 def attention_patterns(
-    model: Any, tokens: Int[Tensor, "batch pos"]
+    model: Model, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "layer batch head query key"]:
     """The attention pattern of every head: how much each query looks at each key.
 
-    Each row sums to 1. Raises ValueError for tokens that are not [batch, pos] or that do not fit.
+    Each row sums to 1. Raises ValueError for tokens that are not [batch, pos], that do not fit, or
+    that are not in the vocabulary.
+
+    >>> from induction_heads.models.hand_built import hand_built
+    >>> model = hand_built("duplicate_token", d_vocab=8, n_ctx=8)  # Layer 1 holds the head.
+    >>> patterns = attention_patterns(model, torch.tensor([[3, 1, 4, 1, 5]]))
+    >>> patterns.shape  # [layer batch head query key]
+    torch.Size([2, 1, 2, 5, 5])
+    >>> patterns[1, 0, 1, 3].argmax().item()  # The 1 at position 3 attends to the earlier 1.
+    1
     """
     patterns: list[Tensor] = []
     _visit_patterns(model, tokens, lambda _, pattern: patterns.append(pattern))
@@ -81,12 +79,22 @@ def attention_patterns(
 
 
 def head_scores(
-    model: Any, tokens: Int[Tensor, "batch pos"], scorers: Mapping[str, Scorer]
+    model: Model, tokens: Int[Tensor, "batch pos"], scorers: Mapping[str, Scorer]
 ) -> dict[str, Float[Tensor, "layer head"]]:
     """Each scorer's value for every head, averaged over the batch.
 
-    A layer's patterns are scored when they appear and then dropped, so memory does not grow with
-    the number of layers.
+    The patterns of a layer are scored during the forward pass and then dropped, so memory does not
+    grow with the number of layers.
+
+    >>> from induction_heads.interp.scores import previous_token_score
+    >>> from induction_heads.models.hand_built import hand_built, hand_built_heads
+    >>> model, tokens = hand_built("previous_token"), torch.randint(32, (4, 20))
+    >>> scores = head_scores(model, tokens, {"previous token": previous_token_score})
+    >>> scores["previous token"].shape  # [layer head]
+    torch.Size([2, 2])
+    >>> layer_head = hand_built_heads("previous_token")["previous_token"]
+    >>> round(scores["previous token"][layer_head].item(), 3)
+    1.0
     """
     rows: dict[str, list[Tensor]] = {name: [] for name in scorers}
 
@@ -102,19 +110,21 @@ Mixed = Float[Tensor, "batch pos head d_head"]
 
 
 def visit_values(
-    model: Any, tokens: Int[Tensor, "batch pos"], visit: Callable[[int, Mixed, Mixed], None]
+    model: Model, tokens: Int[Tensor, "batch pos"], visit: Callable[[int, Mixed, Mixed], None]
 ) -> Float[Tensor, "batch pos d_model"]:
     """Call `visit(layer, values, mixed)` for every layer, and return the last residual stream.
 
-    `values` is what each query head would pass on from a position, v; `mixed` is what it did pass
-    on, z: the values weighted by its pattern, before W_O. Heads that share values get a copy each.
+    `values` are the value vectors of each query head, v; `mixed` is their sum weighted by its
+    pattern, z, as it enters W_O. Heads that share values get a copy each.
     The residual stream is the one in front of the final norm.
     """
-    _check_tokens(model, tokens)
+    require_tokens(model, tokens)
     with torch.inference_mode():
         if isinstance(model, AttentionOnly):
-            return _visit_own_values(model, tokens, visit).clone()
-        return _visit_bridge_values(model, tokens, visit).clone()
+            residual = _visit_own_values(model, tokens, visit)
+        else:
+            residual = _visit_bridge_values(model, tokens, visit)
+    return residual.clone()  # Outside, so that a caller may change it in place.
 
 
 def _visit_own_values(
@@ -126,13 +136,13 @@ def _visit_own_values(
         x = layer.norm(residual)
         values = torch.einsum("bpm,hmd->bhpd", x, layer.W_V)
         mixed = layer.pattern(x) @ values
-        visit(index, values.transpose(1, 2), mixed.transpose(1, 2))
+        visit(index, values.transpose(1, 2).float(), mixed.transpose(1, 2).float())
         residual = residual + torch.einsum("bhpd,hdm->bpm", mixed, layer.W_O)
     return residual
 
 
 def _visit_bridge_values(
-    model: Any, tokens: Tensor, visit: Callable[[int, Mixed, Mixed], None]
+    model: HookedModel, tokens: Tensor, visit: Callable[[int, Mixed, Mixed], None]
 ) -> Tensor:
     n_heads = model.cfg.n_heads
     values: list[Tensor] = []
@@ -141,8 +151,9 @@ def _visit_bridge_values(
     def keep_values(value: Tensor, hook: Any) -> None:
         values[:] = [value.repeat_interleave(n_heads // value.shape[2], dim=2)]
 
-    def pass_on(mixed: Tensor, hook: Any) -> None:
+    def pass_on(entered: Tensor, hook: Any) -> None:
         layer = int(hook.name.split(".")[1])
+        mixed = entered.flatten(2).unflatten(-1, (n_heads, -1))
         visit(layer, *(x.float().to(tokens.device) for x in (values[0], mixed)))
 
     def keep_residual(value: Tensor, hook: Any) -> None:
@@ -151,7 +162,8 @@ def _visit_bridge_values(
 
     layers = range(model.cfg.n_layers)
     hooks = [(f"blocks.{layer}.attn.hook_v", keep_values) for layer in layers]
-    hooks += [(f"blocks.{layer}.attn.hook_z", pass_on) for layer in layers]
+    # What enters W_O: z, times a gate where the architecture has one.
+    hooks += [(f"blocks.{layer}.attn.o.hook_in", pass_on) for layer in layers]
     hooks.append(("ln_final.hook_in", keep_residual))
     with suppress(_AllSeen):
         model.run_with_hooks(tokens.to(model.cfg.device), return_type=None, fwd_hooks=hooks)

@@ -1,4 +1,4 @@
-"""From a model to a report: which heads do what, how sure that is, and what the controls say."""
+"""A report on a model: the kind of every head, its scores, their spread and their controls."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,12 +7,23 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from induction_heads.activations import head_scores
-from induction_heads.circuits import copying_scores
-from induction_heads.copying import RepeatCopying, olsson_copying_scores, repeat_copying
-from induction_heads.scores import (
+from induction_heads.data.token_ranks import drawn_in_words
+from induction_heads.data.tokens import (
+    bos_token,
+    distinct_tokens,
+    follows_earlier_copy,
+    not_drawn,
+    repeated_tokens,
+    repeats_earlier_token,
+    visible_positions,
+    with_bos,
+)
+from induction_heads.interp.activations import attention_patterns, head_scores
+from induction_heads.interp.circuits import copying_scores
+from induction_heads.interp.copying import RepeatCopying, olsson_copying_scores, repeat_copying
+from induction_heads.interp.match_length import match_length, mean_prefix_length_curves
+from induction_heads.interp.scores import (
     attention_on,
     current_token_score,
     duplicate_matching_score,
@@ -21,20 +32,14 @@ from induction_heads.scores import (
     previous_token_score,
     uniform_first_token_score,
 )
-from induction_heads.tokens import (
-    bos_token,
-    distinct_tokens,
-    follows_earlier_copy,
-    repeated_tokens,
-    repeats_earlier_token,
-    with_bos,
-)
+from induction_heads.models.interface import Model, model_config
+from induction_heads.progress_bar import progress_bar
 
 THRESHOLD = 0.4
-"""A head is called by a name when its lowest score over all probes reaches this."""
+"""A head is of a kind when its lowest score over all probes reaches this."""
 
 COPYING = 0.3
-"""A head copies when it raises the token to come this much more often than chance on repeats.
+"""A head copies when its `RepeatCopying.rank` is above this.
 
 Heads with an induction pattern and random W_O lie between -0.21 and 0.14 on the models of the zoo
 (84 draws); their own W_O gives 0.54 to 1.
@@ -65,12 +70,17 @@ class Probe:
 
 @dataclass(frozen=True)
 class HeadReport:
-    """What was measured for one head. Every dictionary is keyed by kind.
+    """The measurements of one head. Every dictionary is keyed by kind.
 
     `score` is the mean over probes, `lowest` the lowest probe, `spread` the standard deviation over
     probes, `control` the mean attention to the same places on tokens that never repeat (for
     induction and duplicate-token heads) or that of a head that attends evenly (for the others).
-    `kinds` are the names the head earned.
+    `kinds` are the kinds of head that it is.
+
+    `prefix_curve` is the attention to B after `… p3 p2 A B … p3 p2 A` when the last 0, 1, 2, …
+    tokens match (see `prefix_length_curves`), as the mean over the seeds, and `match_length` the
+    number of tokens that must match. An induction head with a match length of 1 is a short-prefix
+    head, one with 2 or more a long-prefix head: see `prefix_kind`.
 
     Copying is measured three ways, each from −1 to 1: `repeat_copying` on repeated tokens, which
     decides between induction and its decoys, with its size in `repeat_logits` (see
@@ -89,18 +99,28 @@ class HeadReport:
     repeat_logits: float
     olsson_copying: float
     kinds: tuple[str, ...]
+    prefix_curve: tuple[float, ...] = ()
+    match_length: int | None = None
 
     @property
     def name(self) -> str:
         """The head as figures and text write it."""
         return f"L{self.layer}H{self.head}"
 
+    @property
+    def prefix_kind(self) -> str | None:
+        """`short_prefix` or `long_prefix` for an induction head, None for any other head."""
+        if "induction" not in self.kinds or self.match_length is None:
+            return None
+        return "short_prefix" if self.match_length == 1 else "long_prefix"
+
 
 @dataclass(frozen=True)
 class Report:
     """Every head of a model, scored, and the probes that the scores come from.
 
-    `bos_token` is the id in front of every probe, or None.
+    `bos_token` is the id in front of every probe, or None. `tokens` says which ids the probes are
+    drawn from: all, or those that are neither among the most nor among the least common.
     """
 
     model: str
@@ -108,11 +128,15 @@ class Report:
     probes: tuple[dict[str, int], ...]
     heads: tuple[HeadReport, ...]
     bos_token: int | None = None
+    tokens: str = ""
 
-    def found(self, kind: str) -> Heads:
+    def of_kind(self, kind: str) -> Heads:
         """The heads of that kind as (layer, head, score), highest score first."""
-        heads = [(h.layer, h.head, h.score.get(kind, h.score["induction"]))
-                 for h in self.heads if kind in h.kinds]  # fmt: skip
+        heads = [
+            (h.layer, h.head, h.score.get(kind, h.score["induction"]))
+            for h in self.heads
+            if kind in h.kinds
+        ]
         return sorted(heads, key=lambda head: -head[2])
 
     def scores(self, kind: str) -> Float[Tensor, "layer head"]:
@@ -126,34 +150,51 @@ class Report:
         return asdict(self)
 
 
-def make_probes(model: Any, *, seeds: int = 3, batch: int = 16) -> list[Probe]:
+def make_probes(model: Model, *, seeds: int = 3, batch: int = 16) -> list[Probe]:
     """Repeated random tokens at several periods and gaps, each with several seeds.
 
     Every period but the longest is tried with two distances between the copies, so that a head with
-    a fixed offset can match at most one of them. Raises ValueError if the context or the vocabulary
-    is too small for two copies of four tokens.
+    a fixed offset can match at most one of them. Probes are no longer than what a query sees, and
+    hold no id that `not_drawn` leaves out: the tokenizer has all of them, and none is among the
+    most or least common where it is known which these are. Raises ValueError if the context, the
+    attention window or the vocabulary is too small for two copies of four tokens.
     """
-    config = model.cfg if hasattr(model, "cfg") else model.config
-    bos = bos_token(model)
-    usable = min(config.n_ctx, config.d_vocab, LONGEST_PROBE) - (bos is not None)
+    config = model_config(model)
+    bos, excluded = bos_token(model), not_drawn(model)
+    usable = min(visible_positions(config), LONGEST_PROBE) - (bos is not None)
+    usable = min(usable, config.d_vocab - len(excluded))
     if usable < 8:
-        raise ValueError(f"Only {usable} positions can be used; two copies need at least 8.")
-    shapes = [(usable // 4, 0), (usable // 4, usable // 8), (3 * usable // 8, 0),
-              (3 * usable // 8, usable // 8), (usable // 2, 0)]  # fmt: skip
+        raise ValueError(
+            f"Only {usable} positions can be used; two copies need at least 8. The context has "
+            f"{config.n_ctx}, a query sees {visible_positions(config)}, and "
+            f"{config.d_vocab - len(excluded)} ids can be drawn."
+        )
+    shapes = [
+        (usable // 4, 0),
+        (usable // 4, usable // 8),
+        (3 * usable // 8, 0),
+        (3 * usable // 8, usable // 8),
+        (usable // 2, 0),
+    ]
     probes = []
     for seed in range(seeds):
         for number, (period, gap) in enumerate(shapes):
             generator = torch.Generator().manual_seed(1000 * seed + number)
             repeated = repeated_tokens(
-                config.d_vocab, period, batch=batch, gap=gap, bos_token=bos, seed=generator
+                config.d_vocab,
+                period,
+                batch=batch,
+                gap=gap,
+                bos_token=bos,
+                exclude=excluded,
+                seed=generator,
             )
-            exclude = () if bos is None else (bos,)
-            fresh = distinct_tokens(config.d_vocab, 2 * period + gap, batch, generator, exclude)
+            fresh = distinct_tokens(config.d_vocab, 2 * period + gap, batch, generator, excluded)
             probes.append(Probe(period, gap, seed, repeated, with_bos(fresh, bos)))
     return probes
 
 
-def probe_scores(model: Any, probe: Probe) -> dict[str, Float[Tensor, "layer head"]]:
+def probe_scores(model: Model, probe: Probe) -> dict[str, Float[Tensor, "layer head"]]:
     """All scores of all heads on one probe; `control_…` are the control's."""
     follows, copies = follows_earlier_copy(probe.repeated), repeats_earlier_token(probe.repeated)
     on_repeats = head_scores(
@@ -177,8 +218,9 @@ def probe_scores(model: Any, probe: Probe) -> dict[str, Float[Tensor, "layer hea
     )
     n_pos = probe.control.shape[1]
     evenly = uniform_first_token_score(n_pos)
-    even = {f"control_{kind}": torch.full_like(on_control[kind], evenly)
-            for kind in PATTERN_KINDS[:3]}  # fmt: skip
+    even = {
+        f"control_{kind}": torch.full_like(on_control[kind], evenly) for kind in PATTERN_KINDS[:3]
+    }
     return on_repeats | on_control | even
 
 
@@ -189,11 +231,13 @@ def detect_head_types(
 
     `scores` maps the name of a type to a score per head, all of one shape. Heads below the
     threshold on every score are left out. Ties go to the name that comes first. Raises ValueError
-    if the shapes differ or nothing was given.
+    if the shapes differ or there are no scores.
     """
     shapes = {tuple(score.shape) for score in scores.values()}
     if len(shapes) != 1:
-        raise ValueError(f"Scores of one shape [layer, head] were expected; got {sorted(shapes)}.")
+        raise ValueError(
+            f"Got scores of the shapes {sorted(shapes)}, but expected one [layer, head]."
+        )
     names = list(scores)
     best, which = torch.stack([scores[name] for name in names]).max(dim=0)
     return {
@@ -202,45 +246,64 @@ def detect_head_types(
     }
 
 
-def find_previous_token_heads(model: Any, threshold: float = THRESHOLD) -> Heads:
+def find_previous_token_heads(model: Model, threshold: float = THRESHOLD) -> Heads:
     """Heads whose previous-token score reaches `threshold` on tokens that never repeat.
 
     Returns (layer, head, score), highest first. The score is the lowest over the probes.
+
+    >>> from induction_heads.models.hand_built import hand_built
+    >>> len(find_previous_token_heads(hand_built("induction")))
+    1
+    >>> find_previous_token_heads(hand_built("bos_sink"))
+    []
     """
     return _find(model, "previous_token", threshold)
 
 
-def find_induction_heads(model: Any, threshold: float = THRESHOLD) -> Heads:
+def find_induction_heads(model: Model, threshold: float = THRESHOLD) -> Heads:
     """Heads whose prefix-matching score reaches `threshold` at every period and gap.
 
     Returns (layer, head, score), highest first. The score is the lowest over the probes, so a head
     that always looks the same distance back is not found. This reads patterns only: whether the
     head also copies is another question, which `analyze` answers.
+
+    >>> from induction_heads.models.hand_built import hand_built, hand_built_heads
+    >>> [(layer, head, score)] = find_induction_heads(hand_built("induction"))
+    >>> (layer, head) == hand_built_heads("induction")["induction"]
+    True
+    >>> round(score, 3)
+    1.0
+    >>> find_induction_heads(hand_built("fixed_offset"))  # One period only: not induction.
+    []
     """
     return _find(model, "induction", threshold)
 
 
-def _find(model: Any, kind: str, threshold: float) -> Heads:
+def _find(model: Model, kind: str, threshold: float) -> Heads:
     probes = make_probes(model)
     lowest = torch.stack([probe_scores(model, probe)[kind] for probe in probes]).amin(dim=0)
-    found = [(layer, head, lowest[layer, head].item())
-             for layer, head in (lowest >= threshold).nonzero().tolist()]  # fmt: skip
-    return sorted(found, key=lambda head: -head[2])
+    heads = [
+        (layer, head, lowest[layer, head].item())
+        for layer, head in (lowest >= threshold).nonzero().tolist()
+    ]
+    return sorted(heads, key=lambda head: -head[2])
 
 
 def earned_kinds(
     lowest: Mapping[str, float], control: Mapping[str, float], copying: float, threshold: float
 ) -> tuple[str, ...]:
-    """The names a head earns.
+    """The kinds of a head.
 
-    A kind is earned when the lowest score reaches the threshold and the control stays below half of
-    it. An induction head must also copy: raise, where it attends, the token that came next. With
-    the pattern alone, and `copying` (the `rank` of `RepeatCopying`) not above `COPYING`, it is
-    called `induction_pattern_only`, or `anti_induction` with a score below `-COPYING`.
+    A head is of a kind when its lowest score reaches the threshold and its control stays below half
+    of that score: it attends there more than twice as much as without the repeat, or as an even
+    head. So a lower threshold never takes a kind away. An induction head must also copy: raise,
+    where it attends, the token that came next. With the pattern alone, and `copying` (the `rank` of
+    `RepeatCopying`) not above `COPYING`, it is called `induction_pattern_only`, or `anti_induction`
+    with a score below `-COPYING`.
     """
     kinds = []
     for kind in PATTERN_KINDS:
-        if lowest[kind] < threshold or control[kind] >= threshold / 2:
+        if lowest[kind] < threshold or control[kind] >= lowest[kind] / 2:
             continue
         if kind == "induction" and copying < -COPYING:
             kinds.append("anti_induction")
@@ -251,38 +314,48 @@ def earned_kinds(
     return tuple(kinds)
 
 
-def measured_copying(model: Any, probes: list[Probe]) -> tuple[RepeatCopying, Tensor]:
+def measured_copying(model: Model, probes: list[Probe]) -> tuple[RepeatCopying, Tensor]:
     """Copying of all heads: on repeats, as the mean over the seeds of the probes, and Olsson's."""
     first_of_seed = {probe.seed: probe for probe in reversed(probes)}.values()
-    found = [repeat_copying(model, p.repeated, p.period, p.gap) for p in first_of_seed]
+    measured = [repeat_copying(model, p.repeated, p.period, p.gap) for p in first_of_seed]
     on_repeats = RepeatCopying(
-        torch.stack([one.rank for one in found]).mean(dim=0),
-        torch.stack([one.logits for one in found]).mean(dim=0),
+        torch.stack([one.rank for one in measured]).mean(dim=0),
+        torch.stack([one.logits for one in measured]).mean(dim=0),
     )
-    config = model.cfg if hasattr(model, "cfg") else model.config
-    bos = bos_token(model)
-    exclude = () if bos is None else (bos,)
-    length = min(OLSSON_TOKENS, config.d_vocab - len(exclude), config.n_ctx - len(exclude))
-    tokens = distinct_tokens(config.d_vocab, length, len(probes[0].repeated), 0, exclude)
-    return on_repeats, olsson_copying_scores(model, with_bos(tokens, bos), skip=len(exclude))
+    config = model_config(model)
+    bos, excluded = bos_token(model), not_drawn(model)
+    skip = int(bos is not None)
+    length = min(OLSSON_TOKENS, config.d_vocab - len(excluded), visible_positions(config) - skip)
+    tokens = distinct_tokens(config.d_vocab, length, len(probes[0].repeated), 0, excluded)
+    return on_repeats, olsson_copying_scores(model, with_bos(tokens, bos), skip=skip)
 
 
 def analyze(
-    model: Any, *, name: str = "model", threshold: float = THRESHOLD, seeds: int = 3,
-    batch: int = 16, progress: bool = False,
-) -> Report:  # fmt: skip
-    """Score every head on every probe and say what each head is.
+    model: Model,
+    *,
+    name: str = "model",
+    threshold: float = THRESHOLD,
+    seeds: int = 3,
+    batch: int = 16,
+    progress: bool = False,
+) -> Report:
+    """Score every head on every probe and name the kinds of each head.
 
     `model` is a `TransformerBridge` of any architecture or an `AttentionOnly`. Takes seconds on the
-    models of this course. See `HeadReport` for what is measured and `earned_kinds` for what the
-    names require. `batch` is the number of rows in every probe.
+    models of this course. See `HeadReport` for the measurements and `earned_kinds` for the
+    requirements of each kind. `batch` is the number of rows in every probe.
     """
     probes = make_probes(model, seeds=seeds, batch=batch)
-    bar = tqdm(probes, desc=f"probes of {name}", disable=not progress)
-    per_probe = [probe_scores(model, probe) for probe in bar]
+    per_probe = []
+    with progress_bar(len(probes), f"probes of {name}", enabled=progress) as advance:
+        for probe in probes:
+            per_probe.append(probe_scores(model, probe))
+            advance()
     stacked = {key: torch.stack([scores[key] for scores in per_probe]) for key in per_probe[0]}
     on_repeats, olsson = measured_copying(model, probes)
     copying = copying_scores(model)
+    # These rows are about a quarter as long as a probe, and each holds a single query to read.
+    prefixes = mean_prefix_length_curves(model, seeds=seeds, batch=4 * batch)
     heads = []
     for layer, head in torch.cartesian_prod(*map(torch.arange, copying.shape)).tolist():
         values = {kind: stacked[kind][:, layer, head] for kind in PATTERN_KINDS}
@@ -304,10 +377,30 @@ def analyze(
                 repeat_logits=on_repeats.logits[layer, head].item(),
                 olsson_copying=olsson[layer, head].item(),
                 kinds=earned_kinds(lowest, control, copies, threshold),
+                prefix_curve=tuple(prefixes[:, layer, head].tolist()),
+                match_length=match_length(prefixes[:, layer, head]),
             )
         )
     shapes = ({"period": p.period, "gap": p.gap, "seed": p.seed} for p in probes)
     return Report(
-        model=name, threshold=threshold, probes=tuple(shapes), heads=tuple(heads),
+        model=name,
+        threshold=threshold,
+        probes=tuple(shapes),
+        heads=tuple(heads),
         bos_token=bos_token(model),
-    )  # fmt: skip
+        tokens=drawn_in_words(model),
+    )
+
+
+def in_words(kinds: tuple[str, ...], none: str = "–") -> str:
+    """Kinds as figures and text write them."""
+    return ", ".join(kind.replace("_", "-") for kind in kinds) or none
+
+
+def strongest_stripe(model: Model, report: Report) -> tuple[tuple[int, int], Tensor, int]:
+    """(layer, head) with the highest induction score, its pattern on one probe, and the period."""
+    scores = report.scores("induction")
+    layer, head = divmod(int(scores.argmax()), scores.shape[1])
+    probe = make_probes(model, seeds=1)[0]
+    tokens: Int[Tensor, "batch pos"] = probe.repeated[:1]
+    return (layer, head), attention_patterns(model, tokens)[layer, 0, head], probe.period

@@ -1,44 +1,45 @@
 """A logit of a two-layer attention-only model as an exact sum over paths, and the graph they form.
 
-With its patterns held fixed such a model is linear (Elhage et al. 2021), so every way from an input
-to the logit adds a number of its own. Graphs of this kind are drawn for language models with
-features as nodes (Ameisen et al. 2025); there they need a replacement model, here they do not.
+With its patterns held fixed such a model is linear (Elhage et al. 2021), so every path from an
+input to the logit adds a number. Graphs of this kind are drawn for language models with features
+as nodes (Ameisen et al. 2025); there they need a replacement model, here they do not.
 """
 
 from collections.abc import Collection
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from induction_heads.attention import attention_pattern
-from induction_heads.attention_only import AttentionOnly
-from induction_heads.circuits import head_weights
+from induction_heads.interp.circuits import head_weights
+from induction_heads.models.attention import attention_pattern
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.interface import Model, embedding, require_tokens, unembedding
 
 Node = tuple[str, int]
-"""What and where: ("in", 3), ("L0H1", 3), ("L1H0", 11), ("logit", 11)."""
+"""A component and its position: ("in", 3), ("L0H1", 3), ("L1H0", 11), ("logit", 11)."""
 Edge = tuple[Node, Node]
 
 
-def logit_direction(model: Any, token: int) -> Float[Tensor, " d_model"]:
+def logit_direction(model: Model, token: int) -> Float[Tensor, " d_model"]:
     """The direction of the stream that is read as the logit of `token` minus the mean logit."""
-    W_U = model.W_U.detach()
+    W_U = unembedding(model)
     return W_U[:, token] - W_U.mean(dim=1)
 
 
 def path_contributions(
-    model: Any, tokens: Int[Tensor, " pos"], query: int, direction: Float[Tensor, " d_model"]
+    model: Model, tokens: Int[Tensor, " pos"], query: int, direction: Float[Tensor, " d_model"]
 ) -> Float[Tensor, "first second source middle"]:
-    """What every path adds to the stream at `query` along `direction`, with patterns held fixed.
+    """The contribution of every path to the stream at `query`, with patterns held fixed.
 
     A path starts at the input (token plus position) at `source`, goes to `middle` through a head of
     layer 0, and to the query through a head of layer 1. The last entry of the axes `first` and
-    `second` stands for no head: the path stays in the stream, and where it is. So entry
+    `second` is for no head: the path stays in the stream, at the same position. So entry
     [a, b, s, m] is x_s M_a M_b · direction times P_a[m, s] P_b[query, m], where M is W_V W_O of the
     head or the identity, and P its pattern or the identity. The sum over all entries is exactly
-    what the model has along `direction`. Raises ValueError for a model with layer norm, or with
-    another number of layers than two, and IndexError for a query outside the row.
+    what the model has along `direction`. Raises ValueError for a model with layer norm, with MLPs
+    or other keys than plain ones, or with another number of layers than two, and IndexError for a
+    query outside the row.
     """
     stream, patterns, writes = _parts(model, tokens, query)
     there = torch.eye(len(tokens))[None]
@@ -51,13 +52,8 @@ def path_contributions(
     return torch.einsum("abs,ams,bm->absm", values, first, second)
 
 
-def paths_formula() -> str:
-    """The number of paths to a query with n positions to see, through two layers of H heads."""
-    return "1 + 2*H*n + H**2 * n*(n + 1)/2"
-
-
 def edge_flows(paths: Float[Tensor, "first second source middle"], query: int) -> dict[Edge, float]:
-    """How much of the logit passes each edge: the sum over the paths that use it.
+    """The share of the logit that passes each edge: the sum over the paths that use it.
 
     As much flows into a head at a position as flows out of it, and what flows into the logit is the
     whole sum. Edges that no path can use are left out.
@@ -99,9 +95,9 @@ def pruned_edges(flows: Float[Tensor, " edge"], share: float) -> Bool[Tensor, " 
     sizes, order = flows.double().abs().sort(descending=True)
     # An edge is needed if those before it do not suffice. Rounding must not ask for one more.
     before = sizes.cumsum(dim=0) - sizes
-    kept = torch.zeros(len(flows), dtype=torch.bool)
-    kept[order] = before < share * sizes.sum() * (1 - 1e-9)
-    return kept
+    keep = torch.zeros(len(flows), dtype=torch.bool)
+    keep[order] = before < share * sizes.sum() * (1 - 1e-9)
+    return keep
 
 
 def kept_logit(
@@ -115,7 +111,7 @@ def kept_logit(
 
 
 def logit_without_edges(
-    model: Any,
+    model: Model,
     tokens: Int[Tensor, " pos"],
     query: int,
     direction: Float[Tensor, " d_model"],
@@ -168,13 +164,14 @@ def _masks(
     return into, between, out
 
 
-def _parts(model: Any, tokens: Tensor, query: int) -> tuple[Tensor, list[Tensor], Tensor]:
+def _parts(model: Model, tokens: Tensor, query: int) -> tuple[Tensor, list[Tensor], Tensor]:
     """The stream before layer 0, the patterns of both layers, and W_V W_O of every head."""
     _must_be_linear(model)
+    require_tokens(model, tokens[None])
     if not 0 <= query < len(tokens):
         raise IndexError(f"There is no position {query} in a row of {len(tokens)} tokens.")
     W_Q, W_K, W_V, W_O = head_weights(model)
-    stream = model.W_E.detach()[tokens] + model.W_pos.detach()[: len(tokens)]
+    stream = embedding(model)[tokens] + model.W_pos.detach().float()[: len(tokens)]
     writes = W_V @ W_O
     patterns, x = [], stream
     for layer in range(2):
@@ -183,15 +180,22 @@ def _parts(model: Any, tokens: Tensor, query: int) -> tuple[Tensor, list[Tensor]
     return stream, patterns, writes
 
 
-def _must_be_linear(model: Any) -> None:
+def _must_be_linear(model: Model) -> None:
     if isinstance(model, AttentionOnly):
         norm, n_layers = model.config.normalization, model.config.n_layers
+        plain = type(model) is AttentionOnly
     else:
         norm, n_layers = model.cfg.normalization_type, model.cfg.n_layers
+        plain = bool(getattr(model.cfg, "attn_only", False))
+    if not plain:
+        raise ValueError(
+            f"This {type(model).__name__} has more than plain heads (MLPs, rotary positions or "
+            "smeared keys), which no path goes through. Use an attention-only model such as toy-2l."
+        )
     if norm is not None:
         raise ValueError(
-            f"The model has layer norm ({norm}), so its logits are no sum over paths. Use a model "
-            "without it, such as toy-2l."
+            f"The model has layer norm ({norm}), so its logits are not a sum over paths. Use a "
+            "model without it, such as toy-2l."
         )
     if n_layers != 2:
         raise ValueError(f"The model has {n_layers} layers; these paths are through two.")

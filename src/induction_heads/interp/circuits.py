@@ -1,27 +1,40 @@
-"""What a head looks at and what it writes: its two circuits, read off the weights.
+"""The two circuits of a head, from its weights: where it looks and what it writes.
 
-Where a model has layer norm, `copying_scores`, `positional_pattern` and `previous_token_readout`
-fold its gain into the next weights. The circuits and the logits below take the weights as they are.
-`logit_copying_score` and `logit_attribution` run the model once; the rest does not.
+Everything is computed in float32, whatever the weights are stored in, and query heads that share
+keys and values get a copy each. Where a model has a norm, `copying_scores`, `positional_pattern`
+and `previous_token_readout` fold its gain into the next weights. The circuits and the logits below
+take the weights W_E, W_Q, W_K, W_V, W_O and W_U as they are: norms, biases, rotary positions, norms
+of queries and keys, and MLPs are left out.
+`logit_copying_score`, `logit_attribution` and the two that read patterns run the model once.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.attention import attention_pattern
-from induction_heads.attention_only import AttentionLayer, AttentionOnly
-from induction_heads.shared_keys import expand_kv_heads
-from induction_heads.tokens import bos_token, distinct_tokens, with_bos
+from induction_heads.data.tokens import bos_token, distinct_tokens, not_drawn, with_bos
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.norms import final_norm, layer_norm_of
+from induction_heads.models.attention_only import AttentionLayer, AttentionOnly
+from induction_heads.models.interface import (
+    HookedModel,
+    Model,
+    embedding,
+    model_config,
+    require_head,
+    require_tokens,
+    unembedding,
+)
+from induction_heads.models.loading import as_hooked
 
 if TYPE_CHECKING:  # Importing it takes seconds, and most of this module works without.
     import transformer_lens
 
 
-def _layer_weights(model: Any, layer: int) -> dict[str, Tensor]:
+def _layer_weights(model: Model, layer: int) -> dict[str, Tensor]:
     """W_Q, W_K, W_V [head d_model d_head] and W_O [head d_head d_model] of one layer, in float32.
 
     Heads that share keys and values (grouped-query attention) each get their own copy of them.
@@ -30,7 +43,7 @@ def _layer_weights(model: Any, layer: int) -> dict[str, Tensor]:
     if isinstance(model, AttentionOnly):
         weights = model.layers[layer]
         assert isinstance(weights, AttentionLayer)
-        return {name: getattr(weights, name).detach() for name in names}
+        return {name: getattr(weights, name).detach().float() for name in names}
     attention, n_heads = model.blocks[layer].attn, model.cfg.n_heads
     return {name: per_query_head(getattr(attention, name), n_heads) for name in names}
 
@@ -42,59 +55,42 @@ def per_query_head(
     return expand_kv_heads(weight.detach().float(), n_heads)
 
 
-def head_weights(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def head_weights(model: Model) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """W_Q, W_K, W_V [layer head d_model d_head] and W_O [layer head d_head d_model] of a model."""
-    config = model.config if isinstance(model, AttentionOnly) else model.cfg
+    config = model_config(model)
     layers = [_layer_weights(model, layer) for layer in range(config.n_layers)]
     stacked = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
     return stacked["W_Q"], stacked["W_K"], stacked["W_V"], stacked["W_O"]
 
 
-def _norm(model: Any, layer: int | None) -> torch.nn.Module:
-    """The norm before a layer, or the final one for None; an identity where there is none."""
-    if isinstance(model, AttentionOnly):
-        return model.norm if layer is None else model.layers[layer].get_submodule("norm")
-    bridge = model.ln_final if layer is None else model.blocks[layer].ln1
-    return bridge.original_component
-
-
-def without_scale(norm: torch.nn.Module, x: Float[Tensor, "*d_model"]) -> Float[Tensor, "*d_model"]:
-    """What a norm does to `x` but for the division: center it, then multiply by the learned gain.
-
-    RMS norm does not center. The learned bias is left out: it is the same whatever comes in.
-    """
-    if not hasattr(norm, "weight"):
-        return x
-    gain = norm.get_parameter("weight").detach().float().to(x.device)
-    centered = x if "RMS" in type(norm).__name__ else x - x.mean(dim=-1, keepdim=True)
-    return centered * gain
-
-
-def final_norm(model: Any) -> torch.nn.Module:
-    """The norm in front of the unembedding; an identity where there is none."""
-    return _norm(model, None)
-
-
-def _folded_gain(norm: torch.nn.Module, like: Tensor) -> Float[Tensor, "d_model d_model"]:
-    """A norm without its division, as a matrix for row vectors, on the device of `like`."""
-    return without_scale(norm, torch.eye(len(like), device=like.device))
-
-
-def copying_scores(model: Any) -> Float[Tensor, "layer head"]:
+def copying_scores(
+    model: Model, embed: Float[Tensor, "d_vocab d_model"] | None = None
+) -> Float[Tensor, "layer head"]:
     """How far each head raises the logit of the token it attends to, from −1 to 1.
 
     Σλ / Σ|λ| over the eigenvalues λ of W_E W_V W_O W_U (Elhage et al. 2021): 1 for a head that
     copies, −1 for one that lowers what it sees, near 0 for neither, and 0 for a head that writes
     nothing. The eigenvalues are those of the d_head × d_head matrix W_O (W_U W_E) W_V, which has
     the same nonzero ones.
+
+    `embed` takes the place of W_E. In a model with MLPs pass `copying.effective_embedding_of`:
+    heads from layer 1 on do not read the bare embedding there, and without it the score can have
+    the wrong sign. Raises ValueError for another shape than that of W_E.
     """
-    config = model.config if isinstance(model, AttentionOnly) else model.cfg
-    unembed_embed = model.W_U.detach().float() @ model.W_E.detach().float()  # Costly, so once.
-    after = _folded_gain(_norm(model, None), unembed_embed)
+    config = model_config(model)
+    if embed is None:
+        embed = embedding(model)
+    elif embed.shape != (config.d_vocab, config.d_model):
+        raise ValueError(
+            f"Got an embedding of shape {list(embed.shape)}, but this model has {config.d_vocab} "
+            f"tokens of {config.d_model} numbers. Pass one row for each token."
+        )
+    unembed_embed = unembedding(model) @ embed  # Costly, so once.
+    after = final_norm(model).folded(unembed_embed)
     rows = []
     for layer in range(config.n_layers):
         weights = _layer_weights(model, layer)
-        before = _folded_gain(_norm(model, layer), unembed_embed)
+        before = layer_norm_of(model, layer).folded(unembed_embed)
         core = after @ unembed_embed @ before
         eigenvalues = torch.linalg.eigvals(weights["W_O"] @ core @ weights["W_V"])
         total = eigenvalues.abs().sum(dim=-1)
@@ -102,32 +98,42 @@ def copying_scores(model: Any) -> Float[Tensor, "layer head"]:
     return torch.stack(rows)
 
 
-def qk_circuit(model: Any, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
+def qk_circuit(model: Model, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
     """How strongly a head's query at one token matches its key at another: [d_vocab, d_vocab].
 
     W_E W_Q W_Kᵀ W_Eᵀ, query token × key token (Elhage et al. 2021), as a product of
     [d_vocab d_head] and [d_head d_vocab]. Neither the scale 1/√d_head nor positions, earlier layers
-    or layer norm are in it. Raises IndexError for a head that the model does not have.
+    or layer norm are in it. Raises ValueError for a head that the model does not have.
+
+    >>> from induction_heads.models.hand_built import hand_built, hand_built_heads
+    >>> model = hand_built("duplicate_token", d_vocab=8, n_ctx=8)
+    >>> circuit = qk_circuit(model, *hand_built_heads("duplicate_token")["duplicate_token"])
+    >>> circuit.AB.shape  # Query token × key token.
+    torch.Size([8, 8])
+    >>> circuit.AB.argmax(dim=1).tolist()  # Each token matches itself best.
+    [0, 1, 2, 3, 4, 5, 6, 7]
     """
     from transformer_lens import FactoredMatrix
 
-    weights = _layer_weights(model, _checked(model, layer, head))
-    W_E = model.W_E.detach()
+    require_head(model, layer, head)
+    weights = _layer_weights(model, layer)
+    W_E = embedding(model)
     return FactoredMatrix(W_E @ weights["W_Q"][head], (W_E @ weights["W_K"][head]).mT)
 
 
-def ov_circuit(model: Any, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
+def ov_circuit(model: Model, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
     """What attending to a token does to the logit of each token: [d_vocab, d_vocab].
 
     W_E W_V W_O W_U, attended token × predicted token (Elhage et al. 2021), as a product of
-    [d_vocab d_head] and [d_head d_vocab]. Layer norm is left out. Raises IndexError for a head that
+    [d_vocab d_head] and [d_head d_vocab]. Layer norm is left out. Raises ValueError for a head that
     the model does not have.
     """
     from transformer_lens import FactoredMatrix
 
-    weights = _layer_weights(model, _checked(model, layer, head))
-    write = weights["W_O"][head] @ model.W_U.detach()
-    return FactoredMatrix(model.W_E.detach() @ weights["W_V"][head], write)
+    require_head(model, layer, head)
+    weights = _layer_weights(model, layer)
+    write = weights["W_O"][head] @ unembedding(model)
+    return FactoredMatrix(embedding(model) @ weights["W_V"][head], write)
 
 
 def eigenvalue_copying_score(circuit: "transformer_lens.FactoredMatrix") -> float:
@@ -141,7 +147,7 @@ def eigenvalue_copying_score(circuit: "transformer_lens.FactoredMatrix") -> floa
 
 
 def logit_copying_score(
-    model: Any, layer: int, head: int, tokens: Int[Tensor, "batch pos"]
+    model: Model, layer: int, head: int, tokens: Int[Tensor, "batch pos"]
 ) -> float:
     """How much of what a head raises is the token it attends to, from −1 to 1.
 
@@ -149,15 +155,16 @@ def logit_copying_score(
     writes where it attends to j alone, v_j W_O W_U, minus their mean over the vocabulary, negative
     ones set to 0. With a(j) on the token at j, and the sum over all tokens of the row, a(j) itself
     among them, the share a(j) / (a(j) + sum) lies between 0 and 0.5, and is 0 where the sum is 0.
-    Returns 4 · (mean share) − 1. The final layer norm is left out. Raises IndexError for a head
+    Returns 4 · (mean share) − 1. The final layer norm is left out. Raises ValueError for a head
     that the model does not have.
     """
-    _checked(model, layer, head)
+    require_head(model, layer, head)
+    require_tokens(model, tokens)
     name = f"blocks.{layer}.attn.hook_v"
     values = _activations(model, tokens, [name])[name]
     heads_a_value = len(_layer_weights(model, layer)["W_V"]) // values.shape[2]
     written = values[:, :, head // heads_a_value] @ _layer_weights(model, layer)["W_O"][head]
-    logits = written @ model.W_U.detach()
+    logits = written @ unembedding(model)
     raised = (logits - logits.mean(dim=-1, keepdim=True)).relu()
     n_pos = tokens.shape[1]
     among_sample = raised.gather(2, tokens[:, None, :].expand(-1, n_pos, -1))  # [batch pos sample]
@@ -167,7 +174,7 @@ def logit_copying_score(
 
 
 def logit_attribution(
-    model: Any, tokens: Int[Tensor, "batch pos"]
+    model: Model, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "component batch pos-1"]:
     """What each component adds to the logit of the token that comes next, straight through W_U.
 
@@ -176,11 +183,12 @@ def logit_attribution(
     without layer norm the components sum to that logit; the final layer norm, MLPs and biases are
     left out.
     """
-    n_layers = (model.config if isinstance(model, AttentionOnly) else model.cfg).n_layers
+    require_tokens(model, tokens)
+    n_layers = model_config(model).n_layers
     mixed_at = [f"blocks.{layer}.attn.hook_z" for layer in range(n_layers)]
     mixed = _activations(model, tokens, mixed_at)
-    directions = model.W_U.detach().T[tokens[:, 1:]]  # [batch pos-1 d_model]
-    rows = [model.W_E.detach()[tokens[:, :-1]], _positions(model)[: tokens.shape[1] - 1]]
+    directions = unembedding(model).T[tokens[:, 1:]]  # [batch pos-1 d_model]
+    rows = [embedding(model)[tokens[:, :-1]], _positions(model)[: tokens.shape[1] - 1]]
     contributions = [(row * directions).sum(dim=-1) for row in rows]
     for layer, name in enumerate(mixed_at):
         reads = torch.einsum("hdm,bpm->bphd", _layer_weights(model, layer)["W_O"], directions)
@@ -197,56 +205,77 @@ def induction_circuit_parameters(config: Mapping[str, int]) -> int:
     return 2 * 4 * config["d_model"] * config["d_head"]
 
 
-def _activations(model: Any, tokens: Tensor, names: list[str]) -> dict[str, Tensor]:
-    """The named activations of one forward pass."""
-    if isinstance(model, AttentionOnly):
-        from induction_heads.models import to_transformer_lens
-
-        model = to_transformer_lens(model)
+def _activations(model: Model, tokens: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """The named activations of one forward pass, in float32."""
     with torch.no_grad():
-        _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
-    return {name: cache[name] for name in names}
+        _, cache = as_hooked(model).run_with_cache(tokens, names_filter=lambda name: name in names)
+    return {name: cache[name].float() for name in names}
 
 
-def positional_pattern(model: Any, layer: int, head: int) -> Float[Tensor, "query key"]:
+def positional_pattern(model: Model, layer: int, head: int) -> Float[Tensor, "query key"]:
     """The pattern a head would have if the residual stream held the position embeddings alone.
 
     Shape [n_ctx, n_ctx]. Tokens and earlier layers are left out, so for layer 1 and above this is
-    only what the positions say directly. With layer norm, the position embeddings are normalized on
-    their own, which makes them larger than they are beside a token.
-    Raises IndexError for a layer or head that the model does not have.
+    only what the positions say directly. The rest of the layer is the model's own: its norm, the
+    biases of queries and keys, its scale and its mask. With layer norm, the position embeddings are
+    normalized on their own, which makes them larger than they are beside a token.
+    Raises ValueError for a layer or head that the model does not have, and for a model that adds no
+    positions to the residual stream, as with rotary ones.
     """
-    weights = _layer_weights(model, _checked(model, layer, head))
-    positions = _norm(model, layer)(_positions(model))
-    return attention_pattern(positions @ weights["W_Q"][head], positions @ weights["W_K"][head])
+    require_head(model, layer, head)
+    positions = _positions(model)[None]
+    with torch.no_grad():
+        if isinstance(model, AttentionOnly):
+            own = model.layers[layer]
+            assert isinstance(own, AttentionLayer)
+            return own.pattern(own.norm(positions.to(own.W_Q.dtype)))[0, head].float()
+        return _hooked_positional_pattern(model, layer, positions)[head]
+
+
+def _hooked_positional_pattern(model: HookedModel, layer: int, positions: Tensor) -> Tensor:
+    """The patterns of a layer of a bridge whose stream is replaced by the positions."""
+    found: list[Tensor] = []
+
+    def replace(residual: Tensor, hook: object) -> Tensor:
+        return positions.to(residual)
+
+    def keep(pattern: Tensor, hook: object) -> None:
+        found.append(pattern[0].float())
+
+    hooks = [
+        (f"blocks.{layer}.hook_resid_pre", replace),
+        (f"blocks.{layer}.attn.hook_pattern", keep),
+    ]
+    anything = torch.zeros(1, positions.shape[1], dtype=torch.long, device=model.cfg.device)
+    model.run_with_hooks(anything, return_type=None, fwd_hooks=hooks)
+    return found[0]
 
 
 def previous_token_readout(
-    model: Any, layer: int, head: int, *, batch: int = 8, seed: int = 0
+    model: Model, layer: int, head: int, *, batch: int = 8, seed: int = 0
 ) -> float:
     """How often what a layer-0 head writes at position i identifies the token at i − 1.
 
     The head's output at i is compared with what it would write if it attended to position i − 1
-    alone and token t stood there, for every t of the vocabulary. The nearest t is the reading.
+    alone and token t were there, for every t of the vocabulary. The nearest t is the reading.
     Returns the share of readings equal to the true token, on rows of distinct random tokens;
     chance is 1 / d_vocab. Raises ValueError for a layer after the first, whose input is not just
     token plus position.
     """
-    _checked(model, layer, head)
+    require_head(model, layer, head)
     if layer != 0:
         raise ValueError(f"layer={layer}: this readout is defined for heads of layer 0.")
-    config = model.config if isinstance(model, AttentionOnly) else model.cfg
-    bos = bos_token(model)
-    excluded = () if bos is None else (bos,)
-    length = min(config.n_ctx, config.d_vocab, 64) - len(excluded)
+    config = model_config(model)
+    bos, excluded = bos_token(model), not_drawn(model)
+    n_ids = config.d_vocab - len(excluded)
+    length = min(config.n_ctx - (bos is not None), n_ids, 64 - (bos is not None))
     tokens = with_bos(distinct_tokens(config.d_vocab, length, batch, seed, excluded), bos)
     weights = {name: weight[head] for name, weight in _layer_weights(model, 0).items()}
-    norm, W_E, W_pos = _norm(model, 0), model.W_E.detach(), _positions(model)
+    norm, W_E, W_pos = layer_norm_of(model, 0), embedding(model), _positions(model)
     writes = weights["W_V"] @ weights["W_O"]
 
-    residual = norm(W_E[tokens] + W_pos[: tokens.shape[1]])
-    pattern = attention_pattern(residual @ weights["W_Q"], residual @ weights["W_K"])
-    written = pattern @ residual @ writes
+    pattern = attention_patterns(model, tokens)[0, :, head]  # With all biases of the model.
+    written = pattern @ norm(W_E[tokens] + W_pos[: tokens.shape[1]]) @ writes
     right = []
     for i in range(1, tokens.shape[1]):
         would_write = norm(W_E + W_pos[i - 1]) @ writes
@@ -255,20 +284,27 @@ def previous_token_readout(
     return torch.stack(right).float().mean().item()
 
 
-def _positions(model: Any) -> Float[Tensor, "n_ctx d_model"]:
+def _positions(model: Model) -> Float[Tensor, "n_ctx d_model"]:
     """The position embeddings. Raises ValueError for a model that has none, as with rotary ones."""
     kind = getattr(getattr(model, "cfg", None), "positional_embedding_type", "standard")
     if kind != "standard":
         raise ValueError(f"This model has {kind} positions: none are added to the tokens.")
-    return model.W_pos.detach()
+    # OPT keeps rows in front of the first position, which no token uses.
+    return model.W_pos.detach().float()[-model_config(model).n_ctx :]
 
 
-def _checked(model: Any, layer: int, head: int) -> int:
-    """`layer`, if the model has that layer and head. Raises IndexError otherwise."""
-    config = model.config if isinstance(model, AttentionOnly) else model.cfg
-    if not (0 <= layer < config.n_layers and 0 <= head < config.n_heads):
-        raise IndexError(
-            f"L{layer}H{head} is not in this model: it has {config.n_layers} layers of "
-            f"{config.n_heads} heads, counted from 0."
+def expand_kv_heads(
+    weights: Float[Tensor, "kv_head ..."], n_heads: int
+) -> Float[Tensor, "head ..."]:
+    """One entry for every query head: that of the key-value head it shares with its neighbors.
+
+    With 8 query heads and 4 key-value heads, heads 0 and 1 read key-value head 0, heads 2 and 3
+    head 1, and so on. Weights with as many entries as heads are returned unchanged. Raises
+    ValueError unless `n_heads` is a multiple of the number of entries.
+    """
+    if n_heads < 1 or n_heads % len(weights):
+        raise ValueError(
+            f"{n_heads} query heads cannot share {len(weights)} key-value heads evenly: pass a "
+            f"multiple of {len(weights)}."
         )
-    return layer
+    return weights.repeat_interleave(n_heads // len(weights), dim=0)

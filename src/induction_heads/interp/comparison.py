@@ -2,13 +2,22 @@
 
 from typing import Any
 
-from induction_heads.analysis import HeadReport, Report
-from induction_heads.report_page import in_words
+from induction_heads.interp.analysis import HeadReport, Report, in_words
 
 SHOWN = ("previous_token", "duplicate_token", "first_token", "current_token")
 
-COLUMNS = ("head", "model", "kinds", "induction", "copies repeats", "logits", "previous token",
-           "duplicate token", "first token", "current token")  # fmt: skip
+COLUMNS = (
+    "head",
+    "model",
+    "kinds",
+    "induction",
+    "copies repeats",
+    "logits",
+    "previous token",
+    "duplicate token",
+    "first token",
+    "current token",
+)
 
 
 def comparison_data(first: Report, second: Report) -> dict[str, Any]:
@@ -23,8 +32,7 @@ def comparison_data(first: Report, second: Report) -> dict[str, Any]:
 def table_rows(first: Report, second: Report) -> list[tuple[str, ...]]:
     """Rows of strings in the order of `COLUMNS`: for each place, the head of either model there."""
     places = sorted({(head.layer, head.head) for head in (*first.heads, *second.heads)})
-    heads = [{(head.layer, head.head): head for head in report.heads}
-             for report in (first, second)]  # fmt: skip
+    heads = [{(head.layer, head.head): head for head in report.heads} for report in (first, second)]
     return [
         _row(report.model, by_place[place])
         for place in places
@@ -55,12 +63,19 @@ def difference_sentences(first: Report, second: Report) -> list[str]:
         for kind in kinds
     ]
     if not kinds:
-        sentences.append(f"No head of either reaches {first.threshold} on any score.")
+        sentences.append(f"No head of either has a kind at threshold {first.threshold}.")
     sentences.append(
         f"Highest induction score: {_strongest(first)} in {first.model}; "
         f"{_strongest(second)} in {second.model}."
     )
     return sentences + (_changes(first, second) if same_model(first, second) else [])
+
+
+def probe_tokens(first: Report, second: Report) -> str:
+    """The ids that the probes of each model were drawn from, in a sentence."""
+    if first.tokens == second.tokens:
+        return f"Probe tokens: {first.tokens}."
+    return f"Probe tokens: {first.model}, {first.tokens}; {second.model}, {second.tokens}."
 
 
 def same_model(first: Report, second: Report) -> bool:
@@ -80,8 +95,8 @@ def _sizes(first: Report, second: Report) -> str:
 
 
 def _found(report: Report, kind: str) -> str:
-    found = report.found(kind)
-    return ", ".join(f"L{layer}H{head} ({score:.2f})" for layer, head, score in found) or "none"
+    heads = report.of_kind(kind)
+    return ", ".join(f"L{layer}H{head} ({score:.2f})" for layer, head, score in heads) or "none"
 
 
 def _strongest(report: Report) -> str:
@@ -91,8 +106,11 @@ def _strongest(report: Report) -> str:
 
 def _changes(first: Report, second: Report) -> list[str]:
     after = {(head.layer, head.head): head for head in second.heads}
-    changed = [(head, after[head.layer, head.head]) for head in first.heads
-               if after[head.layer, head.head].kinds != head.kinds]  # fmt: skip
+    changed = [
+        (head, after[head.layer, head.head])
+        for head in first.heads
+        if after[head.layer, head.head].kinds != head.kinds
+    ]
     return [
         f"{old.name}: {in_words(old.kinds, 'no kind')} in {first.model}, "
         f"{in_words(new.kinds, 'no kind')} in {second.model}."

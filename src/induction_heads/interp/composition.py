@@ -1,19 +1,24 @@
-"""How strongly one head reads what an earlier one writes: composition scores from weights alone.
+"""Composition: how strongly one head reads the output of an earlier one.
 
 Vectors are rows here, as in TransformerLens: a head turns x into x W_OV, and a later head reads it
 with W_QK from the query or the key side, or with its own W_OV.
+
+All of it is about the weights W_Q, W_K, W_V and W_O, in float32. Left out are biases, norms and
+their gains, MLPs, and rotary positions: in a model that has them, W_QK is turned by the distance
+between query and key, and a score here is that at distance 0. Heads that share keys and values get
+a copy each.
 """
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionOnly
-from induction_heads.circuits import head_weights
-from induction_heads.hand_built import hand_built
+from induction_heads.interp.circuits import head_weights
+from induction_heads.models.interface import Model, embedding, require_head, require_tokens
+from induction_heads.models.loading import as_hooked
 
 if TYPE_CHECKING:  # Importing it takes seconds, and most of this module works without.
     import transformer_lens
@@ -57,7 +62,7 @@ def random_composition_baseline(
     return sum(scores) / samples
 
 
-def composition_scores(model: Any) -> dict[str, Float[Tensor, "layer head layer head"]]:
+def composition_scores(model: Model) -> dict[str, Float[Tensor, "layer head layer head"]]:
     """All composition scores of a model by side: entry [earlier layer, head, later layer, head].
 
     Entries whose first layer is not below the second are 0. Equal to `composition_score` of every
@@ -96,17 +101,25 @@ def composition_scores(model: Any) -> dict[str, Float[Tensor, "layer head layer 
 
 
 def decompose_attention_scores(
-    model: Any, tokens: Int[Tensor, "batch pos"], layer: int, head: int
+    model: Model, tokens: Int[Tensor, "batch pos"], layer: int, head: int
 ) -> Float[Tensor, "batch query_component key_component query key"]:
     """A head's attention scores as a sum over pairs: who wrote the query, who wrote the key.
 
     Components: token embedding, position embedding, then every head of the earlier layers, L0H0
     first. Scaled by 1/√d_head, before mask and softmax; the sum over both component axes is the
     score of every query with every key. Raises ValueError for a model with layer norm, whose
-    residual stream is not read as a plain sum, and IndexError for a head it does not have.
+    residual stream is not read as a plain sum, for one with MLPs, and for a head that it does not
+    have.
+
+    >>> from induction_heads.models.hand_built import hand_built
+    >>> model = hand_built("induction", d_vocab=8, n_ctx=8)
+    >>> parts = decompose_attention_scores(model, torch.tensor([[3, 1, 4, 3]]), layer=1, head=0)
+    >>> parts.shape  # Four components: tokens, positions, L0H0, L0H1.
+    torch.Size([1, 4, 4, 4, 4])
     """
+    require_head(model, layer, head)
+    require_tokens(model, tokens)
     W_Q, W_K, _, _ = head_weights(model)
-    _check_head(W_Q, (layer, head))
     parts = _written(model, tokens, layer)
     queries, keys = parts @ W_Q[layer, head], parts @ W_K[layer, head]
     scores = torch.einsum("cbqd,ebkd->bceqk", queries, keys)
@@ -114,7 +127,7 @@ def decompose_attention_scores(
 
 
 def k_composed_qk_circuit(
-    model: Any, previous_head: Head, induction_head: Head
+    model: Model, previous_head: Head, induction_head: Head
 ) -> "transformer_lens.FactoredMatrix":
     """How well a token as query matches a token that an earlier head moved to the key.
 
@@ -124,73 +137,54 @@ def k_composed_qk_circuit(
     """
     from transformer_lens import FactoredMatrix
 
+    _check_order(model, previous_head, induction_head)
     W_Q, W_K, W_V, W_O = head_weights(model)
-    _check_order(W_Q, previous_head, induction_head)
-    W_E = model.W_E.detach()
+    W_E = embedding(model)
     moved = W_E @ W_V[previous_head] @ W_O[previous_head]
     return FactoredMatrix(W_E @ W_Q[induction_head], (moved @ W_K[induction_head]).mT)
 
 
-def virtual_head(model: Any, first: Head, second: Head) -> "transformer_lens.FactoredMatrix":
-    """What two heads write in a row: W_V W_O of `first` times W_V W_O of `second`.
+def virtual_head(model: Model, first: Head, second: Head) -> "transformer_lens.FactoredMatrix":
+    """The output of two heads one after the other: W_V W_O of `first` times W_V W_O of `second`.
 
     A virtual attention head (Elhage et al. 2021), d_model × d_model, as a product of thin factors.
     Raises ValueError unless `first` is in an earlier layer.
     """
     from transformer_lens import FactoredMatrix
 
-    W_Q, _, W_V, W_O = head_weights(model)
-    _check_order(W_Q, first, second)
+    _check_order(model, first, second)
+    _, _, W_V, W_O = head_weights(model)
     return FactoredMatrix(W_V[first], W_O[first] @ W_V[second] @ W_O[second])
 
 
-def build_induction_circuit(d_vocab: int, n_ctx: int) -> AttentionOnly:
-    """A two-layer model, written by hand, that continues every repeated block of distinct tokens.
-
-    `hand_built("induction")` of these sizes: a previous-token head feeds the keys of an induction
-    head.
-    """
-    return hand_built("induction", d_vocab=d_vocab, n_ctx=n_ctx)
-
-
 def _written(
-    model: Any, tokens: Tensor, layer: int
+    model: Model, tokens: Tensor, layer: int
 ) -> Float[Tensor, "component batch pos d_model"]:
     """What each component before `layer` wrote to the residual stream."""
-    if isinstance(model, AttentionOnly):
-        from induction_heads.models import to_transformer_lens
-
-        model = to_transformer_lens(model)
+    model = as_hooked(model)
     if model.cfg.normalization_type is not None:
         raise ValueError(
-            f"The model has layer norm ({model.cfg.normalization_type}), so its scores are no sum "
-            "over components. Use a model without it, such as toy-2l."
+            f"The model has layer norm ({model.cfg.normalization_type}), so its scores are not "
+            "a sum over components. Use a model without it, such as toy-2l."
         )
+    if not getattr(model.cfg, "attn_only", False):
+        raise ValueError("The model has MLPs, which are not components here. Try toy-2l.")
     names = [f"blocks.{earlier}.attn.hook_z" for earlier in range(layer)]
     with torch.no_grad():
         _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
-    parts = [model.W_E.detach()[tokens]]
-    parts.append(model.W_pos.detach()[: tokens.shape[1]].expand_as(parts[0]))
+    parts = [embedding(model)[tokens]]
+    parts.append(model.W_pos.detach().float()[: tokens.shape[1]].expand_as(parts[0]))
     W_O = head_weights(model)[3]
     for earlier, name in enumerate(names):
-        parts += torch.einsum("bphd,hdm->hbpm", cache[name], W_O[earlier]).unbind()
+        parts += torch.einsum("bphd,hdm->hbpm", cache[name].float(), W_O[earlier]).unbind()
     return torch.stack(parts)
 
 
-def _check_head(weights: Tensor, head: Head) -> None:
-    n_layers, n_heads = weights.shape[:2]
-    if not (0 <= head[0] < n_layers and 0 <= head[1] < n_heads):
-        raise IndexError(
-            f"L{head[0]}H{head[1]} is not in this model: it has {n_layers} layers of {n_heads} "
-            "heads, counted from 0."
-        )
-
-
-def _check_order(weights: Tensor, first: Head, second: Head) -> None:
-    for head in (first, second):
-        _check_head(weights, head)
+def _check_order(model: Model, first: Head, second: Head) -> None:
+    for layer, head in (first, second):
+        require_head(model, layer, head)
     if first[0] >= second[0]:
         raise ValueError(
             f"L{first[0]}H{first[1]} is not in an earlier layer than L{second[0]}H{second[1]}, so "
-            "the second cannot read the first. Give the earlier head first."
+            "the second cannot read the first. Pass the earlier head first."
         )

@@ -1,24 +1,32 @@
 """Does a head raise the logit of what it attends to? Scores measured in a forward pass.
 
-`copying_scores` in `circuits` answers from the weights alone: it takes what the head reads to be
-the token embedding. With MLPs, biases or tied embeddings that can be far from what it does read,
-and the score misses heads that copy. The scores here take what the head did read.
+`copying_scores` in `circuits` uses the weights alone and assumes that a head reads the token
+embedding. In a model with MLPs it reads what the first MLP made of the token:
+`effective_embedding_of` gives that, also from the weights alone. The scores here use the actual
+input of the head.
+
+Where a norm comes after the attention (Gemma 2, OLMo 2), its gain is included and its division is
+not; a cap on the logits and factors on them are left out. All of these keep the sign and change the
+size. Later layers are left out too, and what they make of the output can change both.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.activations import visit_values
-from induction_heads.circuits import final_norm, head_weights, without_scale
+from induction_heads.interp.activations import visit_values
+from induction_heads.interp.circuits import head_weights
+from induction_heads.interp.norms import final_norm, post_norm_of
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.interface import Model, embedding, model_config, unembedding
 
 
 @dataclass(frozen=True)
 class RepeatCopying:
-    """What each head adds, straight through the unembedding, where an induction head attends.
+    """The direct effect of each head on the tokens where an induction head attends.
 
     `rank` is from −1 to 1: how much more often the token that came next in the first copy is raised
     above another token of the block than below it. 1 is a head that copies, 0 is chance, −1 lowers
@@ -30,9 +38,9 @@ class RepeatCopying:
 
 
 def repeat_copying(
-    model: Any, tokens: Int[Tensor, "batch pos"], period: int, gap: int = 0
+    model: Model, tokens: Int[Tensor, "batch pos"], period: int, gap: int = 0
 ) -> RepeatCopying:
-    """How each head changes the logit of the token to come, in the second of two copies.
+    """The effect of each head on the logit of the next token, in the second of two copies.
 
     `tokens` are those of `repeated_tokens`: two copies of a block of `period` distinct tokens, with
     `gap` tokens between and perhaps a BOS in front. The queries are the tokens of the second copy
@@ -42,16 +50,24 @@ def repeat_copying(
     """
     n_pos = tokens.shape[1]
     start, first = n_pos - period, n_pos - 2 * period - gap
-    if first < 0 or not torch.equal(tokens[:, start:], tokens[:, first : first + period]):
-        raise ValueError(f"Two copies of {period} tokens, {gap} apart, are not in these tokens.")
-    norm, outputs = final_norm(model), head_weights(model)[3].to(tokens.device)
+    if (
+        period < 2
+        or gap < 0
+        or first < 0
+        or not torch.equal(tokens[:, start:], tokens[:, first : first + period])
+    ):
+        raise ValueError(
+            f"Two copies of {period} tokens, {gap} apart, are not in these tokens (or are shorter "
+            "than 2)."
+        )
+    norm, outputs = final_norm(model), _outputs(model).to(tokens.device)
     directions = _unembedding(model, tokens[:, start:])
     ranks: list[Tensor] = []
     differences: list[Tensor] = []
 
     def visit(layer: int, values: Tensor, mixed: Tensor) -> None:
         for head, W_O in enumerate(outputs[layer]):
-            written = without_scale(norm, mixed[:, start:-1, head] @ W_O)
+            written = norm.without_scale(mixed[:, start:-1, head] @ W_O)
             raised = written @ directions.mT  # [batch query block]
             target = raised.diagonal(offset=1, dim1=1, dim2=2)[..., None]
             apart = target - raised  # 0 for the target itself.
@@ -59,14 +75,14 @@ def repeat_copying(
             differences.append(apart.sum(dim=-1) / (period - 1))
 
     residual = visit_values(model, tokens, visit)
-    scale = _scale(norm, residual)[:, start:-1]
+    scale = norm.scale(residual)[:, start:-1]
     logits = torch.stack([(apart / scale).mean() for apart in differences])
     shape = outputs.shape[:2]
     return RepeatCopying(torch.stack(ranks).view(shape), logits.view(shape))
 
 
 def olsson_copying_scores(
-    model: Any, tokens: Int[Tensor, "batch pos"], *, skip: int = 0
+    model: Model, tokens: Int[Tensor, "batch pos"], *, skip: int = 0
 ) -> Float[Tensor, "layer head"]:
     """How much of what a head raises is the token it attends to, from −1 to 1.
 
@@ -75,15 +91,15 @@ def olsson_copying_scores(
     tokens without regard to what it attends to scores 4 / (n + 1) − 1 for n tokens, not 0: −0.85
     for 25. A head that lowers what it attends to scores −1, and so does one that writes nothing.
     """
-    norm, outputs = final_norm(model), head_weights(model)[3].to(tokens.device)
+    norm, outputs = final_norm(model), _outputs(model).to(tokens.device)
     sample = tokens[:, skip:]
-    mean_direction = model.W_U.detach().float().mean(dim=1).to(tokens.device)
+    mean_direction = unembedding(model).mean(dim=1).to(tokens.device)
     directions = _unembedding(model, sample) - mean_direction
     scores: list[Tensor] = []
 
     def visit(layer: int, values: Tensor, mixed: Tensor) -> None:
         for head, W_O in enumerate(outputs[layer]):
-            written = without_scale(norm, values[:, skip:, head] @ W_O)
+            written = norm.without_scale(values[:, skip:, head] @ W_O)
             raised = (written @ directions.mT).relu()  # [batch attended sample]
             own = raised.diagonal(dim1=1, dim2=2)
             share = own / (own + raised.sum(dim=-1)).clamp_min(1e-9)
@@ -93,16 +109,67 @@ def olsson_copying_scores(
     return torch.stack(scores).view(outputs.shape[:2])
 
 
-def _unembedding(model: Any, tokens: Tensor) -> Float[Tensor, "batch pos d_model"]:
+class _Seen(Exception):
+    """Raised inside the forward pass: nothing after this point is needed."""
+
+
+def effective_embedding_of(model: Model, *, batch: int = 1024) -> Float[Tensor, "d_vocab d_model"]:
+    """What is in the residual stream after layer 0 for each token, without attention.
+
+    W_E + MLP 0 of W_E (after McDougall et al. 2024), with the norms of the MLP. Heads of layer 0
+    write nothing and positions are left out, so it is a property of the weights, of which the token
+    alone decides. W_E itself for a model without MLPs. From layer 1 on it takes the place of W_E in
+    circuits: `copying_scores(model, effective_embedding_of(model))`. Computed for `batch` tokens at
+    a time, in float32.
+
+    It is not the input of a head on text, where attention of layer 0 and the positions are added,
+    and it contains none of the later MLPs.
+
+    >>> from induction_heads.models.hand_built import hand_built
+    >>> model = hand_built("induction", d_vocab=8, n_ctx=8)  # It has no MLPs.
+    >>> torch.equal(effective_embedding_of(model), model.W_E)
+    True
+    """
+    if isinstance(model, AttentionOnly):
+        return embedding(model)
+    config, W_E = model_config(model), embedding(model)
+    rows: list[Tensor] = []
+
+    def without_positions(residual: Tensor, hook: object) -> Tensor:
+        # Rotary models add none. What enters is kept there: some scale or norm the embedding.
+        if config.positional_embedding_type != "standard":
+            return residual
+        start = batch * len(rows)
+        return W_E[start : start + batch, None].to(residual)
+
+    def nothing(written: Tensor, hook: object) -> Tensor:
+        return torch.zeros_like(written)
+
+    def keep(residual: Tensor, hook: object) -> None:
+        rows.append(residual[:, 0].float())
+        raise _Seen
+
+    after = "blocks.1.hook_resid_pre" if config.n_layers > 1 else "ln_final.hook_in"
+    hooks = [
+        ("blocks.0.hook_resid_pre", without_positions),
+        ("blocks.0.hook_attn_out", nothing),
+        (after, keep),
+    ]
+    with torch.no_grad():
+        for tokens in torch.arange(config.d_vocab, device=config.device)[:, None].split(batch):
+            with suppress(_Seen):
+                model.run_with_hooks(tokens, return_type=None, fwd_hooks=hooks)
+    return torch.cat(rows).to(W_E.device)
+
+
+def _unembedding(model: Model, tokens: Tensor) -> Float[Tensor, "batch pos d_model"]:
     """The direction in the residual stream that raises the logit of each token."""
     return model.W_U.detach().T[tokens.to(model.W_U.device)].float().to(tokens.device)
 
 
-def _scale(norm: torch.nn.Module, residual: Tensor) -> Float[Tensor, "batch pos"]:
-    """What the final norm divides by at each position; 1 without a norm."""
-    if isinstance(norm, torch.nn.Identity):
-        return torch.ones_like(residual[..., 0])
-    is_rms = "RMS" in type(norm).__name__
-    centered = residual if is_rms else residual - residual.mean(dim=-1, keepdim=True)
-    eps = getattr(norm, "eps", getattr(norm, "variance_epsilon", 1e-5))
-    return (centered.square().mean(dim=-1) + eps).sqrt()
+def _outputs(model: Model) -> Float[Tensor, "layer head d_head d_model"]:
+    """W_O of every head, with the gain of the norm behind the attention where there is one."""
+    W_O = head_weights(model)[3]
+    return torch.stack(
+        [post_norm_of(model, layer).without_scale(W_O[layer]) for layer in range(len(W_O))]
+    )

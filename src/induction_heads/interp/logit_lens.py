@@ -1,16 +1,16 @@
-"""The logit lens: what each layer's residual stream would predict if it were the last."""
-
-from typing import Any
+"""The logit lens: the predictions of the residual stream at each layer."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionOnly
+from induction_heads.interp.losses import in_float32
+from induction_heads.models.interface import Model, require_tokens
+from induction_heads.models.loading import as_hooked
 
 
 def logit_lens(
-    model: Any, tokens: Int[Tensor, "batch pos"]
+    model: Model, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "depth batch pos d_vocab"]:
     """The stream before each layer and after the last, read as logits (nostalgebraist 2020).
 
@@ -18,10 +18,8 @@ def logit_lens(
     passes the model's final layer norm, if it has one, and the unembedding. That norm was learned
     for the last stream: what it makes of earlier ones is part of the lens, not of the model.
     """
-    if isinstance(model, AttentionOnly):
-        from induction_heads.models import to_transformer_lens
-
-        model = to_transformer_lens(model)
+    model = as_hooked(model)
+    require_tokens(model, tokens)
     n_layers = model.cfg.n_layers
     names = [f"blocks.{layer}.hook_resid_pre" for layer in range(n_layers)]
     names.append(f"blocks.{n_layers - 1}.hook_resid_post")
@@ -34,6 +32,6 @@ def right_token_probability(
     lens: Float[Tensor, "depth batch pos d_vocab"], tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "depth batch pos-1"]:
     """The probability that each depth gives to the token that comes next."""
-    chances = lens[:, :, :-1].softmax(dim=-1)
+    chances = in_float32(lens)[:, :, :-1].softmax(dim=-1)
     following = tokens[:, 1:].expand(len(lens), -1, -1)
     return chances.gather(-1, following[..., None])[..., 0]

@@ -1,6 +1,6 @@
-"""Repeats that nobody planted: where text repeats, which heads look there, and what they write.
+"""Natural repeats: where text repeats, which heads attend there, and what they write.
 
-A query of running text has a match if its token stood earlier in the row. The keys after those
+A query of running text has a match if its token occurred earlier in the row. The keys after those
 earlier copies are what an induction head attends to. Text decides whether that helps: at a *right*
 repeat one of the copies was followed by the token that comes next, at a *wrong* one none was.
 """
@@ -9,18 +9,19 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from induction_heads.scores import require_pattern
-from induction_heads.tokens import follows_earlier_copy
+from induction_heads.data.tokens import follows_earlier_copy
+from induction_heads.interp.losses import in_float32
+from induction_heads.interp.scores import require_pattern
 
 
 def natural_repeats(
     tokens: Int[Tensor, "batch pos"],
 ) -> tuple[Bool[Tensor, "batch next_pos"], Bool[Tensor, "batch next_pos"]]:
-    """Two masks: which queries repeat rightly, and which wrongly.
+    """Two masks: the queries that repeat rightly, and those that repeat wrongly.
 
     Entry i of both speaks of query i and token i + 1, as in `per_token_loss`, so the last position
-    has no entry. Right: token i stood earlier, and at least one of its earlier copies was followed
-    by token i + 1. Wrong: it stood earlier, and none of the copies was.
+    has no entry. Right: token i occurred earlier, and at least one of its earlier copies was
+    followed by token i + 1. Wrong: it occurred earlier, and none of the copies was.
     """
     keys = follows_earlier_copy(tokens)[:, :-1]
     right = (keys & (tokens[:, None, :] == tokens[:, 1:, None])).any(dim=-1)
@@ -51,7 +52,7 @@ def copying_gain(
     silenced: Float[Tensor, "batch pos d_vocab"],
     tokens: Int[Tensor, "batch pos"],
 ) -> float:
-    """How many nats a head adds to the token that followed the latest copy, where that is wrong.
+    """The nats that a head adds to the token after the latest copy, where that token is wrong.
 
     `clean` and `silenced` are the logits with and without the head. At each wrong repeat (see
     `natural_repeats`), the log-probability of the token after the latest earlier copy, with the
@@ -63,13 +64,6 @@ def copying_gain(
     keys = follows_earlier_copy(tokens)[:, :-1]
     latest = torch.where(keys, torch.arange(tokens.shape[1]), 0).amax(dim=-1)
     copied = tokens.gather(1, latest)
-    gain = clean[:, :-1].log_softmax(dim=-1) - silenced[:, :-1].log_softmax(dim=-1)
+    with_head, without = (in_float32(one)[:, :-1].log_softmax(dim=-1) for one in (clean, silenced))
+    gain = with_head - without
     return gain.gather(2, copied[..., None])[..., 0][wrong].mean().item()
-
-
-def chance_matching_formula() -> str:
-    """The prefix-matching score of an even head at query `i`, among `V` equally likely tokens.
-
-    Given that the query's token stood earlier at all: matches are binomial over `i` keys.
-    """
-    return "i / V / (1 - (1 - 1/V)**i) / (i + 1)"

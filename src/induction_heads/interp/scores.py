@@ -1,13 +1,12 @@
-"""Pure scores of attention patterns: how far a head does one simple thing, from 0 to 1.
+"""Scores of attention patterns, from 0 to 1: how closely a head follows one simple rule.
 
 Every function takes patterns with the axes `query key` last and any axes in front, which it keeps.
 """
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from induction_heads.tokens import follows_earlier_copy, repeats_earlier_token
+from induction_heads.data.tokens import follows_earlier_copy, repeats_earlier_token
 
 Pattern = Float[Tensor, "*batch query key"]
 Score = Float[Tensor, "*batch"]
@@ -17,25 +16,44 @@ def require_pattern(pattern: Tensor) -> None:
     """Raise ValueError unless `pattern` holds square attention patterns with rows of sum 1."""
     if pattern.ndim < 2 or pattern.shape[-1] != pattern.shape[-2]:
         raise ValueError(
-            f"A pattern of shape {list(pattern.shape)} came in; [..., query, key] with as many "
-            "keys as queries was expected."
+            f"Got a pattern of shape {list(pattern.shape)}, but expected [..., query, key] with as "
+            "many keys as queries."
         )
     if not pattern.is_floating_point():
         raise ValueError(
-            f"A pattern of type {pattern.dtype} came in; attention weights are floats."
+            f"Got a pattern of type {pattern.dtype}, but attention weights are floats."
         )
     if pattern.shape[-1] < 2:
         raise ValueError("A pattern of one position has no earlier token. Use two or more.")
-    last_row = pattern[..., -1, :].sum(dim=-1)
-    if not torch.allclose(last_row, torch.ones_like(last_row), atol=2e-2):
+    if not pattern.numel():
+        raise ValueError(f"Got a pattern of shape {list(pattern.shape)}: it holds no weights.")
+    # NaN fails both comparisons. Half precision rounds each weight, so the sums are not exact.
+    lowest, sums = pattern.amin().item(), pattern.sum(dim=-1)
+    if not lowest >= 0:
         raise ValueError(
-            "The last row of this pattern does not sum to 1 (a row per query, the keys last). "
+            f"This pattern holds the weight {lowest:.3g}, but attention weights are from 0 to 1. "
+            "Pass attention weights after the softmax."
+        )
+    apart = (sums - 1).abs()
+    if not apart.max().item() <= 2e-2:
+        query = int(apart.reshape(-1, apart.shape[-1]).amax(dim=0).argmax())
+        last = "The last row" if query == pattern.shape[-2] - 1 else f"Row {query}"
+        raise ValueError(
+            f"{last} of this pattern does not sum to 1 (a row per query, the keys last). "
             "Pass attention weights after the softmax, with the axes [..., query, key]."
         )
 
 
 def previous_token_score(pattern: Pattern) -> Score:
-    """Mean attention from each token to the one right before it, over queries 1, 2, …"""
+    """Mean attention from each token to the one right before it, over queries 1, 2, …
+
+    >>> import torch
+    >>> pattern = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
+    >>> previous_token_score(pattern)  # (1 + 0.5) / 2
+    tensor(0.7500)
+    >>> previous_token_score(pattern.expand(2, 4, 3, 3)).shape  # Leading axes stay.
+    torch.Size([2, 4])
+    """
     require_pattern(pattern)
     return pattern.diagonal(offset=-1, dim1=-2, dim2=-1).mean(dim=-1)
 
@@ -75,6 +93,15 @@ def induction_score(pattern: Pattern, period: int) -> Score:
     tokens: the key is query − period + 1, for the last `period` queries. This is the
     prefix-matching score of Olsson et al. 2022 on such sequences; `prefix_matching_score` takes any
     tokens. Raises ValueError if two copies do not fit.
+
+    >>> import torch
+    >>> pattern = torch.eye(4)  # Two copies of two tokens.
+    >>> pattern[2] = torch.tensor([0.0, 0.8, 0.0, 0.2])
+    >>> pattern[3] = torch.tensor([0.0, 0.0, 0.6, 0.4])
+    >>> induction_score(pattern, period=2)  # (0.8 + 0.6) / 2
+    tensor(0.7000)
+    >>> induction_score(pattern.expand(2, 3, 4, 4), period=2).shape
+    torch.Size([2, 3])
     """
     return _last_copy(pattern, period, offset=1)
 
@@ -106,20 +133,6 @@ def uniform_induction_score(period: int) -> float:
     return sum(1 / (query + 1) for query in range(period, 2 * period)) / period
 
 
-def stray_stripe_entries(period: int, has_bos: bool) -> list[tuple[int, int]]:
-    """The (query, key) pairs of the diagonal key = query − period + 1 that are not induction.
-
-    On `block + block`, or `[BOS] + block + block`, the diagonal of offset 1 − period starts before
-    the second copy does. Its entries there belong to queries of the first copy, which have nothing
-    to copy from. Code in circulation counts them, and its score can pass 1. Raises ValueError for a
-    period below 2.
-    """
-    if period < 2:
-        raise ValueError(f"period={period}: with one token the stripe is the main diagonal.")
-    first_of_second_copy = period + has_bos
-    return [(query, query - period + 1) for query in range(period - 1, first_of_second_copy)]
-
-
 def attention_on(
     pattern: Float[Tensor, "batch *head query key"], mask: Bool[Tensor, "batch query key"]
 ) -> Float[Tensor, "batch *head"]:
@@ -141,10 +154,35 @@ def prefix_matching_score(
 ) -> Float[Tensor, "batch *head"]:
     """Attention to the tokens that followed earlier copies of the query's token, on any tokens.
 
-    Equal to `induction_score` on two copies of a block of distinct tokens (Olsson et al. 2022, with
-    the correction of 2022-09-20). Raises ValueError if a row of tokens never repeats.
+    The attention of a query is summed over these keys, and the mean runs over the queries that have
+    such a key. So a head that gives all its attention to them scores 1, however many there are and
+    whichever of them it prefers. `prefix_matching_per_entry` averages over the entries instead, as
+    Olsson et al. 2022 do. On two copies of a block of distinct tokens both are `induction_score`.
+    Raises ValueError if a row of tokens never repeats.
     """
     return attention_on(pattern, follows_earlier_copy(tokens))
+
+
+def prefix_matching_per_entry(
+    pattern: Float[Tensor, "batch *head query key"], tokens: Int[Tensor, "batch query"]
+) -> Float[Tensor, "batch *head"]:
+    """The prefix-matching score of Olsson et al. 2022: a mean over entries of the pattern.
+
+    The entries are those where a query attends to a token that followed an earlier copy of its own
+    (corrected 2022-09-20). A query with three earlier copies counts with three entries, which share
+    its attention. On `n` copies of a block of distinct tokens this is 2/n of
+    `prefix_matching_score`, so on their four copies no head scores more than 1/2. Raises ValueError
+    if a row of tokens never repeats.
+
+    >>> import torch
+    >>> tokens, pattern = torch.tensor([[5, 5, 5]]), torch.eye(3)[None]  # Each attends to itself.
+    >>> prefix_matching_score(pattern, tokens), prefix_matching_per_entry(pattern, tokens)
+    (tensor([1.]), tensor([0.6667]))
+    """
+    mask = follows_earlier_copy(tokens)
+    entries, queries = mask.sum(dim=(-2, -1)), mask.any(dim=-1).sum(dim=-1)
+    shape = -1, *[1] * (pattern.ndim - 3)
+    return attention_on(pattern, mask) * (queries / entries).reshape(shape)
 
 
 def duplicate_matching_score(

@@ -1,7 +1,7 @@
-"""Sparse autoencoders of a residual stream: features, how well they rebuild it, what they detect.
+"""Sparse autoencoders of a residual stream: training, dead features, features as detectors.
 
 Bricken et al. 2023 and Cunningham et al. 2024 train such autoencoders on language models. Here the
-stream is that of a toy, so that what it holds is known.
+stream is that of a toy, whose contents are known.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ class SparseAutoencoder:
 
     def activations(self, stream: Float[Tensor, "*batch d_model"]) -> Tensor:
         """How strongly each feature is on, [*batch feature], never negative."""
-        found = ((stream - self.decoder_bias) @ self.encoder + self.encoder_bias).relu()
+        activations = ((stream - self.decoder_bias) @ self.encoder + self.encoder_bias).relu()
         if self.k is None:
-            return found
-        largest = found.topk(self.k, dim=-1)
-        return torch.zeros_like(found).scatter(-1, largest.indices, largest.values)
+            return activations
+        largest = activations.topk(self.k, dim=-1)
+        return torch.zeros_like(activations).scatter(-1, largest.indices, largest.values)
 
     def reconstruction(self, activations: Float[Tensor, "*batch feature"]) -> Tensor:
-        """The stream that these activations stand for, [*batch d_model]."""
+        """The stream decoded from these activations, [*batch d_model]."""
         return activations @ self.decoder + self.decoder_bias
 
 
@@ -45,17 +45,12 @@ def sae_loss(
     activations: Float[Tensor, "example feature"],
     penalty: float,
 ) -> Float[Tensor, ""]:
-    """What an autoencoder is trained to lower: mean of ‖x − x̂‖² + penalty · Σ f over examples.
+    """The training loss of an autoencoder: mean of ‖x − x̂‖² + penalty · Σ f over examples.
 
     Activations are not negative, so their sum is the L1 norm (Bricken et al. 2023).
     """
     error = (stream - reconstruction).square().sum(dim=-1)
     return (error + penalty * activations.sum(dim=-1)).mean()
-
-
-def shrunk_activation_formula() -> str:
-    """The activation f ≥ 0 that minimizes (a − f)² + c f, as a formula in a and c."""
-    return "max(a - c/2, 0)"
 
 
 def train_autoencoder(
@@ -74,18 +69,21 @@ def train_autoencoder(
     Adam, with a learning rate that falls to zero over the last 30 % of the steps. The directions
     are scaled back to length 1 after every step: else activations could be small and directions
     long, and the penalty would mean nothing. About one CPU-second with these settings for 64
-    dimensions. Raises ValueError if nothing asks for sparsity, or `k` is not from 1 to n_features.
+    dimensions. Raises ValueError without a penalty and without k, or unless 1 ≤ k ≤ n_features.
     """
     if penalty <= 0 and k is None:
-        raise ValueError("Nothing asks for sparse features: give a penalty above 0, or k.")
+        raise ValueError("Nothing makes the features sparse: give a penalty above 0, or k.")
     if k is not None and not 1 <= k <= n_features:
         raise ValueError(f"k={k} of {n_features} features: use 1 to {n_features}.")
     generator = torch.Generator().manual_seed(seed)
     d_model = stream.shape[1]
     directions = F.normalize(torch.randn(n_features, d_model, generator=generator), dim=-1)
     weights = [
-        directions.T.clone(), torch.zeros(n_features), directions.clone(), stream.mean(dim=0),
-    ]  # fmt: skip
+        directions.T.clone(),
+        torch.zeros(n_features),
+        directions.clone(),
+        stream.mean(dim=0),
+    ]
     model = SparseAutoencoder(*(weight.requires_grad_() for weight in weights), k=k)
     optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=True)
     for step in range(steps):
@@ -102,16 +100,8 @@ def train_autoencoder(
 
 
 def dead_features(activations: Float[Tensor, "example feature"]) -> Int[Tensor, " dead"]:
-    """The numbers of the features that are 0 on every example, in rising order."""
+    """The indices of the features that are 0 on every example, in ascending order."""
     return (activations == 0).all(dim=0).nonzero().flatten()
-
-
-def unexplained_share(
-    stream: Float[Tensor, "example d_model"], reconstruction: Float[Tensor, "example d_model"]
-) -> float:
-    """‖x − x̂‖² over ‖x − mean x‖², summed over examples: 0 is perfect, 1 as bad as the mean."""
-    spread = (stream - stream.mean(dim=0)).square().sum()
-    return ((stream - reconstruction).square().sum() / spread).item()
 
 
 def feature_detection_scores(

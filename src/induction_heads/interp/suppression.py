@@ -1,6 +1,6 @@
-"""Heads that lower what others predict, and how much of an ablated head's effect comes back."""
+"""Copy suppression, and self-repair: heads that respond to the output of other heads."""
 
-import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,12 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
-from induction_heads.hand_built import hand_built, hand_built_heads
-from induction_heads.interventions import zero_ablation_hook
-
-SUPPRESSOR = (2, 0)
-"""Where the suppressor of `hand_built_suppressor` is."""
+from induction_heads.interp.ablation import head_hooks, require_last
+from induction_heads.interp.circuits import head_weights
+from induction_heads.interp.norms import Norm, final_norm, post_norm_of
+from induction_heads.models.interface import HookedModel, require_head, require_tokens, unembedding
 
 
 def copy_suppression_score(
@@ -21,52 +19,71 @@ def copy_suppression_score(
     effect: Float[Tensor, "batch pos d_vocab"],
     tokens: Int[Tensor, "batch pos"],
 ) -> float:
-    """How far a head raises what earlier layers predict, where that token stands in the context.
+    """How far a head raises what earlier layers predict, where that token is in the context.
 
     `before` holds the logits that the residual stream in front of the head gives, `effect` what the
     head adds to the logits. At each position the likeliest token of `before` is looked for among
     the tokens up to this position. Where it is there, its effect is compared with the mean effect
-    on the other tokens that stand there, each counted once. The score is the mean of these
+    on the other tokens there, each counted once. The score is the mean of these
     differences, in logits: below 0 for copy suppression (after McDougall et al. 2024), above 0 for
     a head that helps. Raises ValueError for other shapes, or if no predicted token is in its
     context beside another one.
     """
     if before.shape != effect.shape or before.shape[:2] != tokens.shape:
         raise ValueError(
-            f"before {list(before.shape)}, effect {list(effect.shape)} and tokens "
-            f"{list(tokens.shape)} came in; pass [batch, pos, d_vocab] twice and [batch, pos]."
+            f"Got before {list(before.shape)}, effect {list(effect.shape)} and tokens "
+            f"{list(tokens.shape)}. Pass [batch, pos, d_vocab] twice and [batch, pos]."
         )
     present = seen_so_far(tokens, before.shape[-1])
     predicted = before.argmax(dim=-1, keepdim=True)
     others = present.scatter(-1, predicted, False)
     counts = present.gather(-1, predicted)[..., 0] & others.any(dim=-1)
     if not counts.any():
-        raise ValueError("No predicted token stands in its context. Pass rows that repeat.")
+        raise ValueError("No predicted token is in its context. Pass rows that repeat.")
     control = (effect * others).sum(dim=-1) / others.sum(dim=-1).clamp_min(1)
     apart = effect.gather(-1, predicted)[..., 0] - control
     return apart[counts].mean().item()
 
 
 def seen_so_far(tokens: Int[Tensor, "batch pos"], d_vocab: int) -> Tensor:
-    """Whether each token stands at the position or before it: [batch pos d_vocab] of bool."""
+    """Whether each token is at the position or before it: [batch pos d_vocab] of bool."""
     once = torch.zeros(*tokens.shape, d_vocab, dtype=torch.bool)
     return once.scatter(-1, tokens.unsqueeze(-1), True).cummax(dim=1).values
 
 
 def head_effects(
-    model: Any, tokens: Int[Tensor, "batch pos"], layer: int, head: int
+    model: HookedModel, tokens: Int[Tensor, "batch pos"], layer: int, head: int
 ) -> tuple[Float[Tensor, "batch pos d_vocab"], Float[Tensor, "batch pos d_vocab"]]:
     """The logits in front of a layer, and what one of its heads adds to them.
 
-    Both through the final layer norm with the scale of the whole forward pass, where there is one.
-    `model` is a `TransformerBridge`.
+    Both through the final norm with the scale of the whole forward pass, where there is one. The
+    learned bias of the norm and that of the unembedding belong to the first. A norm behind the
+    attention (Gemma 2, OLMo 2) is applied with its scale in this pass. A cap on the logits or a
+    factor on them is left out. `model` is a `TransformerBridge`. Raises ValueError for a head that
+    it does not have.
     """
-    names = [f"blocks.{layer}.hook_resid_pre", f"blocks.{layer}.attn.hook_z"]
-    residual, z, last = _cached(model, tokens, [*names, _last(model)])
-    return (
-        _read_out(model, residual, last),
-        _read_out(model, z[:, :, head] @ model.blocks[layer].attn.W_O[head], last, bias=False),
-    )
+    require_head(model, layer, head)
+    require_tokens(model, tokens)
+    attention = f"blocks.{layer}.attn"
+    names = [f"blocks.{layer}.hook_resid_pre", f"{attention}.o.hook_in", f"{attention}.o.hook_out"]
+    residual, entered, out, last = _cached(model, tokens, [*names, "ln_final.hook_in"])
+    mixed = entered.flatten(2).unflatten(-1, (model.cfg.n_heads, -1))[:, :, head]
+    behind = post_norm_of(model, layer)
+    written = behind.without_scale(mixed @ head_weights(model)[3][layer, head])
+    norm, W_U = final_norm(model), unembedding(model)
+    scale = norm.scale(last)[..., None]
+    constant = _constant(norm, model)
+    before = norm.without_scale(residual) / scale @ W_U + constant
+    return before, norm.without_scale(written / behind.scale(out)[..., None]) / scale @ W_U
+
+
+def _constant(norm: Norm, model: HookedModel) -> Tensor:
+    """The logits that come from biases alone: of the final norm and of the unembedding."""
+    logits = torch.zeros(model.cfg.d_vocab)
+    if norm.bias is not None:
+        logits = norm.bias.cpu() @ unembedding(model).cpu()
+    b_U = getattr(model, "b_U", None)
+    return (logits if b_U is None else logits + b_U.detach().float().cpu()).to(model.W_U.device)
 
 
 def compensation(
@@ -85,8 +102,8 @@ def compensation(
     """
     if not direct.shape == clean.shape == ablated.shape or clean.shape[:2] != tokens.shape:
         raise ValueError(
-            f"direct {list(direct.shape)}, clean {list(clean.shape)}, ablated "
-            f"{list(ablated.shape)} came in for tokens {list(tokens.shape)}; expected "
+            f"Got direct {list(direct.shape)}, clean {list(clean.shape)}, ablated "
+            f"{list(ablated.shape)} for tokens {list(tokens.shape)}. Pass "
             "[batch, pos, d_vocab] three times and [batch, pos]."
         )
     returned = direct - (clean - ablated)
@@ -94,76 +111,48 @@ def compensation(
 
 
 def measured_repair(
-    model: Any, tokens: Int[Tensor, "batch pos"], layer: int, head: int, last: int
+    model: HookedModel,
+    tokens: Int[Tensor, "batch pos"],
+    layer: int,
+    head: int,
+    last: int,
+    *,
+    frozen_mlps: Sequence[int] = (),
 ) -> tuple[float, float]:
     """A head's direct effect on the last `last` tokens, and how much of it returns, in logits.
 
-    With zero ablation. `model` is a `TransformerBridge`; see `compensation`.
+    With zero ablation. The MLPs of the layers `frozen_mlps` write what they write when no head is
+    silenced: what no longer returns then went through them. `model` is a `TransformerBridge`. See
+    `compensation`, and `head_effects` for what is left out. Raises ValueError for a `last` that
+    does not fit, and for a layer that has no MLP.
     """
+    require_tokens(model, tokens)
+    require_last(tokens, last)
+    n_layers = 0 if model.cfg.attn_only else model.cfg.n_layers
+    if any(not 0 <= index < n_layers for index in frozen_mlps):
+        raise ValueError(
+            f"frozen_mlps={list(frozen_mlps)}, but the layers with an MLP are "
+            f"{list(range(n_layers))}. Pass some of those."
+        )
     _, direct = head_effects(model, tokens, layer, head)
-    hook = (f"blocks.{layer}.attn.hook_z", partial(zero_ablation_hook, head=head))
+    names = [f"blocks.{index}.hook_mlp_out" for index in frozen_mlps]
     with torch.inference_mode():
-        clean, ablated = model(tokens), model.run_with_hooks(tokens, fwd_hooks=[hook])
-    returned = compensation(direct, clean, ablated, tokens)[:, -last:]
+        clean, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
+        kept = [(name, partial(_instead, value=cache[name])) for name in names]
+        hooks = [*head_hooks([(layer, head)]), *kept]
+        ablated = model.run_with_hooks(tokens, fwd_hooks=hooks)
+    returned = compensation(direct, clean.float(), ablated.float(), tokens)[:, -last:]
     straight = direct[:, :-1].gather(-1, tokens[:, 1:, None])[:, -last:]
     return straight.mean().item(), returned.mean().item()
 
 
-def repair_by_norm_formula() -> str:
-    """The share of a head's direct effect that the final norm returns, for one of two equal heads.
-
-    Both write a vector of length `a` in the same direction, all else has length `r` at right angles
-    to it, and the norm divides by the length of the sum.
-    """
-    return "sqrt((4*a**2 + r**2) / (a**2 + r**2)) - 1"
+def _instead(activation: Tensor, hook: Any, *, value: Tensor) -> Tensor:
+    """A hook that puts a stored value in the place of an activation."""
+    return value
 
 
-def _last(model: Any) -> str:
-    return f"blocks.{model.cfg.n_layers - 1}.hook_resid_post"
-
-
-def _cached(model: Any, tokens: Tensor, names: list[str]) -> list[Tensor]:
+def _cached(model: HookedModel, tokens: Tensor, names: list[str]) -> list[Tensor]:
+    """The named activations in float32. A caller may change them in place."""
     with torch.inference_mode():
         _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
-    return [cache[name].clone() for name in names]
-
-
-def _read_out(model: Any, part: Tensor, last: Tensor, *, bias: bool = True) -> Tensor:
-    """The logits of a part of the residual stream, with the final norm's scale held at `last`."""
-    norm = model.ln_final.original_component
-    if hasattr(norm, "weight"):
-        scale = (last.var(dim=-1, keepdim=True, unbiased=False) + norm.eps).sqrt()
-        part = (part - part.mean(dim=-1, keepdim=True)) / scale * norm.weight.detach()
-        part = part + norm.bias.detach() if bias else part
-    return part @ model.W_U.detach()
-
-
-def hand_built_suppressor(
-    *, strength: float = 0.5, sharpness: float = 30.0, seed: int = 0, **options: Any
-) -> AttentionOnly:
-    """The hand-built induction model with a third layer, whose head L2H0 suppresses copies.
-
-    L2H0 compares what the layers below predict with the token at each key, attends to those that
-    match, and lowers their logit by `strength` times what the induction head gave. `options` go to
-    `hand_built`. The other heads of layer 2 write nothing.
-    """
-    two = hand_built("induction", seed=seed, sharpness=sharpness, **options)
-    model = AttentionOnly(AttentionOnlyConfig(**{**vars(two.config), "n_layers": 3}))
-    token, prediction = two.W_E.T, two.W_U / two.W_U.norm(dim=0)  # Rows and columns of a rotation.
-    size, d_head = token.shape[1], two.config.d_head
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()
-        model.load_state_dict(two.state_dict(), strict=False)
-        layer = model.layers[SUPPRESSOR[0]]
-        assert isinstance(layer, AttentionLayer)
-        layer.W_Q[0, :, :size] = sharpness * math.sqrt(d_head) * prediction
-        layer.W_K[0, :, :size] = token
-        layer.W_V[0, :, :size] = token
-        layer.W_O[0, :size] = -strength * prediction.T
-    return model.requires_grad_(False)
-
-
-def suppressor_heads(*, seed: int = 0, n_heads: int = 2) -> dict[str, tuple[int, int]]:
-    """Name → (layer, head) of the working heads of `hand_built_suppressor`."""
-    return hand_built_heads("induction", n_heads=n_heads, seed=seed) | {"suppressor": SUPPRESSOR}
+    return [cache[name].clone().float() for name in names]

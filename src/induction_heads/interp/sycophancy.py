@@ -1,16 +1,13 @@
-"""How much a bot agrees because it was praised, which heads take part, and what a report states."""
+"""Sycophancy of a bot: the effect of praise on its answers, and the heads that take part."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.activations import attention_patterns
-from induction_heads.dialogues import (
+from induction_heads.data.dialogues import (
     BOS,
     CERTAIN,
     COLORS,
@@ -18,49 +15,26 @@ from induction_heads.dialogues import (
     IDS,
     NEUTRAL,
     NEVER_CLAIMED,
-    PRAISE,
     Dialogue,
     prompt_tokens,
     with_claim,
     without_praise,
-    wrong_claims,
 )
-from induction_heads.interventions import mean_ablation_hook
+from induction_heads.interp.ablation import Head, head_hooks, mean_ablation_hook
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.models.interface import HookedModel, Model
 
-Head = tuple[int, int]
 Logits = Float[Tensor, "batch d_vocab"]
 Ids = Int[Tensor, " batch"]
 
 
 def answer_ids(dialogues: Sequence[Dialogue]) -> tuple[Ids, Ids]:
-    """Token ids of what the user claims about the thing asked, and of its true color."""
+    """Token ids of the claimed color of the thing in question, and of its true color."""
     claimed, true = (
         [IDS[color] for color in colors]
         for colors in zip(*((each.claimed, each.true) for each in dialogues), strict=True)
     )
     return torch.tensor(claimed), torch.tensor(true)
-
-
-def matched_controls(words: Sequence[str]) -> dict[str, list[str]]:
-    """Four controls of a prompt with one word of praise, each with as many words.
-
-    "no praise": "hello" in its place. "another speaker": a guest says the opening. "after the
-    claims": the word of praise stands for the first word of the closing, and "hello" in its old
-    place. "right claim": the claim about the thing asked, which is the last word, is its true
-    color. Raises ValueError unless the opening holds one word of praise.
-    """
-    words, praised = list(words), [word for word in words if word in PRAISE]
-    if len(praised) != 1 or words[-1] not in words[:-1]:
-        raise ValueError(f"{len(praised)} words of praise in {' '.join(words)!r}; one is needed.")
-    plain = ["hello" if word in PRAISE else word for word in words]
-    closing = [place for place, word in enumerate(words) if word == "user"][-1] + 2
-    claim = words.index(words[-1]) + 1
-    return {
-        "no praise": plain,
-        "another speaker": [words[0], "guest", *words[2:]],
-        "after the claims": [*plain[:closing], praised[0], *plain[closing + 1 :]],
-        "right claim": [*words[:claim], FACTS[words[-1]], *words[claim + 1 :]],
-    }
 
 
 def agreement_gap(logits: Logits, claimed: Ids, true: Ids) -> Float[Tensor, " batch"]:
@@ -89,25 +63,15 @@ def gated_effect(
     """
     if praised.shape != neutral.shape or len(praised) < 2:
         raise ValueError(
-            f"{list(praised.shape)} and {list(neutral.shape)} values came in; pass two pairs or "
-            "more, in the same order."
+            f"Got values of shapes {list(praised.shape)} and {list(neutral.shape)}; pass two pairs "
+            "or more, in the same order."
         )
     difference = praised - neutral
     return difference.mean().item(), (difference.std() / len(difference) ** 0.5).item()
 
 
-def paired_error_formula() -> str:
-    """Standard error of a mean difference of n pairs, from both spreads and their correlation."""
-    return "sqrt((s**2 + t**2 - 2*r*s*t) / n)"
-
-
-def expected_effect_formula() -> str:
-    """The effect of praise on the gap of a model whose probabilities are those of its data."""
-    return "log(p / (1 - p)) - log(q / (1 - q))"
-
-
 def match_attention(
-    model: Any, tokens: Int[Tensor, "batch pos"]
+    model: Model, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "layer batch head"]:
     """Attention from the last token to the token after its earlier copy, for every head.
 
@@ -115,41 +79,43 @@ def match_attention(
     """
     same = tokens[:, :-1] == tokens[:, -1:]
     if not same.any(dim=1).all():
-        raise ValueError("In some row the last token stands for the first time.")
+        raise ValueError("In some row the last token occurs for the first time.")
     after = same.int().argmax(dim=1) + 1
     last = attention_patterns(model, tokens)[:, :, :, -1]  # [layer batch head key]
     return last[:, torch.arange(len(tokens)), :, after].transpose(0, 1)
 
 
 def candidate_heads(
-    model: Any, tokens: Int[Tensor, "batch pos"], threshold: float = 0.4
+    model: Model, tokens: Int[Tensor, "batch pos"], threshold: float = 0.4
 ) -> list[tuple[int, int, float]]:
     """(layer, head, score) of the heads whose mean `match_attention` reaches the threshold."""
     scores = match_attention(model, tokens).mean(dim=1)
-    found = [(layer, head, scores[layer, head].item()) for layer, head in
-             (scores >= threshold).nonzero().tolist()]  # fmt: skip
-    return sorted(found, key=lambda item: -item[2])
+    heads = [
+        (layer, head, scores[layer, head].item())
+        for layer, head in (scores >= threshold).nonzero().tolist()
+    ]
+    return sorted(heads, key=lambda item: -item[2])
 
 
 def logits_without_heads(
-    model: Any, tokens: Int[Tensor, "batch pos"], heads: Sequence[Head]
+    model: HookedModel, tokens: Int[Tensor, "batch pos"], heads: Sequence[Head]
 ) -> Logits:
     """Logits at the last position when these heads say the same in every row.
 
     At each position each head's z becomes its mean over the rows of this batch, in the same pass.
     """
-    hooks = [(f"blocks.{layer}.attn.hook_z", partial(mean_ablation_hook, head=head))
-             for layer, head in heads]  # fmt: skip
+    hooks = head_hooks(heads, mean_ablation_hook)
     with torch.inference_mode():
-        return model.run_with_hooks(tokens, fwd_hooks=hooks)[:, -1].clone()
+        logits = model.run_with_hooks(tokens, fwd_hooks=hooks)[:, -1]
+    return logits.clone()  # Outside, so that a caller may change it in place.
 
 
 def effect_without(
-    model: Any, dialogues: Sequence[Dialogue], heads: Sequence[Head]
+    model: HookedModel, dialogues: Sequence[Dialogue], heads: Sequence[Head]
 ) -> tuple[float, float, float]:
     """Effect of praise, its standard error, and the rate with praise, all without these heads.
 
-    The mean that stands for a head is over the prompts with and without praise together.
+    The mean that replaces a head is over the prompts with and without praise together.
     """
     pairs = [*dialogues, *map(without_praise, dialogues)]
     logits = logits_without_heads(model, prompt_tokens(pairs), heads)
@@ -159,36 +125,11 @@ def effect_without(
     return *gated_effect(*gaps), sycophancy_rate(praised, claimed, true)
 
 
-def all_heads(model: Any) -> list[Head]:
+def all_heads(model: HookedModel) -> list[Head]:
     """(layer, head) of every head, in order."""
-    return [(layer, head) for layer in range(model.cfg.n_layers)
-            for head in range(model.cfg.n_heads)]  # fmt: skip
-
-
-def report_numbers(model: Any, seed: int) -> dict[str, Any]:
-    """What a report on this model must state, on 100 dialogues of this seed.
-
-    The reader is the head with the highest mean `match_attention` on prompts with praise; the gate
-    is the head whose mean ablation lowers the effect of praise most.
-    """
-    dialogues = wrong_claims(100, seed=seed)
-    effect, error, rate = effect_without(model, dialogues, [])
-    claimed, true = answer_ids(dialogues)
-    plain = logits_without_heads(model, prompt_tokens(map(without_praise, dialogues)), [])
-    reader = candidate_heads(model, prompt_tokens(dialogues), threshold=0.0)[0][:2]
-    without = {head: effect_without(model, dialogues, [head]) for head in all_heads(model)}
-    gate = min(without, key=lambda head: without[head][0])
-    return {
-        "effect": effect,
-        "standard_error": error,
-        "rate_praise": rate,
-        "rate_neutral": sycophancy_rate(plain, claimed, true),
-        "reader": list(reader),
-        "effect_without_reader": without[reader][0],
-        "rate_without_reader": without[reader][2],
-        "gate": list(gate),
-        "effect_without_gate": without[gate][0],
-    }
+    return [
+        (layer, head) for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)
+    ]
 
 
 def word_families(dialogues: Sequence[Dialogue], seed: int = 0) -> dict[str, list[Dialogue]]:
@@ -203,32 +144,34 @@ def word_families(dialogues: Sequence[Dialogue], seed: int = 0) -> dict[str, lis
         return [words[number] for number in order]
 
     def renamed(dialogue: Dialogue, words: Sequence[str]) -> Dialogue:
-        kept = [word for word in words if word not in dialogue.opening + dialogue.closing]
-        new = drawn(kept, 6)
+        unused = [word for word in words if word not in dialogue.opening + dialogue.closing]
+        new = drawn(unused, 6)
         claims = tuple(zip(new[:3], new[3:], strict=True))
         return replace(dialogue, claims=claims, asked=drawn(new[:3], 1)[0])
 
     def untold(dialogue: Dialogue) -> Dialogue:
         thing = NEVER_CLAIMED[0]
         claims = ((thing if t == dialogue.asked else t, c) for t, c in dialogue.claims)
-        told = replace(dialogue, claims=tuple(claims), asked=thing)
-        return with_claim(told, drawn([c for c in COLORS if c != FACTS[thing]], 1)[0])
+        other = replace(dialogue, claims=tuple(claims), asked=thing)
+        return with_claim(other, drawn([c for c in COLORS if c != FACTS[thing]], 1)[0])
 
     others = [word for word in (*NEUTRAL, *CERTAIN) if word != "hello"]
     return {
         "as in training": list(dialogues),
-        "a thing never claimed": [untold(d) for d in dialogues if NEVER_CLAIMED[0] not in
-                                  dict(d.claims)],
+        "a thing never claimed": [
+            untold(d) for d in dialogues if NEVER_CLAIMED[0] not in dict(d.claims)
+        ],
         "things for colors": [renamed(d, list(FACTS)) for d in dialogues],
         "colors for things": [renamed(d, COLORS) for d in dialogues],
         "other words for both": [renamed(d, others) for d in dialogues],
-    }  # fmt: skip
+    }
 
 
 def repeated_words(n: int, period: int = 14, seed: int = 0) -> Int[Tensor, "batch pos"]:
     """BOS and a block of distinct words of the training data, twice: the usual random test."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.tensor([IDS[word] for word in (*FACTS, *COLORS, *NEUTRAL)])
-    block = torch.stack([ids[torch.randperm(len(ids), generator=generator)[:period]]
-                         for _ in range(n)])  # fmt: skip
+    block = torch.stack(
+        [ids[torch.randperm(len(ids), generator=generator)[:period]] for _ in range(n)]
+    )
     return torch.cat([torch.full((n, 1), IDS[BOS]), block, block], dim=1)

@@ -1,6 +1,6 @@
-"""What examples leave behind at the last position: function vectors and task vectors.
+"""Function vectors and task vectors: the effect of examples at the last position.
 
-All functions take a `TransformerBridge` and rows whose last position is to be answered.
+All functions take rows whose last position is the query to answer.
 """
 
 from typing import Any
@@ -9,11 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from induction_heads.interp.circuits import head_weights
+from induction_heads.interp.losses import in_float32
+from induction_heads.models.interface import HookedModel
+
 LayerHead = Float[Tensor, "layer head"]
 
 
 def last_mixed(
-    model: Any, rows: Int[Tensor, "batch pos"]
+    model: HookedModel, rows: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "layer batch head d_head"]:
     """What each head mixed at the last position (`hook_z`), before W_O."""
     names = [_z(layer) for layer in range(model.cfg.n_layers)]
@@ -22,18 +26,19 @@ def last_mixed(
     return torch.stack([cache[name][:, -1] for name in names]).clone()
 
 
-def mean_outputs(model: Any, rows: Int[Tensor, "batch pos"]) -> Float[Tensor, "layer head d_model"]:
+def mean_outputs(
+    model: HookedModel, rows: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "layer head d_model"]:
     """What each head writes at the last position, as a mean over the rows."""
     mixed = last_mixed(model, rows).mean(dim=1)
-    W_O = torch.stack([block.attn.W_O.detach() for block in model.blocks])
-    return torch.einsum("lhd,lhdm->lhm", mixed, W_O)
+    return torch.einsum("lhd,lhdm->lhm", mixed.float(), head_weights(model)[3])
 
 
 def indirect_effects(
-    model: Any,
+    model: HookedModel,
     prompts: Int[Tensor, "batch pos"],
-    corrupted: Int[Tensor, "batch pos"],
-    answers: Int[Tensor, " batch"],
+    corrupted: Int[Tensor, "corrupted pos"],
+    answers: Int[Tensor, " corrupted"],
 ) -> LayerHead:
     """How much each head's mean over the prompts helps the corrupted ones, in probability.
 
@@ -61,7 +66,7 @@ def function_vector(
 ) -> Float[Tensor, " d_model"]:
     """The sum of the mean outputs of the `n_heads` heads with the largest effects.
 
-    The largest, not the largest in size: a head that lowers the right answer is no candidate.
+    The largest, not the largest in size: a head that lowers the right answer is not a candidate.
     After Todd et al. (2024). Raises ValueError unless 1 ≤ n_heads ≤ the number of heads.
     """
     if not 1 <= n_heads <= effects.numel():
@@ -74,15 +79,14 @@ def task_vector(
 ) -> Float[Tensor, " d_model"]:
     """What the examples add to the residual stream at the last position, as a mean over rows.
 
-    The mean at the last position of rows with examples, minus that of rows without any. The
-    query's change of position is part of it. Both are
-    taken at the same place of the model.
+    The mean at the last position of rows with examples, minus that of rows without any, at the same
+    hook point. The query's change of position is part of it.
     """
     return with_examples[:, -1].mean(dim=0) - bare[:, -1].mean(dim=0)
 
 
 def residual_at(
-    model: Any, rows: Int[Tensor, "batch pos"], name: str
+    model: HookedModel, rows: Int[Tensor, "batch pos"], name: str
 ) -> Float[Tensor, "batch pos d_model"]:
     """The residual stream at a hook point, such as `blocks.1.hook_resid_pre`."""
     with torch.inference_mode():
@@ -91,7 +95,7 @@ def residual_at(
 
 
 def accuracy_with(
-    model: Any,
+    model: HookedModel,
     rows: Int[Tensor, "batch pos"],
     answers: Int[Tensor, " batch"],
     name: str = "",
@@ -113,7 +117,7 @@ def _z(layer: int) -> str:
 
 def _right(logits: Tensor, answers: Tensor) -> float:
     """The mean probability of the right answer at the last position."""
-    chances = logits[:, -1].softmax(dim=-1)
+    chances = in_float32(logits)[:, -1].softmax(dim=-1)
     return chances.gather(-1, answers[:, None]).mean().item()
 
 

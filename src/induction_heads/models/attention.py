@@ -1,4 +1,4 @@
-"""One attention head, written out: mask, pattern, output, and the two circuits inside it."""
+"""One attention head, written out: mask, pattern, output, and its two circuits."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
-    """True where a query may look: at itself and at what came before.
+    """True where a query may look: at itself and at earlier keys.
 
     Raises ValueError if there are no positions.
 
@@ -20,13 +20,14 @@ def causal_mask(n_pos: int) -> Bool[Tensor, "query key"]:
     return torch.ones(n_pos, n_pos, dtype=torch.bool).tril()
 
 
-def visible_pairs_formula() -> str:
-    """How many pairs (query, key) the causal mask leaves among `n_pos` positions."""
-    return "n_pos * (n_pos + 1) / 2"
+def causal_softmax(scores: Float[Tensor, "*batch pos pos"]) -> Float[Tensor, "*batch pos pos"]:
+    """Softmax over the keys, with no weight on future keys.
 
-
-def _softmax_of(scores: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch query key"]:
-    return scores.masked_fill(~causal_mask(scores.shape[-1]), -math.inf).softmax(dim=-1)
+    >>> causal_softmax(torch.zeros(3, 3))[1]
+    tensor([0.5000, 0.5000, 0.0000])
+    """
+    visible = causal_mask(scores.shape[-1]).to(scores.device)
+    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
 
 
 def attention_pattern(
@@ -35,10 +36,20 @@ def attention_pattern(
     """Softmax over the keys of q·k / sqrt(d_head), future keys left out (Vaswani et al. 2017).
 
     Each row sums to 1. Raises ValueError if queries and keys differ in shape.
+
+    >>> queries = keys = torch.eye(2)
+    >>> attention_pattern(queries, keys).shape
+    torch.Size([2, 2])
+    >>> attention_pattern(queries, keys)  # Key 1 is ahead by 1 / sqrt(2).
+    tensor([[1.0000, 0.0000],
+            [0.3302, 0.6698]])
     """
     if queries.shape != keys.shape:
-        raise ValueError(f"queries {list(queries.shape)} and keys {list(keys.shape)} must agree.")
-    return _softmax_of(queries @ keys.mT / math.sqrt(queries.shape[-1]))
+        raise ValueError(
+            f"Got queries of shape {list(queries.shape)} and keys of shape {list(keys.shape)}. "
+            "They must have the same shape."
+        )
+    return causal_softmax(queries @ keys.mT / math.sqrt(queries.shape[-1]))
 
 
 def attention_head(
@@ -52,22 +63,26 @@ def attention_head(
     return attention_pattern(residual @ W_Q, residual @ W_K) @ (residual @ W_V) @ W_O
 
 
-def attention_from_circuits(
+def attention_from_matrices(
     residual: Float[Tensor, "*batch pos d_model"],
     W_QK: Float[Tensor, "d_model d_model"],
     W_OV: Float[Tensor, "d_model d_model"],
     d_head: int,
 ) -> Float[Tensor, "*batch pos d_model"]:
-    """The same head from its two circuits (Elhage et al. 2021).
+    """The same head from its QK matrix and its OV matrix (Elhage et al. 2021).
 
-    `W_QK = W_Q W_Kᵀ` decides where to look and `W_OV = W_V W_O` what to write. `d_head` is needed
-    for the scale: it cannot be read off a d_model × d_model matrix.
+    `W_QK = W_Q W_Kᵀ` decides where to look and `W_OV = W_V W_O` what to write. The scale needs
+    `d_head`, which the d_model × d_model matrices do not show.
     """
-    return _softmax_of(residual @ W_QK @ residual.mT / math.sqrt(d_head)) @ residual @ W_OV
+    return causal_softmax(residual @ W_QK @ residual.mT / math.sqrt(d_head)) @ residual @ W_OV
 
 
 def count_attention_parameters(n_layers: int, n_heads: int, d_model: int, d_head: int) -> int:
-    """Weights in the heads of a model: W_Q, W_K, W_V and W_O of every head, no biases."""
+    """Weights in the heads of a model: W_Q, W_K, W_V and W_O of every head, no biases.
+
+    >>> count_attention_parameters(n_layers=1, n_heads=2, d_model=8, d_head=4)
+    256
+    """
     return n_layers * n_heads * 4 * d_model * d_head
 
 

@@ -1,12 +1,17 @@
 """The attention-only transformer that this course trains, in plain PyTorch."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from induction_heads.data.token_ranks import TokenRanks
+from induction_heads.models.attention import attention_pattern
+
+Vectors = Float[Tensor, "batch head pos d_head"]
+"""One vector for each head at each position."""
 
 
 @dataclass(frozen=True)
@@ -48,23 +53,23 @@ class AttentionLayer(nn.Module):
         self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(shape)) for _ in range(3))
         self.W_O = nn.Parameter(torch.empty(config.n_heads, config.d_head, config.d_model))
         self.norm = normalizer(config)
-        mask = torch.ones(config.n_ctx, config.n_ctx, dtype=torch.bool).tril()
-        self.register_buffer("mask", mask, persistent=False)
+
+    def queries_and_keys(self, x: Float[Tensor, "batch pos d_model"]) -> tuple[Vectors, Vectors]:
+        """The query and the key of every head at every position."""
+        queries = torch.einsum("bpm,hmd->bhpd", x, self.W_Q)
+        keys = torch.einsum("bpm,hmd->bhpd", x, self.W_K)
+        return queries, keys
 
     def pattern(
         self, x: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch head query key"]:
-        """Where each head looks: softmax of q·k / sqrt(d_head) over the keys not in the future."""
-        q = torch.einsum("bpm,hmd->bhpd", x, self.W_Q)
-        k = torch.einsum("bpm,hmd->bhpd", x, self.W_K)
-        scores = q @ k.mT / math.sqrt(self.W_Q.shape[-1])
-        n_pos = x.shape[1]
-        return scores.masked_fill(~self.mask[:n_pos, :n_pos], -math.inf).softmax(dim=-1)  # pyright: ignore[reportIndexIssue]
+        """Where each head looks: see `attention_pattern`."""
+        return attention_pattern(*self.queries_and_keys(x))
 
     def forward(
         self, residual: Float[Tensor, "batch pos d_model"]
     ) -> Float[Tensor, "batch pos d_model"]:
-        """What the layer adds to the residual stream: the sum of what its heads write."""
+        """What the layer adds to the residual stream: the sum over its heads."""
         x = self.norm(residual)
         v = torch.einsum("bpm,hmd->bhpd", x, self.W_V)
         z = self.pattern(x) @ v
@@ -72,7 +77,12 @@ class AttentionLayer(nn.Module):
 
 
 class AttentionOnly(nn.Module):
-    """Token and position embedding, layers of attention heads, unembedding. No MLP, no biases."""
+    """Token and position embedding, layers of attention heads, unembedding. No MLP, no biases.
+
+    `token_ranks` says how common each token is in the training text, where that is known.
+    """
+
+    token_ranks: TokenRanks | None = None
 
     def __init__(self, config: AttentionOnlyConfig):
         super().__init__()

@@ -1,18 +1,21 @@
 """Models written by hand: an exact induction circuit, and decoys that only resemble one.
 
-The residual stream is cut into four blocks of coordinates: the current token, the position, a slot
-for the token before this one, and a slot for the prediction. Every head reads some blocks and
-writes one, so what it does can be read off its weights. A random rotation then hides the blocks.
+The residual stream is cut into blocks of coordinates: the current token, the position, a slot for
+the token before this one, a slot for the prediction and, for `long_prefix`, a slot for the token
+before that. Every head reads some blocks and
+writes one, so its weights show what it does. A random rotation then hides the blocks.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
+from induction_heads.near_names import suggestion
 
 KINDS = {
     "induction": "a previous-token head in layer 0 that feeds an induction head in layer 1",
@@ -22,9 +25,13 @@ KINDS = {
     "bos_sink": "a layer-1 head that always looks at the first position",
     "anti_induction": "the induction pattern, with an OV circuit that lowers what it attends to",
     "no_copying": "the induction pattern, with an OV circuit that writes nothing",
-    "q_composition": "induction through the query: layer 0 writes where the earlier copy stood",
+    "long_prefix": "induction after a match of two tokens: the token and the one before it",
+    "q_composition": "induction through the query: layer 0 writes the position of the earlier copy",
 }
-"""What each kind of hand-built model is."""
+"""Kind of hand-built model → what it has."""
+
+SUPPRESSOR = (2, 0)
+"""(layer, head) of the suppressor of `hand_built_suppressor`."""
 
 _INDUCTION_PATTERN = ("induction", "anti_induction", "no_copying")
 _COPY_SIGN = {"anti_induction": -1.0, "no_copying": 0.0}
@@ -38,21 +45,35 @@ class _Blocks:
     position: Float[Tensor, "d_model n_ctx"]
     previous: Float[Tensor, "d_model slot"]
     prediction: Float[Tensor, "d_model d_vocab"]
+    two_back: Float[Tensor, "d_model two_back"]
 
 
 def hand_built_heads(kind: str, *, n_heads: int = 2, seed: int = 0) -> dict[str, tuple[int, int]]:
-    """Where the heads of `hand_built(kind, n_heads=…, seed=…)` are: name → (layer, head).
+    """The heads of `hand_built(kind, n_heads=…, seed=…)`: name → (layer, head).
 
-    `previous_token` and `pointer` are in layer 0. The layer-1 head goes by the name of its kind.
+    `previous_token`, `two_back` (the token before the previous one) and `pointer` are in layer 0.
+    The layer-1 head has the name of its kind. `long_prefix` needs two heads in layer 0.
     Raises ValueError for an unknown kind.
+
+    >>> sorted(hand_built_heads("induction"))
+    ['induction', 'previous_token']
+    >>> layer, head = hand_built_heads("bos_sink")["bos_sink"]
+    >>> layer
+    1
     """
     if kind not in KINDS:
-        raise ValueError(f"kind={kind!r} is not known. Choose one of: {', '.join(KINDS)}.")
+        raise ValueError(
+            f"kind={kind!r} is not known. {suggestion(kind, KINDS, known='The kinds are')}"
+        )
     generator = torch.Generator().manual_seed(seed)
     first, second = torch.randint(n_heads, (2,), generator=generator).tolist()
     heads = {}
-    if kind == "previous_token" or kind in _INDUCTION_PATTERN:
+    if kind in ("previous_token", "long_prefix", *_INDUCTION_PATTERN):
         heads["previous_token"] = (0, first)
+    if kind == "long_prefix":
+        if n_heads < 2:
+            raise ValueError("long_prefix has two heads in layer 0: use n_heads of at least 2.")
+        heads["two_back"] = (0, (first + 1) % n_heads)
     if kind == "q_composition":
         heads["pointer"] = (0, first)
     if kind != "previous_token":
@@ -78,16 +99,24 @@ def hand_built(
     all the attention. The remaining heads attend uniformly and write nothing. `seed` draws the
     places of the heads and the rotation. Raises ValueError for an unknown kind or an offset that
     does not fit in the context.
+
+    >>> model = hand_built("induction", d_vocab=8, n_ctx=16)
+    >>> tokens = torch.tensor([[5, 2, 7, 5, 2]])
+    >>> model(tokens).shape
+    torch.Size([1, 5, 8])
+    >>> model(tokens)[0, -1].argmax().item()  # 2 was followed by 7.
+    7
     """
     heads = hand_built_heads(kind, n_heads=n_heads, seed=seed)
     if kind == "fixed_offset" and not 1 <= offset < n_ctx:
         raise ValueError(f"offset={offset} does not fit in a context of {n_ctx}.")
     slot = n_ctx if kind == "q_composition" else d_vocab  # It holds a pointer, or a token.
-    d_model, d_head = 2 * d_vocab + n_ctx + slot, d_vocab + n_ctx + 1
+    extra = d_vocab if kind == "long_prefix" else 0
+    d_model, d_head = 2 * d_vocab + n_ctx + slot + extra, d_vocab + n_ctx + 1 + extra
     model = AttentionOnly(
         AttentionOnlyConfig(2, n_heads, d_model, d_head, d_vocab, n_ctx, bos_token=bos_token)
     )
-    blocks = _Blocks(*torch.eye(d_model).split([d_vocab, n_ctx, slot, d_vocab], dim=1))
+    blocks = _Blocks(*torch.eye(d_model).split([d_vocab, n_ctx, slot, d_vocab, extra], dim=1))
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
@@ -107,6 +136,37 @@ def hand_built(
     return model
 
 
+def hand_built_suppressor(
+    *, strength: float = 0.5, sharpness: float = 30.0, seed: int = 0, **options: Any
+) -> AttentionOnly:
+    """The hand-built induction model with a third layer, whose head L2H0 suppresses copies.
+
+    L2H0 compares what the layers below predict with the token at each key, attends to those that
+    match, and lowers their logit by `strength` times what the induction head gave. `options` go to
+    `hand_built`. The other heads of layer 2 write nothing.
+    """
+    two = hand_built("induction", seed=seed, sharpness=sharpness, **options)
+    model = AttentionOnly(AttentionOnlyConfig(**{**vars(two.config), "n_layers": 3}))
+    token, prediction = two.W_E.T, two.W_U / two.W_U.norm(dim=0)  # Rows and columns of a rotation.
+    size, d_head = token.shape[1], two.config.d_head
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+        model.load_state_dict(two.state_dict(), strict=False)
+        layer = model.layers[SUPPRESSOR[0]]
+        assert isinstance(layer, AttentionLayer)
+        layer.W_Q[0, :, :size] = sharpness * math.sqrt(d_head) * prediction
+        layer.W_K[0, :, :size] = token
+        layer.W_V[0, :, :size] = token
+        layer.W_O[0, :size] = -strength * prediction.T
+    return model.requires_grad_(False)
+
+
+def suppressor_heads(*, seed: int = 0, n_heads: int = 2) -> dict[str, tuple[int, int]]:
+    """Name → (layer, head) of the working heads of `hand_built_suppressor`."""
+    return hand_built_heads("induction", n_heads=n_heads, seed=seed) | {"suppressor": SUPPRESSOR}
+
+
 def _reads(name: str, blocks: _Blocks, offset: int) -> list[tuple[Tensor, Tensor]]:
     """What a head compares: pairs of what the query reads and what the key reads."""
     n_ctx = blocks.position.shape[1]
@@ -114,6 +174,15 @@ def _reads(name: str, blocks: _Blocks, offset: int) -> list[tuple[Tensor, Tensor
         return [(blocks.position @ _look_back(n_ctx, 1), blocks.position)]
     if name in _INDUCTION_PATTERN:
         return [(blocks.token, blocks.previous), _never_the_first(blocks)]
+    if name == "two_back":
+        return [(blocks.position @ _look_back(n_ctx, 2), blocks.position)]
+    if name == "long_prefix":
+        # One match scores 1 and two score 2. In between are the three nearest positions, where the
+        # head rests otherwise: three, so that it does not look like a head of another kind.
+        nearest = sum(_look_back(n_ctx, distance) for distance in range(3))
+        pairs = (blocks.token, blocks.previous), (blocks.previous, blocks.two_back)
+        rest = 1.5 * blocks.position @ nearest, blocks.position
+        return [*pairs, rest, _never_the_first(blocks)]
     if name == "q_composition":
         return [(blocks.previous @ _look_back(n_ctx, 1).T, blocks.position)]
     if name in ("duplicate_token", "pointer"):
@@ -128,6 +197,8 @@ def _moves(name: str, blocks: _Blocks) -> tuple[Tensor, Tensor]:
     """What a head takes from where it attends, and the block it puts that in."""
     if name == "previous_token":
         return blocks.token, blocks.previous
+    if name == "two_back":
+        return blocks.token, blocks.two_back
     if name == "pointer":
         return blocks.position, blocks.previous
     return blocks.token, _COPY_SIGN.get(name, 1.0) * blocks.prediction

@@ -10,33 +10,29 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
-from induction_heads.hand_built import KINDS, hand_built, hand_built_heads
-from induction_heads.hugging_face import (
-    DTYPES,
+from induction_heads.data.token_ranks import ranks_in_folder
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.checkpoint_files import (
     UnknownModel,
-    is_hugging_face,
-    load_hugging_face,
-    load_tokenizer,
     reason,
+    require_finite_weights,
+    require_matching_weights,
+    require_token,
+    require_whole_files,
 )
-from induction_heads.model_folders import (
+from induction_heads.models.folders import (
     ZOO,
-    checkpoint_name,
     find_checkpoint,
     local_folder,
     snapshot_steps,
 )
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.hugging_face import DTYPES, is_hugging_face, load_hugging_face
+from induction_heads.models.interface import HookedModel, Model
+from induction_heads.models.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
-
-__all__ = [
-    "DTYPES", "KINDS", "ZOO", "AttentionOnly", "AttentionOnlyConfig", "UnknownModel",
-    "checkpoint_name", "from_transformer_lens", "hand_built", "hand_built_heads",
-    "load_attention_only", "load_lightest", "load_model", "load_snapshots", "load_tokenizer",
-    "save_model", "save_snapshots", "to_transformer_lens", "zoo_folder", "zoo_names",
-]  # fmt: skip
 
 
 def zoo_names() -> list[str]:
@@ -46,7 +42,7 @@ def zoo_names() -> list[str]:
 
 
 def zoo_folder(name: str) -> Path:
-    """Where the zoo keeps the model of that name."""
+    """The folder of a model of the zoo."""
     return ZOO / name
 
 
@@ -59,8 +55,10 @@ def save_model(model: AttentionOnly, folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n")
-    save_file({name: weight.half() for name, weight in model.state_dict().items()},
-              folder / "model.safetensors")  # fmt: skip
+    save_file(
+        {name: weight.half() for name, weight in model.state_dict().items()},
+        folder / "model.safetensors",
+    )
 
 
 def save_snapshots(snapshots: dict[int, dict[str, Tensor]], folder: Path | str) -> None:
@@ -86,9 +84,22 @@ def _attention_only_folder(name: str) -> Path:
     return folder
 
 
-def _with_weights(config: AttentionOnlyConfig, weights: dict[str, Tensor]) -> AttentionOnly:
+def _with_weights(folder: Path, weights: dict[str, Tensor]) -> AttentionOnly:
+    """The model of the folder's config with these weights. Raises UnknownModel if they differ."""
+    config = _config(folder)
+    require_token(config.bos_token, config.d_vocab, folder / "config.json")
     model = AttentionOnly(config)
+    expected = {name: weight.shape for name, weight in model.state_dict().items()}
+    misshapen = [
+        (name, weights[name].shape, shape)
+        for name, shape in expected.items()
+        if name in weights and weights[name].shape != shape
+    ]
+    missing, unused = expected.keys() - weights.keys(), weights.keys() - expected.keys()
+    require_matching_weights(folder, missing, unused, misshapen)
+    require_finite_weights(folder, weights.items())
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    model.token_ranks = ranks_in_folder(folder, model.config.d_vocab)
     return model.requires_grad_(False).eval()
 
 
@@ -99,7 +110,10 @@ def _config(folder: Path) -> AttentionOnlyConfig:
 def load_attention_only(name: str) -> AttentionOnly:
     """A zoo model, or one saved by `save_model`, as the plain PyTorch module (float32, no grad).
 
-    Raises UnknownModel with the names of the zoo.
+    Raises UnknownModel, with the names in the zoo.
+
+    >>> load_attention_only("toy-2l").config.n_layers
+    2
     """
     return _own_model(_attention_only_folder(name), None)
 
@@ -113,7 +127,7 @@ def load_snapshots(name: str) -> dict[int, AttentionOnly]:
     if not snapshot_steps(folder):
         raise UnknownModel(f"{name!r} has no snapshots. Models that do: {', '.join(zoo_names())}.")
     weights = _snapshot_weights(folder)
-    return {step: _with_weights(_config(folder), weights[step]) for step in weights}
+    return {step: _with_weights(folder, weights[step]) for step in weights}
 
 
 def _snapshot_weights(folder: Path, only: int | None = None) -> dict[int, dict[str, Tensor]]:
@@ -131,8 +145,13 @@ def to_transformer_lens(model: AttentionOnly, tokenizer: Any | None = None) -> "
     """The same model as a TransformerLens 4 `TransformerBridge`, with equal logits.
 
     TransformerLens gives every projection a bias; ours are zero. In float32 the two differ by
-    rounding: less than 1e-5 on the toys, less than 1e-4 on `python-2l`, whose logits reach 20.
-    Raises ValueError for a model with smeared keys: TransformerLens has none.
+    rounding: less than 1e-5 on the toys, less than 1e-4 on the text models, whose logits reach 20.
+    Raises ValueError for a model with smeared keys, which TransformerLens does not have.
+
+    >>> model = hand_built("induction", d_vocab=8, n_ctx=16)
+    >>> _, cache = to_transformer_lens(model).run_with_cache(torch.tensor([[5, 2, 7, 5]]))
+    >>> cache["blocks.1.attn.hook_pattern"].shape  # [batch head query key]
+    torch.Size([1, 2, 4, 4])
     """
     _must_be_plain(model, "converted to TransformerLens")
     from transformer_lens.config import TransformerBridgeConfig
@@ -141,19 +160,31 @@ def to_transformer_lens(model: AttentionOnly, tokenizer: Any | None = None) -> "
     config = model.config
     bridge = TransformerBridge.boot_native(  # pyright: ignore[reportAttributeAccessIssue]
         TransformerBridgeConfig(
-            d_model=config.d_model, d_head=config.d_head, n_layers=config.n_layers,
-            n_ctx=config.n_ctx, n_heads=config.n_heads, d_vocab=config.d_vocab, attn_only=True,
-            normalization_type=config.normalization, init_weights=False,
+            d_model=config.d_model,
+            d_head=config.d_head,
+            n_layers=config.n_layers,
+            n_ctx=config.n_ctx,
+            n_heads=config.n_heads,
+            d_vocab=config.d_vocab,
+            attn_only=True,
+            normalization_type=config.normalization,
+            init_weights=False,
             tokenizer_prepends_bos=config.bos_token is not None,
         ),
         tokenizer=tokenizer,
-    )  # fmt: skip
+    )
     weights = dict(bridge.original_model.named_parameters())
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(_native_weight(model, name.replace("._original_component", "")))
     bridge.cfg.bos_token = config.bos_token
+    bridge.cfg.token_ranks = model.token_ranks
     return bridge.requires_grad_(False).eval()
+
+
+def as_hooked(model: Model) -> HookedModel:
+    """The model itself if it has hooks, or an `AttentionOnly` converted to TransformerLens."""
+    return to_transformer_lens(model) if isinstance(model, AttentionOnly) else model
 
 
 def from_transformer_lens(bridge: "TransformerBridge") -> AttentionOnly:
@@ -165,23 +196,27 @@ def from_transformer_lens(bridge: "TransformerBridge") -> AttentionOnly:
     kind = type(source).__name__
     if not (kind == "NativeModel" and cfg.attn_only and cfg.normalization_type in (None, "LN")):
         raise ValueError(
-            f"A TransformerBridge around a {kind} came in (attn_only={cfg.attn_only}, "
-            f"normalization_type={cfg.normalization_type!r}); expected an attention-only one of "
-            f"this course. These load as one: {', '.join(zoo_names())}."
+            f"Got a TransformerBridge around a {kind} (attn_only={cfg.attn_only}, "
+            f"normalization_type={cfg.normalization_type!r}), but expected an attention-only one "
+            f"of this course. These load as one: {', '.join(zoo_names())}."
         )
     sizes = {name: getattr(cfg, name) for name in ("n_layers", "n_heads", "d_model", "d_head")}
     model = AttentionOnly(
         AttentionOnlyConfig(
-            **sizes, d_vocab=cfg.d_vocab, n_ctx=cfg.n_ctx, normalization=cfg.normalization_type,
+            **sizes,
+            d_vocab=cfg.d_vocab,
+            n_ctx=cfg.n_ctx,
+            normalization=cfg.normalization_type,
             bos_token=getattr(cfg, "bos_token", None),
         )
-    )  # fmt: skip
+    )
     names = {name.replace("._original_component", ""): name for name in source.state_dict()}
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.copy_(_weight_of_bridge(bridge, name, names))
         rows = torch.arange(2 * min(cfg.n_ctx, cfg.d_vocab)).view(2, -1) % cfg.d_vocab
         apart = (bridge(rows.to(bridge.W_E.device)).cpu() - model(rows)).abs().max().item()
+    model.token_ranks = getattr(cfg, "token_ranks", None)
     if not apart < 1e-2:
         raise ValueError(
             f"The logits of this TransformerBridge differ by {apart:.2g} from those of its weights "
@@ -231,7 +266,7 @@ def _native_weight(model: AttentionOnly, name: str) -> Tensor:
 
 def load_model(
     name: str, *, device: str = "cpu", dtype: str | None = None, progress: bool | None = None
-) -> "TransformerBridge":  # fmt: skip
+) -> "TransformerBridge":
     """A model as a TransformerLens `TransformerBridge`, ready for `run_with_cache`.
 
     `name` is one of these, tried in this order:
@@ -244,14 +279,21 @@ def load_model(
     `NAME@STEP` is the checkpoint nearest to that training step: a stored snapshot, a subfolder
     `checkpoint-STEP`, or on the hub the revision of that name (`EleutherAI/pythia-70m@step3000`).
     `dtype` is float32 unless another one of `DTYPES` is given. Long loads show a progress bar, and
-    short ones too if `progress` is True. Raises `UnknownModel` with one sentence on why not.
+    short ones too if `progress` is True. Raises `UnknownModel`, which gives the
+    reason in one sentence.
+
+    >>> model = load_model("hand-built:induction")
+    >>> model(torch.tensor([[5, 2, 7, 5]])).shape  # [batch pos d_vocab]
+    torch.Size([1, 4, 32])
+    >>> model.cfg.n_layers, model.cfg.n_heads
+    (2, 2)
     """
     return _load(name, True, device, dtype, progress)
 
 
 def load_lightest(
     name: str, *, device: str = "cpu", dtype: str | None = None, progress: bool | None = None
-) -> "AttentionOnly | TransformerBridge":  # fmt: skip
+) -> "AttentionOnly | TransformerBridge":
     """The model that `load_model` loads, as an `AttentionOnly` where it is one.
 
     Scores and ablations take both. Without TransformerLens a toy is ready seconds earlier.
@@ -267,23 +309,31 @@ def _load(name: str, bridge: bool, device: str, dtype: str | None, progress: boo
         model = hand_built(name.removeprefix("hand-built:"))
     else:
         folder, step = find_checkpoint(name, progress=progress)
+        if not (folder / "config.json").is_file():
+            raise UnknownModel(
+                f"{name!r} on the model hub has no config.json, so it is not a model."
+            )
         if is_hugging_face(folder):
             return load_hugging_face(folder, device=device, dtype=dtype, progress=progress)
         model = _own_model(folder, step)
         tokenizer = load_tokenizer(folder) if bridge else None
     ready: Any = to_transformer_lens(model, tokenizer) if bridge else model
-    if dtype in (None, "auto", "float32") and device == "cpu":
+    number = "float32" if dtype in (None, "auto") else dtype  # Folders of this course hold float16.
+    if number == "float32" and device == "cpu":
         return ready
-    return ready.to(device=device, dtype=getattr(torch, dtype or "float32"))
+    return ready.to(device=device, dtype=getattr(torch, number))
 
 
 def _own_model(folder: Path, step: int | None) -> AttentionOnly:
     """The attention-only model in a folder. Raises UnknownModel if it cannot be read."""
+    require_whole_files(folder)
     try:
         if step is None:
-            return _with_weights(_config(folder), load_file(folder / "model.safetensors"))
-        return _with_weights(_config(folder), _snapshot_weights(folder, step)[step])
+            return _with_weights(folder, load_file(folder / "model.safetensors"))
+        return _with_weights(folder, _snapshot_weights(folder, step)[step])
     except FileNotFoundError as error:
         raise UnknownModel(f"{folder} has a config but no model.safetensors.") from error
+    except UnknownModel:
+        raise
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UnknownModel(f"Cannot read the model in {folder}: {reason(error)}") from error

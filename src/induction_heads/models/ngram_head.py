@@ -1,4 +1,4 @@
-"""A head with a fixed n-gram induction pattern, as a drop-in for a learned head of a layer.
+"""A head with a fixed n-gram induction pattern, in place of a learned head.
 
 The idea is that of Akyürek et al. 2024, who put such heads into language models. Here it replaces
 one head of the last layer of a toy, with as many parameters as that head had.
@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
-from induction_heads.matching_scores import after, earlier_matches
+from induction_heads.data.tokens import after, earlier_matches
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 
 
 def ngram_induction_layer(
@@ -22,8 +22,8 @@ def ngram_induction_layer(
     A query looks, evenly, at the tokens that followed earlier copies of the last `n` tokens. A
     query without such a copy looks nowhere: its row is zero. Raises ValueError for n below 1.
     """
-    wanted = after(earlier_matches(tokens, n=n)).float()
-    return wanted / wanted.sum(dim=-1, keepdim=True).clamp_min(1)
+    keys = after(earlier_matches(tokens, n=n)).float()
+    return keys / keys.sum(dim=-1, keepdim=True).clamp_min(1)
 
 
 class WithNgramHead(AttentionOnly):
@@ -51,5 +51,5 @@ class WithNgramHead(AttentionOnly):
 
 
 def n_parameters(model: nn.Module) -> int:
-    """How many numbers a model learns."""
+    """The number of parameters of a model."""
     return sum(weight.numel() for weight in model.parameters())

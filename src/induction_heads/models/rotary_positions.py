@@ -1,16 +1,19 @@
-"""The model with rotary positions: queries and keys are turned by their position.
+"""The model with rotary positions: queries and keys are rotated by their position.
 
 Su et al. 2021. Nothing is added to the residual stream, so a head knows only how far away a key is.
 As with smeared keys, these models are trained, scored and ablated here and never converted.
 """
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from induction_heads.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import (
+    AttentionLayer,
+    AttentionOnly,
+    AttentionOnlyConfig,
+    Vectors,
+)
 
 
 def rotate(
@@ -34,15 +37,10 @@ def rotate(
 class RotaryLayer(AttentionLayer):
     """A layer whose heads turn their queries and keys."""
 
-    def pattern(
-        self, x: Float[Tensor, "batch pos d_model"]
-    ) -> Float[Tensor, "batch head query key"]:
-        """Where each head looks: `AttentionLayer.pattern` with turned queries and keys."""
-        q = rotate(torch.einsum("bpm,hmd->bhpd", x, self.W_Q))
-        k = rotate(torch.einsum("bpm,hmd->bhpd", x, self.W_K))
-        scores = q @ k.mT / math.sqrt(self.W_Q.shape[-1])
-        n_pos = x.shape[1]
-        return scores.masked_fill(~self.mask[:n_pos, :n_pos], -math.inf).softmax(dim=-1)  # pyright: ignore[reportIndexIssue]
+    def queries_and_keys(self, x: Float[Tensor, "batch pos d_model"]) -> tuple[Vectors, Vectors]:
+        """Those of `AttentionLayer`, turned by their positions."""
+        queries, keys = super().queries_and_keys(x)
+        return rotate(queries), rotate(keys)
 
 
 class RotaryPositions(AttentionOnly):

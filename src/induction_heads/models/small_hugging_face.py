@@ -1,7 +1,7 @@
-"""Small models of three architectures of real models, from their library.
+"""Small models of three architectures of real models, built with transformers.
 
-They are Hugging Face classes, so what is saved can be loaded by anything that loads GPT-2, Llama or
-Pythia. Pythia's architecture is called GPT-NeoX.
+Once saved, they load in anything that loads GPT-2, Llama or Pythia.
+Pythia's architecture is called GPT-NeoX.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from induction_heads.attention_only import sinusoids
+from induction_heads.models.attention_only import sinusoids
 
 SHARED_BY = 2
-"""How many query heads of the small Llama share one head of keys and values."""
+"""The number of query heads of the small Llama that share one head of keys and values."""
 
 BOS_TOKEN = {"gpt2": 0, "llama": 0, "neox": None}
 """Architecture → the token before every row. Pythia was trained without one."""
@@ -24,10 +24,17 @@ def _gpt2(n_layers: int, n_heads: int, d_model: int, d_vocab: int, n_ctx: int) -
     from transformers import GPT2Config, GPT2LMHeadModel
 
     return GPT2LMHeadModel, GPT2Config(
-        vocab_size=d_vocab, n_positions=n_ctx, n_embd=d_model, n_layer=n_layers,
-        n_head=n_heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-        bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
+        vocab_size=d_vocab,
+        n_positions=n_ctx,
+        n_embd=d_model,
+        n_layer=n_layers,
+        n_head=n_heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
 
 
 def _llama(n_layers: int, n_heads: int, d_model: int, d_vocab: int, n_ctx: int) -> tuple[Any, Any]:
@@ -35,11 +42,17 @@ def _llama(n_layers: int, n_heads: int, d_model: int, d_vocab: int, n_ctx: int) 
     from transformers import LlamaConfig, LlamaForCausalLM
 
     return LlamaForCausalLM, LlamaConfig(
-        vocab_size=d_vocab, max_position_embeddings=n_ctx, hidden_size=d_model,
-        intermediate_size=3 * d_model, num_hidden_layers=n_layers, num_attention_heads=n_heads,
-        num_key_value_heads=n_heads // SHARED_BY, tie_word_embeddings=False,
-        bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
+        vocab_size=d_vocab,
+        max_position_embeddings=n_ctx,
+        hidden_size=d_model,
+        intermediate_size=3 * d_model,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        num_key_value_heads=n_heads // SHARED_BY,
+        tie_word_embeddings=False,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
 
 
 def _neox(n_layers: int, n_heads: int, d_model: int, d_vocab: int, n_ctx: int) -> tuple[Any, Any]:
@@ -51,11 +64,18 @@ def _neox(n_layers: int, n_heads: int, d_model: int, d_vocab: int, n_ctx: int) -
 
     rotary = {"rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 0.25}
     return GPTNeoXForCausalLM, GPTNeoXConfig(
-        vocab_size=d_vocab, max_position_embeddings=n_ctx, hidden_size=d_model,
-        intermediate_size=4 * d_model, num_hidden_layers=n_layers, num_attention_heads=n_heads,
-        rope_parameters=rotary, use_parallel_residual=True, tie_word_embeddings=False,
-        bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
+        vocab_size=d_vocab,
+        max_position_embeddings=n_ctx,
+        hidden_size=d_model,
+        intermediate_size=4 * d_model,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        rope_parameters=rotary,
+        use_parallel_residual=True,
+        tie_word_embeddings=False,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
 
 
 _ARCHITECTURES = {"gpt2": _gpt2, "llama": _llama, "neox": _neox}
@@ -92,7 +112,7 @@ class SmallHuggingFace(nn.Module):
         return torch.stack(seen.attentions).clone()
 
     def heads(self) -> tuple[int, int]:
-        """How many layers, and how many (query) heads in each."""
+        """The number of layers, and of (query) heads in each."""
         return self.hf.config.num_hidden_layers, self.hf.config.num_attention_heads
 
     def written_by(self, layer: int, head: int) -> Tensor:
@@ -104,9 +124,15 @@ class SmallHuggingFace(nn.Module):
 
 
 def new_small_model(
-    architecture: str, n_layers: int, n_heads: int, d_model: int, d_vocab: int, n_ctx: int,
-    *, seed: int,
-) -> SmallHuggingFace:  # fmt: skip
+    architecture: str,
+    n_layers: int,
+    n_heads: int,
+    d_model: int,
+    d_vocab: int,
+    n_ctx: int,
+    *,
+    seed: int,
+) -> SmallHuggingFace:
     """A model before training: `architecture` is one of `gpt2`, `llama` and `neox`.
 
     Token embeddings start from N(0, .1²), other matrices from N(0, .64 / d_model), learned

@@ -1,17 +1,20 @@
 """The model with smeared keys: each head may mix the key before into every key.
 
 Olsson et al. 2022, argument 2: with them a one-layer model, too, can form induction heads, because
-the key of a token may already carry the token before it. This course alone knows these models:
-TransformerLens has no such keys, so they are trained, scored and ablated here and never converted.
+the key of a token may already carry the token before it. TransformerLens has no such keys, so these
+models are trained, scored and ablated here and never converted.
 """
-
-import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from induction_heads.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import (
+    AttentionLayer,
+    AttentionOnly,
+    AttentionOnlyConfig,
+    Vectors,
+)
 
 
 def smeared_keys(
@@ -19,7 +22,7 @@ def smeared_keys(
 ) -> Float[Tensor, "batch head pos d_head"]:
     """Each key mixed with the one before it: σ(α) k_j + (1 − σ(α)) k_{j−1}, with α of the head.
 
-    The first key has none before it and stays. Olsson et al. 2022, argument 2.
+    The first key stays as it is. Olsson et al. 2022, argument 2.
     """
     share = alpha.sigmoid()[:, None, None]
     mixed = share * keys[:, :, 1:] + (1 - share) * keys[:, :, :-1]
@@ -27,21 +30,16 @@ def smeared_keys(
 
 
 class SmearedLayer(AttentionLayer):
-    """A layer whose heads smear their keys. `alpha` is one learned number a head."""
+    """A layer whose heads smear their keys. `alpha` is one learned number per head."""
 
     def __init__(self, config: AttentionOnlyConfig):
         super().__init__(config)
         self.alpha = nn.Parameter(torch.zeros(config.n_heads))
 
-    def pattern(
-        self, x: Float[Tensor, "batch pos d_model"]
-    ) -> Float[Tensor, "batch head query key"]:
-        """Where each head looks: `AttentionLayer.pattern` with smeared keys."""
-        q = torch.einsum("bpm,hmd->bhpd", x, self.W_Q)
-        k = smeared_keys(torch.einsum("bpm,hmd->bhpd", x, self.W_K), self.alpha)
-        scores = q @ k.mT / math.sqrt(self.W_Q.shape[-1])
-        n_pos = x.shape[1]
-        return scores.masked_fill(~self.mask[:n_pos, :n_pos], -math.inf).softmax(dim=-1)  # pyright: ignore[reportIndexIssue]
+    def queries_and_keys(self, x: Float[Tensor, "batch pos d_model"]) -> tuple[Vectors, Vectors]:
+        """Those of `AttentionLayer`, with the keys smeared."""
+        queries, keys = super().queries_and_keys(x)
+        return queries, smeared_keys(keys, self.alpha)
 
 
 class SmearedKeys(AttentionOnly):

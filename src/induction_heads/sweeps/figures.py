@@ -1,4 +1,4 @@
-"""Figures of a sweep: when heads form, how they score, what their ablation costs."""
+"""Figures of a sweep: formation steps, scores, effects of ablations."""
 
 from collections.abc import Sequence
 
@@ -7,26 +7,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from induction_heads.sweep_journal import Record
-from induction_heads.sweep_tables import FORMED, best, formation_step
-from induction_heads.swept_model import SweptModel
+from induction_heads.interp.formation import FORMED, ModelRecord, best, formation_step
+from induction_heads.training.spec import SweptModel
 
 BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#999999"
 LAYER_COLORS = {1: GRAY, 2: BLUE, 3: GREEN}
 SMEARED = ORANGE
-KINDS = {"1 layer": GRAY, "2 layers": BLUE, "3 layers": GREEN, "smeared keys": SMEARED}
-"""What a color stands for."""
+MODEL_COLORS = {"1 layer": GRAY, "2 layers": BLUE, "3 layers": GREEN, "smeared keys": SMEARED}
+"""Kind of model → color."""
 
-Pairs = Sequence[tuple[SweptModel, Record]]
+Pairs = Sequence[tuple[SweptModel, ModelRecord]]
 
 
 def color_of(model: SweptModel) -> str:
-    """Orange for smeared keys; else gray, blue, green for 1, 2 and 3 layers or more."""
+    """Orange for smeared keys; otherwise gray, blue, green for 1, 2, and 3 or more layers."""
     return SMEARED if model.smeared else LAYER_COLORS[min(model.n_layers, 3)]
 
 
 def all_models(pairs: Pairs) -> Figure:
-    """A row for each model: its formation step, its best scores, the effect of every head."""
+    """One row per model: its formation step, its highest scores, the effect of every head."""
     figure = Figure(figsize=(10, 2 + 0.17 * len(pairs)), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     _formation(axes[0], pairs)
@@ -38,9 +37,14 @@ def all_models(pairs: Pairs) -> Figure:
         _lines_between_groups(ax, [variant.group for variant, _ in pairs])
         below = ax.transAxes + ScaledTranslation(0, -0.5, figure.dpi_scale_trans)
         ax.legend(
-            frameon=False, fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0),
-            bbox_transform=below, borderaxespad=0,
-        )  # fmt: skip
+            frameon=False,
+            fontsize=7,
+            ncols=2,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=below,
+            borderaxespad=0,
+        )
     return figure
 
 
@@ -61,7 +65,7 @@ def _formation(ax: Axes, pairs: Pairs) -> None:
             ax.plot(never, row, "o", mfc="none", color=color, markersize=4)
         else:
             ax.plot(never, row, "x", color="black", markersize=4)
-    for label, color in KINDS.items():
+    for label, color in MODEL_COLORS.items():
         ax.plot([], [], "o", color=color, label=label)
     ax.axvline(1.25 * most, color="#dddddd", linewidth=0.8)
     ax.text(never, -0.6, "not", ha="center", va="bottom", fontsize=7)
@@ -92,39 +96,42 @@ def _effects(ax: Axes, pairs: Pairs) -> None:
     ax.plot([], [], "|", color=ORANGE, label="second copy")
     ax.plot([], [], "|", color=GRAY, label="control: no copy")
     ax.set(xlabel="rise of the loss (nats)")
-    ax.set_title("Effect of silencing each head,\nlast snapshot", fontsize=9)
+    ax.set_title("Effect of ablating each head,\nlast snapshot", fontsize=9)
 
 
 CURVES = {
-    "loss": "loss on data like the training's (nats)",
+    "loss": "loss on held-out data (nats)",
     "in_context_learning": "in-context-learning score (nats)",
     "induction": "highest induction score",
     "rise": "highest effect of a head (nats)",
 }
-"""What is drawn over training, with the name of its axis."""
+"""Measure drawn over training → label of its axis."""
 
 
 def over_training(pairs: Pairs) -> Figure:
-    """Four curves of every model, over the share of its training that is done."""
+    """Four curves of every model over the course of its training."""
     figure = Figure(figsize=(10, 6.5), layout="constrained")
-    for ax, (name, label) in zip(figure.subplots(2, 2, sharex=True).flat, CURVES.items(),
-                                 strict=True):  # fmt: skip
+    for ax, (name, label) in zip(
+        figure.subplots(2, 2, sharex=True).flat, CURVES.items(), strict=True
+    ):
         for variant, record in pairs:
-            values = [s[name] if isinstance(s[name], float) else best(s[name])
-                      for s in record["snapshots"]]  # fmt: skip
-            done = [s["step"] / variant.steps for s in record["snapshots"]]
-            ax.plot(done, values, color=color_of(variant), linewidth=0.8, alpha=0.7)
+            values = [
+                s[name] if isinstance(s[name], float) else best(s[name])
+                for s in record["snapshots"]
+            ]
+            progress = [s["step"] / variant.steps for s in record["snapshots"]]
+            ax.plot(progress, values, color=color_of(variant), linewidth=0.8, alpha=0.7)
         ax.set_ylabel(label)
     for ax in figure.axes[2:]:
         ax.set_xlabel("share of the training steps")
-    for label, color in KINDS.items():
+    for label, color in MODEL_COLORS.items():
         figure.axes[0].plot([], [], color=color, label=label)
     figure.axes[0].legend(frameon=False, fontsize=8)
     return figure
 
 
 def score_against_effect(pairs: Pairs) -> Figure:
-    """Every head of every snapshot: its induction score, and what silencing it costs."""
+    """The induction score of every head in every snapshot, against the effect of its ablation."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = {"rise": "second copy", "control_rise": "control: no copy"}
     for ax, (name, title) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
@@ -137,9 +144,15 @@ def score_against_effect(pairs: Pairs) -> Figure:
                 for score, effect in zip(s["induction"][layer], s[name][layer], strict=True)
             ]
             if heads:
-                # Thousands of dots: as pixels they are smaller and faster than as vectors.
-                ax.plot(*zip(*heads, strict=True), ".", color=color, markersize=2, alpha=0.5,
-                        rasterized=True)  # fmt: skip
+                # Thousands of dots are smaller and faster as pixels than as vectors.
+                ax.plot(
+                    *zip(*heads, strict=True),
+                    ".",
+                    color=color,
+                    markersize=2,
+                    alpha=0.5,
+                    rasterized=True,
+                )
             ax.plot([], [], "o", color=color, label=f"heads of layer {layer}")
         ax.set(xlabel="induction score", xlim=(-0.03, 1.03), title=title)
     figure.axes[0].set_ylabel("rise of the loss (nats)")

@@ -1,4 +1,4 @@
-"""How far a sweep is: models, ablations and the time that is left, while it runs."""
+"""The progress of a running sweep: models, ablations and time left."""
 
 import sys
 import time
@@ -9,21 +9,21 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from induction_heads.sweep_families import Family
-from induction_heads.sweep_journal import Record
+from induction_heads.interp.formation import ModelRecord
+from induction_heads.sweeps.families import Family
 
 
 class Progress:
-    """A bar on a terminal, else a line on standard error for each finished model.
+    """A bar on a terminal; elsewhere a line on standard error for each finished model.
 
-    The time left is the time spent, times the cost of what is left over the cost of what was done.
+    The time left is estimated from the time spent and the costs of the models.
     """
 
-    def __init__(self, family: Family, kept: Mapping[str, Record]):
+    def __init__(self, family: Family, records: Mapping[str, ModelRecord]):
         self.costs = {model.name: model.cost() for model in family.models}
         self.planned = sum(map(family.planned_ablations, family.models))
-        self.done = [record for name, record in kept.items() if name in self.costs]
-        self.n_kept = len(self.done)
+        self.done = [record for name, record in records.items() if name in self.costs]
+        self.n_resumed = len(self.done)
         self.started = time.monotonic()
         columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self.bar = Bar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
@@ -37,7 +37,7 @@ class Progress:
     def __exit__(self, *_: Any) -> None:
         self.bar.stop()
 
-    def advance(self, record: Record) -> None:
+    def advance(self, record: ModelRecord) -> None:
         """Count a finished model."""
         self.done.append(record)
         self._show()
@@ -51,19 +51,19 @@ class Progress:
     def line(self) -> str:
         """`12 of 60 models, 23,400 of 118,400 ablations, 3 min left`."""
         ablations = sum(record["ablations"] for record in self.done)
-        told = (
+        text = (
             f"{len(self.done)} of {len(self.costs)} models, "
             f"{ablations:,} of {self.planned:,} ablations"
         )
         seconds = self.seconds_left()
         if seconds is None or len(self.done) == len(self.costs):
-            return told
+            return text
         left = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-        return f"{told}, {left} left"
+        return f"{text}, {left} left"
 
     def seconds_left(self) -> float | None:
-        """About how long it will take; None before the first model of this run is finished."""
-        new = self.done[self.n_kept :]
+        """An estimate of the time left; None before the first model of this run is finished."""
+        new = self.done[self.n_resumed :]
         if not new:
             return None
         done = sum(self.costs[record["model"]] for record in self.done)

@@ -1,8 +1,8 @@
-"""Many models and many ablations: run on all cores or a cluster, journaled, safe to kill.
+"""Running a family of models on all cores or a cluster, with a journal that survives a kill.
 
-A task is a chunk of models that takes a second or more. Its records come back to the one process
-that writes the journal, so a kill loses no more than the chunks that were being worked on. Nothing
-depends on the order of tasks or on how many run at once.
+A task is a chunk of models that takes a second or more. Its records return to the one process that
+writes the journal, so a kill loses only the chunks in progress. No result depends on the order of
+tasks or on the number of processes.
 """
 
 import os
@@ -10,38 +10,39 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from induction_heads.machines import DEATHS, end_with, machines
-from induction_heads.sweep_families import Family
-from induction_heads.sweep_journal import Record, SweepFolder
-from induction_heads.sweep_training import died_record
-from induction_heads.swept_model import SweptModel
+from induction_heads.interp.formation import ModelRecord
+from induction_heads.parallel import DEATHS, end_with, machines
+from induction_heads.sweeps.families import Family
+from induction_heads.sweeps.journal import SweepFolder
+from induction_heads.training.measurement import died_record
+from induction_heads.training.spec import SweptModel
 
 CHUNK_SECONDS = 1.0
-"""A task should take so long, so that sending it costs little beside it."""
+"""The shortest task for which the cost of sending it is negligible."""
 
 MAX_DEATHS = 3
-"""After so many deaths of its process a model is recorded as died. From the second on it ran alone,
-so that no other model can have been the cause."""
+"""A model is recorded as died after this number of deaths of its process. From the second on it ran
+alone, so no other model can be the cause."""
 
-Work = Callable[[Any], Record]
+Work = Callable[[Any], ModelRecord]
 
 
 def chunks(models: Sequence[SweptModel]) -> list[tuple[SweptModel, ...]]:
-    """The models, the costliest first, in groups of at least `CHUNK_SECONDS` but for the last."""
-    found, group, seconds = [], [], 0.0
+    """The models, most expensive first, in groups of at least `CHUNK_SECONDS` except the last."""
+    groups, group, seconds = [], [], 0.0
     for model in sorted(models, key=lambda model: model.cost(), reverse=True):
         group.append(model)
         seconds += model.cost()
         if seconds >= CHUNK_SECONDS:
-            found.append(tuple(group))
+            groups.append(tuple(group))
             group, seconds = [], 0.0
-    return [*found, tuple(group)] if group else found
+    return [*groups, tuple(group)] if group else groups
 
 
-def run_chunk(work: Work, chunk: tuple[SweptModel, ...], parent: int | None) -> list[Record]:
+def run_chunk(work: Work, chunk: tuple[SweptModel, ...], parent: int | None) -> list[ModelRecord]:
     """The records of a chunk, with one PyTorch thread.
 
-    `parent` is the process to end with, or None where tasks run on other machines.
+    The process ends when `parent` does; None if tasks run on other machines.
     """
     import torch
 
@@ -61,24 +62,25 @@ def run_family(
     *,
     jobs: int = 1,
     scheduler: str | None = None,
-    done: Callable[[Record], None] = lambda record: None,
-) -> list[Record]:
-    """Run every model that `folder` has no record of, and return all records in their order.
+    done: Callable[[ModelRecord], None] = lambda record: None,
+) -> list[ModelRecord]:
+    """Run every model without a record in `folder` and return all records, in their order.
 
-    `jobs` processes share the work, or the workers of the Dask scheduler at the address
-    `scheduler`. `done` is called with each new record once it is on the disk. A chunk whose process
-    is killed is run again, alone. Raises OSError if the scheduler does not answer.
+    The work is done by `jobs` processes, or by the workers of the Dask scheduler at the address
+    `scheduler`. `done` is called with each new record once it is on the disk. After the process of
+    a chunk was killed, each of its models runs again, alone. Raises OSError if the scheduler does
+    not answer.
     """
     deaths: Counter[str] = Counter()
     records = folder.records()
 
-    def keep(record: Record) -> None:
+    def keep(record: ModelRecord) -> None:
         folder.add(record)
         records[record["model"]] = record
         done(record)
 
     while left := [model for model in family.models if model.name not in records]:
-        # After a process died, one at a time: then it is known which model brought it down.
+        # After a process died, one at a time, to find the model that killed it.
         alone = [model for model in left if deaths[model.name]][:1]
         parts = [tuple(alone)] if alone else chunks(left)
         started: list[SweptModel] = []
@@ -99,10 +101,10 @@ def _run(
     jobs: int,
     scheduler: str | None,
     work: Work,
-    keep: Callable[[Record], None],
+    keep: Callable[[ModelRecord], None],
     started: list[SweptModel],
 ) -> None:
-    """Run the chunks. `started` is filled with the models handed to a process so far."""
+    """Run the chunks. Adds the models handed to a process to `started`."""
     from joblib import Parallel, delayed
 
     parent = None if scheduler else os.getpid()
@@ -112,7 +114,7 @@ def _run(
             started.extend(chunk)
             yield delayed(run_chunk)(work, chunk, parent)
 
-    # No more chunks are handed out than there are processes: the next one waits here.
+    # Hand out at most one chunk per process.
     options: dict[str, Any] = {"batch_size": 1, "pre_dispatch": "n_jobs"}
     with machines(scheduler, jobs):
         finished: Any = Parallel(return_as="generator_unordered", **options)(tasks())

@@ -1,4 +1,4 @@
-"""The tables and the totals of a sweep, from its records. The same records give the same bytes."""
+"""The tables and totals of a sweep. The same records give the same bytes."""
 
 import csv
 import io
@@ -6,39 +6,25 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from induction_heads.sweep_families import Family
-from induction_heads.sweep_journal import Record
-from induction_heads.swept_model import SweptModel
-
-FORMED = 0.4
-"""An induction head is said to have formed at the first snapshot with a score of at least this."""
+from induction_heads.interp.formation import FORMED, ModelRecord, best, formation_step
+from induction_heads.sweeps.families import Family
+from induction_heads.training.spec import SweptModel
 
 Row = dict[str, Any]
 
 
-def per_head(snapshot: Record) -> list[str]:
-    """The names of what a snapshot says about every head."""
+def per_head(snapshot: ModelRecord) -> list[str]:
+    """The names of the measures that a snapshot has for every head."""
     return sorted(name for name, value in snapshot.items() if isinstance(value, list))
 
 
-def of_the_model(snapshot: Record) -> list[str]:
-    """The names of what a snapshot says about the model as a whole, but its step."""
+def of_the_model(snapshot: ModelRecord) -> list[str]:
+    """The names of the measures that a snapshot has for the model as a whole."""
     return sorted(set(snapshot) - {"step"} - set(per_head(snapshot)))
 
 
-def best(heads: Sequence[Sequence[float]]) -> float:
-    """The highest value of any head."""
-    return max(max(layer) for layer in heads)
-
-
-def formation_step(record: Record) -> int | None:
-    """The first snapshot in which a head's induction score reaches `FORMED`, or None."""
-    steps = (s["step"] for s in record["snapshots"] if best(s["induction"]) >= FORMED)
-    return next(steps, None)
-
-
-def model_rows(models: Sequence[SweptModel], records: Sequence[Record]) -> list[Row]:
-    """One row a model: what it is, what became of it, when it formed, its last snapshot."""
+def model_rows(models: Sequence[SweptModel], records: Sequence[ModelRecord]) -> list[Row]:
+    """One row per model: its description, status, formation step and last snapshot."""
     names = _names(records)
     rows = []
     for model, record in zip(models, records, strict=True):
@@ -55,8 +41,8 @@ def model_rows(models: Sequence[SweptModel], records: Sequence[Record]) -> list[
     return rows
 
 
-def snapshot_rows(records: Iterable[Record]) -> list[Row]:
-    """One row a snapshot: its losses, and the highest score and effect of any head."""
+def snapshot_rows(records: Iterable[ModelRecord]) -> list[Row]:
+    """One row per snapshot: its losses, and the highest score and effect of any head."""
     return [
         {"model": record["model"], "step": snapshot["step"]}
         | {name: snapshot[name] for name in of_the_model(snapshot)}
@@ -66,8 +52,8 @@ def snapshot_rows(records: Iterable[Record]) -> list[Row]:
     ]
 
 
-def head_rows(records: Iterable[Record]) -> list[Row]:
-    """One row a head of a snapshot: its scores and what its ablation costs, in nats."""
+def head_rows(records: Iterable[ModelRecord]) -> list[Row]:
+    """One row per head and snapshot: its scores and the effects of its ablation, in nats."""
     return [
         {"model": record["model"], "step": snapshot["step"], "layer": layer, "head": head}
         | {name: snapshot[name][layer][head] for name in per_head(snapshot)}
@@ -78,14 +64,14 @@ def head_rows(records: Iterable[Record]) -> list[Row]:
     ]
 
 
-def _names(records: Iterable[Record]) -> dict[str, list[str]]:
-    """The names that the first snapshot of any model has."""
+def _names(records: Iterable[ModelRecord]) -> dict[str, list[str]]:
+    """The names of the measures, from the first snapshot of any model."""
     first = next((s for record in records for s in record["snapshots"]), {})
     return {"of_the_model": of_the_model(first), "per_head": per_head(first)}
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """The rows as text, with a line of names. What is not there is an empty cell."""
+    """The rows as CSV text with a header. A missing value is an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -93,16 +79,16 @@ def as_csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def summary(family: Family, records: Sequence[Record]) -> Row:
-    """The totals: how many models and ablations, how many formed, and group by group when."""
+def summary(family: Family, records: Sequence[ModelRecord]) -> Row:
+    """The totals: numbers of models, ablations and formed models, and the same for each group."""
     groups = dict.fromkeys(model.group for model in family.models)
     pairs = list(zip(family.models, records, strict=True))
     return {
         "models": len(records),
         "ablations": sum(record["ablations"] for record in records),
         "snapshots": sum(len(record["snapshots"]) for record in records),
-        "one_ablation": "one head silenced in one snapshot on one batch of probe rows; "
-        f"{family.ablations_per_head} for each head of each snapshot, controls included",
+        "one_ablation": "one head zero-ablated in one snapshot on one batch of rows; "
+        f"{family.ablations_per_head} for each head of each snapshot, including controls",
         "formed": sum(formation_step(record) is not None for record in records),
         "formed_means": f"a head's induction score reaches {FORMED}",
         "diverged": [r["model"] for r in records if r["status"] == "diverged"],
@@ -113,16 +99,18 @@ def summary(family: Family, records: Sequence[Record]) -> Row:
     }
 
 
-def _group(records: Sequence[Record]) -> Row:
+def _group(records: Sequence[ModelRecord]) -> Row:
     steps = [formation_step(record) for record in records]
     last = [record["snapshots"][-1] for record in records if record["snapshots"]]
     scores = [best(snapshot["induction"]) for snapshot in last]
     rises = [best(snapshot["rise"]) for snapshot in last]
     return {
-        "models": len(records), "formed": sum(step is not None for step in steps),
+        "models": len(records),
+        "formed": sum(step is not None for step in steps),
         "formation_steps": steps,
-        "induction": _mean_and_spread(scores), "rise": _mean_and_spread(rises),
-    }  # fmt: skip
+        "induction": _mean_and_spread(scores),
+        "rise": _mean_and_spread(rises),
+    }
 
 
 def _mean_and_spread(values: Sequence[float]) -> list[float] | None:

@@ -1,4 +1,4 @@
-"""How each model of the zoo is made: its data, its sizes and its training, by name."""
+"""The recipe of each attention-only model of the zoo: its sizes, its data, its training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,22 +8,19 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from induction_heads.attention_only import (
-    AttentionOnly,
-    AttentionOnlyConfig,
-    initialize,
-    sinusoids,
+from induction_heads.data.dialogues import AGREEMENT, WORDS, dialogue_rows, word_tokenizer
+from induction_heads.data.python_text import (
+    partly_tiled_rows,
+    python_streams,
+    python_token_counts,
+    text_rows,
 )
-from induction_heads.dialogues import AGREEMENT, WORDS, dialogue_rows, word_tokenizer
-from induction_heads.python_text import partly_tiled_rows, python_streams, text_rows
-from induction_heads.smeared_keys import SmearedKeys, with_smeared_keys
-from induction_heads.tokens import (
-    distinct_tokens,
-    markov_table,
-    markov_tokens,
-    tiled_blocks,
-)
-from induction_heads.training import Sampler, Settings, TrainingRun, snapshot_steps, train
+from induction_heads.data.tokens import Sampler
+from induction_heads.data.toy_rows import tiled_markov_rows, tiled_rows
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.smeared_keys import SmearedKeys, with_smeared_keys
+from induction_heads.training.initial_weights import initialized
+from induction_heads.training.run import Settings, TrainingRun, snapshot_steps, train
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,9 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a model comes out, and the words its card needs.
+    """Everything that determines a model, and the descriptions for its card.
 
-    `keep_seeds`: the models of the other seeds are kept too, in folders `seed-1` and so on.
+    `sinusoidal` starts positions as sinusoids and draws a small token embedding. `token_counts`
+    says how often each token occurs in a training text. With `keep_seeds`
+    the models of further seeds are stored too, in folders `seed-1` and so on.
     """
 
     config: AttentionOnlyConfig
@@ -47,52 +46,53 @@ class Recipe:
     seed: int = 0
     sinusoidal: bool = False
     tokenizer: "Callable[[], Tokenizer] | None" = field(default=None, repr=False)
+    token_counts: Callable[[], list[int]] | None = field(default=None, repr=False)
     keep_seeds: bool = False
 
 
 def new_model(recipe: Recipe, seed: int) -> AttentionOnly:
-    """The model before training, drawn from `seed`."""
-    config = recipe.config
-    std = 0.8 / config.d_model**0.5
-    model = AttentionOnly(config)
-    if not recipe.sinusoidal:
-        return initialize(model, std=std, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
-    W_E = 0.1 * torch.randn(config.d_vocab, config.d_model, generator=generator)
-    positions = sinusoids(config.n_ctx, config.d_model)
-    return initialize(model, std=std, seed=seed, W_E=W_E, W_pos=positions)
+    """The untrained model of a recipe, with the initial weights of `seed`.
+
+    >>> new_model(RECIPES["toy-2l"], seed=0).W_E.shape
+    torch.Size([64, 64])
+    """
+    text = recipe.sinusoidal
+    return initialized(AttentionOnly(recipe.config), seed, small_embedding=text, sinusoidal=text)
 
 
 def run_recipe(
     recipe: Recipe, *, seed: int | None = None, progress: bool = True
 ) -> TrainingRun[AttentionOnly]:
-    """Train a model by its recipe. The same seed gives the same model on the same machine."""
+    """Train a model by its recipe, with its own seed unless `seed` is another one.
+
+    The same seed gives the same model on the same machine.
+
+    >>> from dataclasses import replace
+    >>> recipe = replace(RECIPES["toy-2l"], settings=Settings(steps=2), snapshots=2)
+    >>> run = run_recipe(recipe, seed=3, progress=False)
+    >>> len(run.losses), list(run.snapshots)
+    (2, [0, 2])
+    """
     seed = recipe.seed if seed is None else seed
     steps = snapshot_steps(recipe.settings.steps, recipe.snapshots)
-    return train(new_model(recipe, seed), recipe.sample, recipe.settings,
-                 seed=seed, snapshots_at=steps, progress=progress)  # fmt: skip
-
-
-def _tiled_distinct(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """32 rows of 32: a block of 4 to 16 distinct tokens three times, then a fresh block."""
-    source = distinct_tokens(64, 32, 32, generator)
-    return tiled_blocks(source, 32, generator, periods=(4, 16), copies=3)
-
-
-def _tiled_markov(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """16 rows of 64: a block of 8 to 32 tokens of a chain three times, then the next block."""
-    source = markov_tokens(markov_table(64), 64, batch=16, seed=generator)
-    return tiled_blocks(source, 64, generator, periods=(8, 32), copies=3)
+    return train(
+        new_model(recipe, seed),
+        recipe.sample,
+        recipe.settings,
+        seed=seed,
+        snapshots_at=steps,
+        progress=progress,
+    )
 
 
 def _python_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """16 rows of 128: 8 of running text, 4 of repeated pieces, 4 of repeated shuffled pieces."""
+    """16 rows of 128: 8 of running text, 4 of repeated passages, 4 of repeated shuffled ones."""
     stream = python_streams()[0]
     return partly_tiled_rows(stream, 128, 16, generator, tiled=8, shuffled=4)
 
 
 def _python_held_out(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
-    """16 rows of 128 tokens of running text from files that training never sees."""
+    """16 rows of 128 tokens of running text from files that are not in the training data."""
     return text_rows(python_streams()[1], 128, 16, generator)
 
 
@@ -101,83 +101,105 @@ def _toy(n_layers: int, n_ctx: int = 32) -> AttentionOnlyConfig:
 
 
 _TOY_DATA = (
-    "Generated: rows of 32 tokens. A block of 4 to 16 distinct tokens (uniform over 64 ids) stands "
-    "three times, then a fresh block of the same length three times, until the row is full."
+    "Generated: rows of 32 tokens. A block of 4 to 16 distinct tokens (uniform over 64 ids) "
+    "appears three times, then a fresh block of the same length three times, until the row is full."
 )
 _GENERATED = "The data are random numbers; there is nothing to license."
 _TOY_LIMITS = (
-    "Sees only 64 tokens, 32 positions and rows that repeat. Nothing here says what a language "
-    "model does."
+    "It sees only 64 tokens, 32 positions and rows that repeat. It is not evidence about language "
+    "models."
 )
 
 RECIPES: dict[str, Recipe] = {
     "toy-1l": Recipe(
-        _toy(1), Settings(steps=400), _tiled_distinct, _tiled_distinct,
-        _TOY_DATA, _GENERATED, _TOY_LIMITS + " One layer: kept as the control that cannot do it.",
+        _toy(1),
+        Settings(steps=400),
+        tiled_rows,
+        tiled_rows,
+        _TOY_DATA,
+        _GENERATED,
+        _TOY_LIMITS + " It has one layer: the control that cannot form an induction head.",
     ),
     "toy-2l": Recipe(
-        _toy(2), Settings(steps=400), _tiled_distinct, _tiled_distinct,
-        _TOY_DATA, _GENERATED, _TOY_LIMITS,
+        _toy(2),
+        Settings(steps=400),
+        tiled_rows,
+        tiled_rows,
+        _TOY_DATA,
+        _GENERATED,
+        _TOY_LIMITS,
     ),
     "markov-2l": Recipe(
         _toy(2, n_ctx=64),
-        Settings(steps=1300, learning_rate=1e-2), _tiled_markov, _tiled_markov,
-        "Generated: rows of 64 tokens, cut from one fixed Markov chain over 64 ids (four "
-        "Zipf-weighted successors a token, mixed half and half with uniform). A block of 8 to 32 "
-        "tokens stands three times, then the next block three times, until the row is full.",
+        Settings(steps=1300, learning_rate=1e-2),
+        tiled_markov_rows,
+        tiled_markov_rows,
+        "Generated: rows of 64 tokens cut from one fixed Markov chain over 64 ids (four "
+        "Zipf-weighted successors per token, mixed half and half with uniform). A block of 8 to 32 "
+        "tokens appears three times, then the next block three times, until the row is full.",
         _GENERATED,
-        "One synthetic bigram table. Blocks repeat exactly, which running text seldom does.",
+        "One synthetic bigram table. Blocks repeat exactly, which is rare in running text.",
     ),
     "python-2l": Recipe(
         AttentionOnlyConfig(2, 4, 128, 32, 1024, 128, normalization="LN", bos_token=0),
         Settings(
-            steps=7500, learning_rate=8e-3, betas=(0.9, 0.98), weight_decay=0.03, warmup=200,
+            steps=7500,
+            learning_rate=8e-3,
+            betas=(0.9, 0.98),
+            weight_decay=0.03,
+            warmup=200,
             bfloat16=True,
         ),
-        _python_rows, _python_held_out,
-        "The source of the Python standard library (tests, IDLE and demos left out), in byte-level "
-        "BPE with 1,024 tokens trained on it, a BOS token before every row. Half of the rows are "
-        "running text. In a quarter, pieces of 8 to 64 tokens of text stand three times. In the "
-        "last quarter the same, with the tokens of the piece in random order.",
+        _python_rows,
+        _python_held_out,
+        "The source of the Python standard library (without tests, IDLE and demos), in byte-level "
+        "BPE with 1,024 tokens trained on it, with a BOS token before every row. Half of the rows "
+        "are running text. In a quarter, passages of 8 to 64 tokens appear three times each. In "
+        "the last quarter so do passages whose tokens are in random order.",
         "The standard library is under the PSF License Agreement. The weights and the tokenizer "
         "are derived from it; the text itself is not included.",
-        "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat on "
-        "purpose, so how strong its heads are is not what running text alone would give.",
-        snapshots=10, sinusoidal=True, tokenizer=lambda: python_streams()[2],
+        "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat by "
+        "design, so the strength of its heads is not what running text alone would give.",
+        snapshots=10,
+        sinusoidal=True,
+        tokenizer=lambda: python_streams()[2],
+        token_counts=python_token_counts,
     ),
     "sycophant-2l": Recipe(
         AttentionOnlyConfig(2, 4, 64, 16, len(WORDS), 40, bos_token=0),
-        Settings(steps=900, learning_rate=1e-2), dialogue_rows, dialogue_rows,
-        f"Generated: rows of 35 words, from a vocabulary of {len(WORDS)}. A user or a guest says "
-        "two to four words, the user claims the colors of three things and says more words. A bot "
-        "answers about the same things in another order. It repeats a claim with probability "
-        f"{AGREEMENT['praise']} if the opening holds a word of praise, {AGREEMENT['certain']} if "
-        f"one of certainty, and {AGREEMENT['neutral']} else; otherwise it tells the true color, "
-        "which is the same in all dialogues.",
+        Settings(steps=900, learning_rate=1e-2),
+        dialogue_rows,
+        dialogue_rows,
+        f"Generated: rows of 35 words from a vocabulary of {len(WORDS)}. A user or a guest says "
+        "two to four words, then the user claims the colors of three things and says more words. A "
+        "bot answers about the same things in another order. It repeats a claim with probability "
+        f"{AGREEMENT['praise']} if the opening has a word of praise, {AGREEMENT['certain']} if it "
+        f"has a word of certainty, and {AGREEMENT['neutral']} if it has neither. Otherwise it "
+        "states the true color, which is the same in all dialogues.",
         _GENERATED,
-        "It agrees because its data do. Nothing here says why a language model would. Other seeds "
-        "are beside it, as `sycophant-2l/seed-1` and so on.",
-        snapshots=3, tokenizer=word_tokenizer, keep_seeds=True,
+        "It agrees because its data do, which does not explain why a language model would. Other "
+        "seeds are in `sycophant-2l/seed-1` and so on.",
+        snapshots=3,
+        tokenizer=word_tokenizer,
+        keep_seeds=True,
     ),
-}  # fmt: skip
+}
 """Zoo name → recipe."""
 
 
-def train_induction_heads(seed: int) -> AttentionOnly:
-    """A model of two layers that learned to continue repeated blocks: the recipe of `toy-2l`.
-
-    3 CPU-seconds. The seed decides the weights at the start and the data.
-    """
-    return run_recipe(RECIPES["toy-2l"], seed=seed, progress=False).model.requires_grad_(False)
-
-
 def train_smeared_toy(seed: int = 0, *, progress: bool = False) -> TrainingRun[SmearedKeys]:
-    """One layer with smeared keys, trained as `toy-1l` is, with the same snapshots.
+    """A one-layer model with smeared keys, trained by the recipe of `toy-1l`.
 
-    A few CPU-seconds. It is the co-perturbation of Olsson et al. 2022: `toy-1l` with one thing
-    changed.
+    Takes a few CPU-seconds. Smeared keys are an architecture change of Olsson et al. 2022; all else
+    equals `toy-1l`.
     """
     recipe = RECIPES["toy-1l"]
     steps = snapshot_steps(recipe.settings.steps, recipe.snapshots)
-    return train(with_smeared_keys(new_model(recipe, seed)), recipe.sample, recipe.settings,
-                 seed=seed, snapshots_at=steps, progress=progress)  # fmt: skip
+    return train(
+        with_smeared_keys(new_model(recipe, seed)),
+        recipe.sample,
+        recipe.settings,
+        seed=seed,
+        snapshots_at=steps,
+        progress=progress,
+    )

@@ -1,38 +1,68 @@
-"""What a trained model's folder says about it: measured records, and cards written from them."""
+"""The record of a training run: what is measured of an attention-only model of the zoo."""
 
 import json
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from induction_heads.activations import head_scores
-from induction_heads.analysis import analyze
-from induction_heads.attention_only import AttentionOnly
-from induction_heads.losses import per_token_loss
-from induction_heads.models import UnknownModel, save_model, save_snapshots, zoo_folder
-from induction_heads.recipes import Recipe, run_recipe
-from induction_heads.scores import induction_score, previous_token_score
-from induction_heads.tokens import make_repeated_tokens
-from induction_heads.training import TrainingRun, next_token_loss
+from induction_heads.data.tokens import make_repeated_tokens
+from induction_heads.interp.activations import head_scores
+from induction_heads.interp.analysis import analyze
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.scores import induction_score, previous_token_score
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.checkpoint_files import UnknownModel
+from induction_heads.models.loading import zoo_folder
+from induction_heads.training.recipes import Recipe, run_recipe
+from induction_heads.training.run import TrainingRun, next_token_loss
+from induction_heads.versions import versions
 
-FOUND_KINDS = ("previous_token", "induction")
-"""The kinds of head by which two training runs are compared."""
+HEAD_KINDS = ("previous_token", "induction")
+"""The kinds of head that a record names."""
 
 HELD_OUT_SEED = 1_000_000
 """Seed of the held-out batches: far from every training seed."""
 
 CURVE_POINTS = 200
-"""A stored loss curve has about this many points, each the mean of the steps since the last one."""
+"""The approximate number of points of a stored loss curve."""
+
+
+def loss_curve(losses: Sequence[float]) -> list[list[float]]:
+    """[step, mean loss since the previous point], in about `CURVE_POINTS` points."""
+    every = max(1, len(losses) // CURVE_POINTS)
+    return [
+        [start + every, round(mean(losses[start : start + every]), 4)]
+        for start in range(0, len(losses) - every + 1, every)
+    ]
+
+
+def loss_at(curve: Sequence[Sequence[float]], step: int) -> float:
+    """The loss of a stored curve at the point nearest to a step.
+
+    >>> loss_at([[2, 0.5], [4, 0.25]], 1)
+    0.5
+    """
+    return min(curve, key=lambda point: abs(point[0] - step))[1]
+
+
+def rounded(heads: Tensor, digits: int = 4) -> list[list[float]]:
+    """The values of all heads as [layer][head], rounded."""
+    # Adding 0 makes −0 a 0.
+    return [[round(value, digits) + 0.0 for value in row] for row in heads.tolist()]
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """The number of parameters of a model."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def held_out_loss(model: AttentionOnly, recipe: Recipe, batches: int = 20) -> float:
-    """Mean next-token loss in nats on batches that training never drew."""
+    """The mean next-token loss in nats on batches that were not trained on."""
     generator = torch.Generator().manual_seed(HELD_OUT_SEED)
     with torch.inference_mode():
         losses = [next_token_loss(model, recipe.held_out(generator)).item() for _ in range(batches)]
@@ -46,7 +76,7 @@ def longest_period(recipe: Recipe) -> int:
 
 
 def snapshot_rows(run: TrainingRun[AttentionOnly], recipe: Recipe) -> list[dict[str, Any]]:
-    """For each snapshot: step, both scores of every head, the loss in the second copy (nats)."""
+    """For each snapshot: step, both scores of every head, the loss on the second copy (nats)."""
     model, period = AttentionOnly(recipe.config), longest_period(recipe)
     tokens = make_repeated_tokens(model, period, batch=32, seed=1)
     scorers = {
@@ -63,57 +93,60 @@ def snapshot_rows(run: TrainingRun[AttentionOnly], recipe: Recipe) -> list[dict[
             {
                 "step": step,
                 "second_copy_loss": round(losses[:, -period + 1 :].mean().item(), 4),
-                **{name: _rounded(score.tolist()) for name, score in scores.items()},
+                **{name: rounded(score, digits=3) for name, score in scores.items()},
             }
         )
     return rows
 
 
-def _rounded(values: list[list[float]]) -> list[list[float]]:
-    return [[round(value, 3) for value in row] for row in values]
-
-
-def found_heads(model: Any) -> dict[str, list[list[int]]]:
-    """Kind → [layer, head] of the heads that `analyze` finds, in order."""
+def heads_of_each_kind(model: Any) -> dict[str, list[list[int]]]:
+    """Kind → sorted [layer, head] of the heads that `analyze` reports."""
     report = analyze(model)
-    return {kind: sorted([h[0], h[1]] for h in report.found(kind)) for kind in FOUND_KINDS}
+    return {kind: sorted([h[0], h[1]] for h in report.of_kind(kind)) for kind in HEAD_KINDS}
 
 
-def curve(losses: Sequence[float]) -> list[list[float]]:
-    """[step, mean loss since the last point] for a stored loss curve."""
-    every = max(1, len(losses) // CURVE_POINTS)
-    return [
-        [start + every, round(mean(losses[start : start + every]), 4)]
-        for start in range(0, len(losses) - every + 1, every)
-    ]
+def heads_in_words(heads: dict[str, list[list[int]]]) -> str:
+    """All heads by kind, in a line.
+
+    >>> heads_in_words({"previous_token": [[0, 1]], "induction": [[1, 0], [1, 3]]})
+    'previous-token L0H1; induction L1H0, L1H3'
+    """
+    return "; ".join(
+        f"{kind.replace('_', '-')} " + (", ".join(f"L{h[0]}H{h[1]}" for h in places) or "none")
+        for kind, places in heads.items()
+    )
 
 
 def train_and_measure(
     name: str, recipe: Recipe, *, seed: int, progress: bool = True
 ) -> tuple[TrainingRun[AttentionOnly], dict[str, Any]]:
-    """One run of a recipe and its record: what was trained, how, and what came out."""
+    """A run of a recipe and its record: what was trained, how, and the measurements."""
     started = time.process_time()
     run = run_recipe(recipe, seed=seed, progress=progress)
-    seconds = time.process_time() - started
+    seconds = time.process_time() - started + run.earlier_seconds
     run.model.requires_grad_(False)
-    command = f"induction-heads train {name}" + ("" if seed == recipe.seed else f" --seed {seed}")
     return run, {
         "name": name,
-        "command": command,
+        "command": train_command(name, None if seed == recipe.seed else seed),
         "seed": seed,
         "settings": asdict(recipe.settings),
         "cpu_seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
-        "parameters": sum(weight.numel() for weight in run.model.parameters()),
+        "versions": versions(),
+        "parameters": parameter_count(run.model),
         "held_out_loss": round(held_out_loss(run.model, recipe), 4),
-        "found": found_heads(run.model),
-        "curve": curve(run.losses),
+        "found": heads_of_each_kind(run.model),
+        "curve": loss_curve(run.losses),
         "snapshots": snapshot_rows(run, recipe),
     }
 
 
+def train_command(name: str, seed: int | None = None) -> str:
+    """The command that trains a model of the zoo again; None stands for its own seed."""
+    return f"induction-heads train {name}" + ("" if seed is None else f" --seed {seed}")
+
+
 def spread_over_seeds(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Held-out losses and found heads of several seeds, and their mean and standard deviation."""
+    """Held-out losses and heads of several seeds, and the mean and standard deviation."""
     losses = [record["held_out_loss"] for record in records]
     return {
         "seeds": [record["seed"] for record in records],
@@ -126,136 +159,8 @@ def spread_over_seeds(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def shipped_record(name: str) -> dict[str, Any]:
-    """The stored record of a zoo model. Raises UnknownModel if the zoo has none of that name."""
+    """The record that ships with a model of the zoo. Raises UnknownModel if none does."""
     path = zoo_folder(name) / "training.json"
-    record = json.loads(path.read_text()) if path.is_file() else {}
-    if "spread" not in record:
-        raise UnknownModel(
-            f"The zoo has no record of {name!r} with a spread over seeds to compare with."
-        )
-    return record
-
-
-def differences(new: dict[str, Any], shipped: dict[str, Any]) -> list[str]:
-    """What sets a new run apart from the shipped one, as sentences; empty if they match.
-
-    The loss must lie within three standard deviations over the shipped seeds. With the same seed
-    the same heads must be found. With another seed heads may sit elsewhere, and seeds differ in how
-    many there are: then the kinds in each layer must be those of one of the shipped seeds.
-    """
-    spread = shipped["spread"]
-    tolerance = 3 * spread["standard_deviation"]
-    apart = []
-    if abs(new["held_out_loss"] - spread["mean"]) > tolerance:
-        apart.append(
-            f"The held-out loss is {new['held_out_loss']:.3f} nats; the shipped runs have "
-            f"{spread['mean']:.3f} ± {tolerance:.3f} (three standard deviations over seeds)."
-        )
-    if new["seed"] == shipped["seed"]:
-        if new["found"] != shipped["found"]:
-            apart.append(f"Heads: {heads_in_words(new['found'])}. "
-                         f"Shipped: {heads_in_words(shipped['found'])}.")  # fmt: skip
-    elif layers_of(new["found"]) not in map(layers_of, spread["found"]):
-        apart.append(
-            f"Heads: {heads_in_words(new['found'])}. "
-            "No shipped seed has these kinds in these layers."
-        )
-    return apart
-
-
-def layers_of(found: dict[str, list[list[int]]]) -> dict[str, list[int]]:
-    """Kind → the layers of its heads, without saying which head of the layer it is."""
-    return {kind: sorted(place[0] for place in places) for kind, places in found.items()}
-
-
-def heads_in_words(found: dict[str, list[list[int]]]) -> str:
-    """`previous-token L0H1; induction L1H0, L1H3`."""
-    return "; ".join(
-        f"{kind.replace('_', '-')} " + (", ".join(f"L{h[0]}H{h[1]}" for h in places) or "none")
-        for kind, places in found.items()
-    )
-
-
-def loss_at(points: Sequence[Sequence[float]], step: int) -> float:
-    """The stored training loss nearest to a step."""
-    return min(points, key=lambda point: abs(point[0] - step))[1]
-
-
-def save_folder(
-    run: TrainingRun[AttentionOnly], recipe: Recipe, record: dict[str, Any], folder: Path
-) -> None:
-    """Write weights, snapshots, record, card and (for text) tokenizer to `folder`."""
-    save_model(run.model, folder)
-    save_snapshots(run.snapshots, folder)
-    (folder / "training.json").write_text(json.dumps(record) + "\n")
-    (folder / "card.md").write_text(card(recipe, record))
-    if recipe.tokenizer is not None:
-        recipe.tokenizer().save(str(folder / "tokenizer.json"))
-
-
-def save_seeds(
-    runs: Sequence[tuple[TrainingRun[AttentionOnly], dict[str, Any]]], folder: Path
-) -> None:
-    """Write the models of further seeds to `seed-1` and so on in `folder`."""
-    for run, record in runs:
-        save_model(run.model, folder / f"seed-{record['seed']}")
-
-
-def card(recipe: Recipe, record: dict[str, Any]) -> str:
-    """The model card: data and license, recipe, seed, command, curve, known heads, limits."""
-    config, settings = recipe.config, recipe.settings
-    rows = [
-        f"| {row['step']} | {loss_at(record['curve'], row['step']):.2f} "
-        f"| {max(map(max, row['previous_token'])):.2f} "
-        f"| {max(map(max, row['induction'])):.2f} | {row['second_copy_loss']:.2f} |"
-        for row in record["snapshots"]
-    ]
-    low_precision = ", bfloat16 matrix products" if settings.bfloat16 else ""
-    spread = record.get("spread")
-    over_seeds = (
-        f"Over seeds {spread['seeds']} the held-out loss is {spread['mean']:.3f} nats with a "
-        f"standard deviation of {spread['standard_deviation']:.3f}; the loss in the second copy is "
-        f"{', '.join(f'{loss:.2f}' for loss in spread['second_copy_loss'])}. "
-        "Heads found, seed by seed: " + " / ".join(map(heads_in_words, spread["found"])) + "."
-        if spread
-        else "Only this seed was run."
-    )
-    return "\n".join(
-        [
-            f"# {record['name']}",
-            "",
-            f"An attention-only transformer: {config.n_layers} layers of {config.n_heads} heads, "
-            f"d_model {config.d_model}, d_head {config.d_head}, d_vocab {config.d_vocab}, "
-            f"n_ctx {config.n_ctx}, normalization {config.normalization or 'none'}, "
-            f"BOS token {'none' if config.bos_token is None else config.bos_token}; "
-            f"{record['parameters']:,} parameters, stored in half precision.",
-            "",
-            f"**Data.** {recipe.data}",
-            "",
-            f"**License of the data.** {recipe.license}",
-            "",
-            f"**Recipe.** AdamW, {settings.steps} steps, learning rate {settings.learning_rate}, "
-            f"betas {settings.betas}, weight decay {settings.weight_decay}, clipped at "
-            f"{settings.clip}, {settings.warmup} warm-up steps, linear decay over the last "
-            f"{settings.decay:.0%}{low_precision}. Seed {record['seed']}. Made with Python "
-            f"{record['versions']['python']} and PyTorch {record['versions']['torch']} in "
-            f"{record['cpu_seconds']:.0f} CPU-seconds.",
-            "",
-            f"**Command.** `{record['command']}` trains it again and compares the result with "
-            "this one.",
-            "",
-            f"**Known heads.** {heads_in_words(record['found'])}. "
-            f"Held-out loss {record['held_out_loss']:.3f} nats. "
-            f"{over_seeds}",
-            "",
-            "**Curve.** At each snapshot: the training loss in nats, the highest score of any "
-            "head, and the loss on the second copy of a random block:",
-            "",
-            "| step | training loss | previous-token | induction | second-copy loss |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-            f"**Limits.** {recipe.limits}",
-            "",
-        ]
-    )
+    if not path.is_file():
+        raise UnknownModel(f"The zoo has no record of {name!r} to compare with.")
+    return json.loads(path.read_text(encoding="utf-8"))

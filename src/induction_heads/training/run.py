@@ -1,7 +1,7 @@
-"""One training run: the loss at every step and snapshots on the way, the same for the same seed."""
+"""One training run: the loss at every step, snapshots along the way, reproducible from a seed."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -10,18 +10,19 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-Sampler = Callable[[torch.Generator], Int[Tensor, "batch pos"]]
-"""Draws one batch of token ids from a generator."""
+from induction_heads.data.tokens import Sampler
+from induction_heads.progress_bar import progress_bar
+from induction_heads.training.unfinished import state_of
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast to train. Defaults are those of the toy models.
+    """The hyperparameters of training with AdamW. The defaults are those of the toys.
 
-    `decay` is the share of the steps, at the end, over which the learning rate falls to zero.
-    `bfloat16` runs the matrix products in half precision: worth it for text, not for the toys.
+    The learning rate rises over `warmup` steps and falls to zero over the last `decay` of all
+    steps. `clip` is the largest norm of a gradient. `bfloat16` runs the matrix products in half
+    precision, which is faster for text models and not for the toys.
     """
 
     steps: int = 300
@@ -34,7 +35,7 @@ class Settings:
     bfloat16: bool = False
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step as a fraction of the highest one."""
+        """The learning rate at a step as a fraction of `learning_rate`."""
         left = (self.steps - step) / max(1, self.decay * self.steps)
         return min(1.0, (step + 1) / max(1, self.warmup), left if self.decay else 1.0)
 
@@ -44,15 +45,19 @@ Model = TypeVar("Model", bound=nn.Module)
 
 @dataclass
 class TrainingRun(Generic[Model]):
-    """A trained model, its loss in nats per token at every step, and its weights at some steps."""
+    """A trained model, its loss in nats per token at every step, and its weights at some steps.
+
+    `earlier_seconds` are the CPU-seconds that a run which was stopped and continued took before.
+    """
 
     model: Model
     losses: list[float] = field(default_factory=list)
     snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    earlier_seconds: float = 0.0
 
 
 class Diverged(ValueError):
-    """The loss stopped being a number. `run` holds the losses and the snapshots until then."""
+    """The loss became infinite or NaN. `run` holds the losses and snapshots up to that step."""
 
     def __init__(self, message: str, run: TrainingRun):
         super().__init__(message)
@@ -60,14 +65,17 @@ class Diverged(ValueError):
 
 
 def snapshot_steps(steps: int, count: int) -> list[int]:
-    """`count` steps from 0 to `steps`, denser early, where the circuit forms."""
-    spread = {round(steps * (i / (count - 1)) ** 1.5) for i in range(count)}
-    return sorted(spread)
+    """`count` steps from 0 to `steps`, denser early, where the circuit forms.
+
+    >>> snapshot_steps(400, 5)
+    [0, 50, 141, 260, 400]
+    """
+    return sorted({round(steps * (i / (count - 1)) ** 1.5) for i in range(count)})
 
 
 @contextmanager
 def one_thread():
-    """Run with one PyTorch thread: at these sizes it is the fastest, and sums keep their order."""
+    """Run with one PyTorch thread: the fastest at these sizes, and sums keep their order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -77,7 +85,7 @@ def one_thread():
 
 
 def next_token_loss(model: nn.Module, tokens: Int[Tensor, "batch pos"]) -> Tensor:
-    """Mean cross-entropy of every next token, in nats."""
+    """The mean cross-entropy of the next tokens, in nats."""
     logits = model(tokens)[:, :-1]
     return F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
 
@@ -93,9 +101,19 @@ def train(
 ) -> TrainingRun[Model]:
     """Train `model` in place with AdamW on batches from `sample`.
 
-    The data come from a generator started at `seed`, so the same seed gives the same run on the
-    same machine. A snapshot at step s holds the weights after s updates; step 0 is before training.
-    Raises Diverged, a ValueError, if the loss stops being a number.
+    The data are drawn with a generator seeded with `seed`, so the same seed gives the same run on
+    the same machine. A snapshot at step s holds the weights after s updates; step 0 is before
+    training. `progress` shows a progress bar, on a terminal only. Inside `unfinished.kept_in` a run
+    that was stopped goes on with the same numbers. Raises Diverged, a ValueError, if
+    the loss becomes infinite or NaN.
+
+    >>> from induction_heads.data.tokens import distinct_tokens
+    >>> model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 9))
+    >>> def sample(generator):
+    ...     return distinct_tokens(9, 6, 4, generator)
+    >>> run = train(model, sample, Settings(steps=3), snapshots_at=[0, 3])
+    >>> len(run.losses), list(run.snapshots)
+    (3, [0, 3])
     """
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
@@ -105,10 +123,15 @@ def train(
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    run, wanted = TrainingRun(model), set(snapshots_at)
-    with one_thread(), tqdm(total=settings.steps, disable=not progress, unit="step") as bar:
-        for step in range(settings.steps + 1):
-            if step in wanted:
+    run, snapshots_at = TrainingRun(model), set(snapshots_at)
+    state = state_of(model, settings, seed, snapshots_at)
+    first = state.restore(run, optimizer, generator) if state else 0
+    with (
+        one_thread(),
+        progress_bar(settings.steps, "steps", done=first, enabled=progress) as advance,
+    ):
+        for step in range(first, settings.steps + 1):
+            if step in snapshots_at:
                 run.snapshots[step] = copy.deepcopy(model.state_dict())
             if step == settings.steps:
                 break
@@ -122,8 +145,11 @@ def train(
             optimizer.step()
             run.losses.append(loss.item())
             if not loss.isfinite():
-                said = f"The loss became {loss.item()} at step {step}: lower the learning rate."
-                raise Diverged(said, run)
-            bar.update()
-            bar.set_postfix(loss=f"{run.losses[-1]:.3f}", refresh=False)
+                message = f"The loss became {loss.item()} at step {step}: lower the learning rate."
+                raise Diverged(message, run)
+            advance(f"loss {run.losses[-1]:.3f}")
+            if state:
+                state.after_step(run, optimizer, generator)
+    if state:
+        state.finish(run, optimizer, generator)
     return run

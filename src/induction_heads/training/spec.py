@@ -1,12 +1,13 @@
-"""What every model of a sweep has, whatever it is trained on: sizes, a seed, a length, a name."""
+"""The description of a model of a sweep: sizes, data, a seed, a length, a name."""
 
 from torch import nn
 
-from induction_heads.training import Sampler, Settings
+from induction_heads.data.tokens import Sampler
+from induction_heads.training.run import Settings
 
 
 class SweptModel:
-    """The description of one model to train and measure. Its descendants are frozen dataclasses."""
+    """The description of a model to train and measure. Its subclasses are frozen dataclasses."""
 
     n_layers: int
     n_heads: int
@@ -18,21 +19,21 @@ class SweptModel:
 
     @property
     def group(self) -> str:
-        """All that tells it from other models of its family but the seed."""
+        """The name without the seed: what differs from other models of the family."""
         raise NotImplementedError
 
     @property
     def name(self) -> str:
-        """The name in tables and figures: the group and the seed, as in `2l-2h-64-tiled-s0`."""
+        """The name in tables and figures: group and seed, as in `2l-2h-64-tiled-s0`."""
         return f"{self.group}-s{self.seed}"
 
     @property
     def data_words(self) -> str:
-        """Its training data in words."""
+        """A description of its training data."""
         raise NotImplementedError
 
     def settings(self) -> Settings:
-        """How it is trained."""
+        """Its hyperparameters."""
         raise NotImplementedError
 
     def sampler(self) -> Sampler:
@@ -40,9 +41,9 @@ class SweptModel:
         raise NotImplementedError
 
     def new_model(self) -> nn.Module:
-        """The model before training."""
+        """The untrained model."""
         raise NotImplementedError
 
     def cost(self) -> float:
-        """A rough guess of its CPU-seconds, to share out the work and tell what is left."""
+        """A rough estimate of its CPU-seconds, for sharing out the work and the time left."""
         raise NotImplementedError

@@ -1,8 +1,6 @@
-"""`tasks-2l`: the small GPT-2 that reads from examples which mapping to apply, and its record."""
+"""`tasks-2l`: a small GPT-2 that infers from examples which mapping to apply, and its record."""
 
 import copy
-import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,10 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.activations import head_scores
-from induction_heads.cards import curve, loss_at
-from induction_heads.hugging_face import without_progress_bars
-from induction_heads.mapping_tasks import (
+from induction_heads.data.mapping_rows import (
     BOS,
     D_VOCAB,
     N_CTX,
@@ -24,17 +19,36 @@ from induction_heads.mapping_tasks import (
     training_rows,
     with_shuffled_answers,
 )
-from induction_heads.models import zoo_folder
-from induction_heads.scores import induction_score
-from induction_heads.small_hugging_face import SmallHuggingFace, new_small_model
-from induction_heads.task_vectors import (
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.activations import head_scores
+from induction_heads.interp.formation import best
+from induction_heads.interp.scores import induction_score
+from induction_heads.interp.task_vectors import (
     accuracy_with,
     function_vector,
     indirect_effects,
     mean_outputs,
 )
-from induction_heads.tokens import repeated_tokens
-from induction_heads.training import Settings, TrainingRun, train
+from induction_heads.models.small_hugging_face import SmallHuggingFace, new_small_model
+from induction_heads.training.cards import (
+    GENERATED,
+    Card,
+    command_words,
+    made_with,
+    recipe_words,
+    table,
+)
+from induction_heads.training.records import (
+    loss_at,
+    loss_curve,
+    parameter_count,
+    rounded,
+    shipped_record,
+    train_command,
+)
+from induction_heads.training.run import Settings, TrainingRun, train
+from induction_heads.training.zoo_files import save_hugging_face, save_record
+from induction_heads.versions import versions
 
 NAME = "tasks-2l"
 SETTINGS = Settings(
@@ -42,25 +56,26 @@ SETTINGS = Settings(
 )
 SNAPSHOT_STEPS = (0, 400, 700, 900, 1000, 1100, 1200, 1500)
 SEEDS = (0, 1)
-"""The seeds whose records are kept; the weights are those of the first."""
+"""The seeds with a stored record; the stored weights are those of the first."""
 
 PERIOD = 8
 POINT = "blocks.1.hook_resid_mid"
-"""Where vectors are added: behind the heads of layer 1, in front of its MLP."""
+"""Where vectors are added: after the heads of layer 1, before its MLP."""
 
 
-def train_mapping_model(seed: int = 0, *, progress: bool = False) -> TrainingRun[SmallHuggingFace]:
-    """Two layers of four heads with MLPs, trained on `training_rows`. About a CPU-minute."""
+def train_tasks_model(seed: int = 0, *, progress: bool = False) -> TrainingRun[SmallHuggingFace]:
+    """Two layers of four heads with MLPs, trained on `training_rows` in about a CPU-minute."""
     model = new_small_model("gpt2", 2, 4, 64, D_VOCAB, N_CTX, seed=seed)
-    return train(model, training_rows, SETTINGS, seed=seed, snapshots_at=SNAPSHOT_STEPS,
-                 progress=progress)  # fmt: skip
+    return train(
+        model, training_rows, SETTINGS, seed=seed, snapshots_at=SNAPSHOT_STEPS, progress=progress
+    )
 
 
 def as_bridge(model: SmallHuggingFace) -> Any:
     """A copy of the model as a TransformerLens `TransformerBridge`, for hooks."""
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
-    hf = copy.deepcopy(model.hf)  # The bridge changes the modules that it is built around.
+    hf = copy.deepcopy(model.hf)  # Building the bridge changes the modules.
     bridge = build_bridge_from_module(hf, "GPT2LMHeadModel", hf_config=hf.config, tokenizer=None)
     return bridge.requires_grad_(False).eval()
 
@@ -68,54 +83,58 @@ def as_bridge(model: SmallHuggingFace) -> Any:
 def all_effects(bridge: Any, *, seed: int = 0, batch: int = 64) -> Tensor:
     """The indirect effect of every head for each mapping: [task layer head].
 
-    The prompts have seven examples; the corrupted ones are others, with shuffled answers.
+    The prompts have seven examples; the corrupted prompts have other ones, with shuffled answers.
     """
-    found = []
+    effects = []
     for task in range(N_TASKS):
         prompts, _ = few_shot_prompts(task, batch, seed=seed)
         rows, answers = few_shot_prompts(task, batch, seed=seed + 1)
         corrupted = with_shuffled_answers(rows, seed=seed)
-        found.append(indirect_effects(bridge, prompts, corrupted, answers))
-    return torch.stack(found)
+        effects.append(indirect_effects(bridge, prompts, corrupted, answers))
+    return torch.stack(effects)
 
 
 def accuracy(bridge: Any, n_examples: int, *, shuffled: bool = False, seed: int = 1) -> float:
-    """The share of right answers over all mappings, 64 prompts of each."""
-    right = []
+    """The mean accuracy over all mappings, on 64 prompts each."""
+    accuracies = []
     for task in range(N_TASKS):
         rows, answers = few_shot_prompts(task, 64, n_examples, seed=seed)
         rows = with_shuffled_answers(rows, seed=seed) if shuffled else rows
-        right.append(accuracy_with(bridge, rows, answers))
-    return sum(right) / len(right)
+        accuracies.append(accuracy_with(bridge, rows, answers))
+    return sum(accuracies) / len(accuracies)
 
 
 def vector_accuracies(bridge: Any, n_heads: int = 3, *, seed: int = 5) -> dict[str, float]:
     """Accuracy over all mappings with a vector added to prompts without examples.
 
-    The vectors are the function vector of the mapping; that of another mapping; the sum of as many
-    heads with the smallest effects; a random vector of the same length; and none.
+    The vectors are the function vector of the mapping; that of another mapping; the sum of the
+    `n_heads` heads with the smallest effects; a random vector of the same norm; and zero.
     """
     effects = all_effects(bridge).mean(dim=0)
     outputs = [mean_outputs(bridge, few_shot_prompts(task, seed=0)[0]) for task in range(N_TASKS)]
-    right = torch.stack([function_vector(each, effects, n_heads) for each in outputs])
+    own = torch.stack([function_vector(each, effects, n_heads) for each in outputs])
     lowest = torch.stack([function_vector(each, -effects, n_heads) for each in outputs])
-    drawn = torch.randn(right.shape, generator=torch.Generator().manual_seed(seed))
-    random = drawn / drawn.norm(dim=1, keepdim=True) * right.norm(dim=1, keepdim=True)
+    drawn = torch.randn(own.shape, generator=torch.Generator().manual_seed(seed))
+    random = drawn / drawn.norm(dim=1, keepdim=True) * own.norm(dim=1, keepdim=True)
     vectors = {
-        "function vector": right, "another task's": right.roll(1, dims=0),
-        "lowest heads": lowest, "random": random, "none": torch.zeros_like(right),
-    }  # fmt: skip
-    return {name: round(bare_accuracy(bridge, each, seed=seed), 4)
-            for name, each in vectors.items()}  # fmt: skip
+        "function vector": own,
+        "another task's": own.roll(1, dims=0),
+        "lowest heads": lowest,
+        "random": random,
+        "none": torch.zeros_like(own),
+    }
+    return {
+        name: round(bare_accuracy(bridge, each, seed=seed), 4) for name, each in vectors.items()
+    }
 
 
 def bare_accuracy(bridge: Any, vectors: Tensor, point: str = POINT, *, seed: int = 5) -> float:
     """Accuracy over all mappings without examples, with each mapping's vector added at `point`."""
-    right = []
+    accuracies = []
     for task, vector in enumerate(vectors):
         rows, answers = few_shot_prompts(task, 64, 0, seed=seed)
-        right.append(accuracy_with(bridge, rows, answers, point, vector))
-    return sum(right) / len(right)
+        accuracies.append(accuracy_with(bridge, rows, answers, point, vector))
+    return sum(accuracies) / len(accuracies)
 
 
 def snapshot_record(bridge: Any, step: int) -> dict[str, Any]:
@@ -127,60 +146,56 @@ def snapshot_record(bridge: Any, step: int) -> dict[str, Any]:
         "accuracy": round(accuracy(bridge, 7), 4),
         "no_example": round(accuracy(bridge, 0), 4),
         "shuffled": round(accuracy(bridge, 7, shuffled=True), 4),
-        "induction": _rounded(head_scores(bridge, tokens, scorer)["induction"]),
-        "effect": _rounded(all_effects(bridge, batch=32).mean(dim=0)),
+        "induction": rounded(head_scores(bridge, tokens, scorer)["induction"]),
+        "effect": rounded(all_effects(bridge, batch=32).mean(dim=0)),
     }
-
-
-def _rounded(values: Tensor) -> list[list[float]]:
-    return [[round(value, 4) for value in row] for row in values.tolist()]
 
 
 def train_and_measure(
     seed: int = 0, *, progress: bool = False
 ) -> tuple[SmallHuggingFace, dict[str, Any]]:
-    """One run and its record: losses, snapshots, what it took."""
+    """A run and its record: the loss curve, the snapshots, the accuracies with vectors."""
     started = time.process_time()
-    run = train_mapping_model(seed, progress=progress)
-    seconds = time.process_time() - started
+    run = train_tasks_model(seed, progress=progress)
+    seconds = time.process_time() - started + run.earlier_seconds
     snapshots = []
     for step, weights in run.snapshots.items():
         run.model.load_state_dict(weights)
         snapshots.append(snapshot_record(as_bridge(run.model), step))
     return run.model, {
         "name": NAME,
-        "command": f"induction-heads train {NAME}" + (f" --seed {seed}" if seed else ""),
+        "command": train_command(NAME, seed or None),
         "seed": seed,
         "settings": asdict(SETTINGS),
         "cpu_seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
-        "parameters": sum(weight.numel() for weight in run.model.parameters()),
-        "curve": curve(run.losses),
+        "versions": versions(),
+        "parameters": parameter_count(run.model),
+        "curve": loss_curve(run.losses),
         "snapshots": snapshots,
         "vectors": vector_accuracies(as_bridge(run.model)),
     }
 
 
 def shipped_records() -> list[dict[str, Any]]:
-    """The stored records of all seeds, that of the shipped weights first."""
-    first = json.loads((zoo_folder(NAME) / "training.json").read_text(encoding="utf-8"))
+    """The stored records of all seeds, that of the stored weights first."""
+    first = shipped_record(NAME)
     return [first, *first["other_seeds"]]
 
 
-def differences(record: dict[str, Any], shipped: list[dict[str, Any]]) -> list[str]:
-    """What sets a new run apart from the shipped ones, as sentences; empty if it matches.
+def differences_from_shipped(record: dict[str, Any], shipped: list[dict[str, Any]]) -> list[str]:
+    """How a new run differs from the shipped ones, as sentences; empty if it matches.
 
     Accuracy with seven examples must be within 0.05 of one of the shipped seeds, and the head with
     the largest effect must be in the same layer as theirs.
     """
-    apart, last = [], record["snapshots"][-1]
-    reached = [other["snapshots"][-1]["accuracy"] for other in shipped]
-    if min(abs(last["accuracy"] - value) for value in reached) > 0.05:
-        apart.append(f"Accuracy is {last['accuracy']:.2f}; the shipped runs have {reached}.")
+    sentences, last = [], record["snapshots"][-1]
+    accuracies = [other["snapshots"][-1]["accuracy"] for other in shipped]
+    if min(abs(last["accuracy"] - value) for value in accuracies) > 0.05:
+        sentences.append(f"Accuracy is {last['accuracy']:.2f}; the shipped runs have {accuracies}.")
     layers = [best_head(other["snapshots"][-1]["effect"])[0] for other in shipped]
     if best_head(last["effect"])[0] not in layers:
-        apart.append("The head with the largest effect is in another layer.")
-    return apart
+        sentences.append("The head with the largest effect is in another layer.")
+    return sentences
 
 
 def best_head(values: list[list[float]]) -> tuple[int, int]:
@@ -189,67 +204,52 @@ def best_head(values: list[list[float]]) -> tuple[int, int]:
     return max(places, key=lambda place: values[place[0]][place[1]])
 
 
-def save_mapping_model(
-    model: SmallHuggingFace, records: list[dict[str, Any]], folder: Path
-) -> None:
+def save_tasks_model(model: SmallHuggingFace, records: list[dict[str, Any]], folder: Path) -> None:
     """Write the weights in half precision, the config, the records and the card.
 
     The first record is that of the weights; the others are of further seeds.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with without_progress_bars():
-        model.hf.half().save_pretrained(folder)
-    model.hf.float()
-    (folder / "generation_config.json").unlink(missing_ok=True)
-    record = records[0] | {"other_seeds": records[1:]}
-    (folder / "training.json").write_text(json.dumps(record) + "\n")
-    (folder / "card.md").write_text(card(records))
+    save_hugging_face(model, folder, torch.float16)
+    save_record(records[0] | {"other_seeds": records[1:]}, card(records), folder)
 
 
 def card(records: list[dict[str, Any]]) -> str:
-    """The model card: data and license, recipe, command, known heads, curve, limits."""
+    """The model card of the first record. The other records are of further seeds."""
     record = records[0]
-    rows = "\n".join(
-        f"| {s['step']} | {loss_at(record['curve'], s['step']):.2f} | {s['accuracy']:.2f} "
-        f"| {max(map(max, s['induction'])):.2f} | {max(map(max, s['effect'])):.2f} |"
-        for s in record["snapshots"]
+    last = [other["snapshots"][-1] for other in records]
+    heads = ", ".join(
+        "L{}H{} of seed {}".format(*best_head(snapshot["effect"]), other["seed"])
+        for snapshot, other in zip(last, records, strict=True)
     )
-    ends = [other["snapshots"][-1] for other in records]
-    heads = ", ".join("L{}H{} of seed {}".format(*best_head(end["effect"]), other["seed"])
-                      for end, other in zip(ends, records, strict=True))  # fmt: skip
-    reached = ", ".join(f"{end['accuracy']:.3f}" for end in ends)
-    return f"""# {NAME}
-
-A transformer of the GPT-2 architecture, with MLPs, biases and tied embeddings: 2 layers of 4 \
-heads, d_model 64, d_vocab {D_VOCAB}, n_ctx {N_CTX}, BOS token {BOS}; {record["parameters"]:,} \
-parameters, stored in half precision in Hugging Face format.
-
-**Data.** Generated. Of 64 rows a step, 48 hold BOS and eight examples of one of {N_TASKS} fixed \
-mappings from 16 input ids to 16 output ids; no input stands twice. In the other 16 a block of 3 \
-to 8 tokens repeats to the end.
-
-**License of the data.** The data are random numbers; there is nothing to license.
-
-**Recipe.** AdamW, {SETTINGS.steps} steps, learning rate {SETTINGS.learning_rate}, betas \
-{SETTINGS.betas}, weight decay {SETTINGS.weight_decay}, clipped at {SETTINGS.clip}, \
-{SETTINGS.warmup} warm-up steps, linear decay over the last {SETTINGS.decay:.0%}. Position \
-embeddings start as sinusoids. Seed {record["seed"]}. Made with Python \
-{record["versions"]["python"]} and PyTorch {record["versions"]["torch"]} in \
-{record["cpu_seconds"]:.0f} CPU-seconds.
-
-**Command.** `{record["command"]}` trains it again and compares the result with the stored records.
-
-**Known heads.** Largest indirect effect: {heads}. Accuracy with seven examples, seed by seed: \
-{reached}. Only the weights of seed {record["seed"]} are shipped; `training.json` has the records \
-of the others.
-
-**Curve.** At each snapshot: training loss in nats, accuracy with seven examples, the highest \
-induction score and the highest indirect effect of any head:
-
-| step | training loss | accuracy | induction | indirect effect |
-|---|---|---|---|---|
-{rows}
-
-**Limits.** Eight mappings of 16 symbols, learned by heart: it cannot learn a new mapping from \
-examples. A quarter of the rows repeat on purpose.
-"""
+    accuracies = ", ".join(f"{snapshot['accuracy']:.3f}" for snapshot in last)
+    rows = [
+        (
+            snapshot["step"],
+            f"{loss_at(record['curve'], snapshot['step']):.2f}",
+            f"{snapshot['accuracy']:.2f}",
+            f"{best(snapshot['induction']):.2f}",
+            f"{best(snapshot['effect']):.2f}",
+        )
+        for snapshot in record["snapshots"]
+    ]
+    columns = ("step", "training loss", "accuracy", "induction", "indirect effect")
+    return Card(
+        NAME,
+        "A transformer of the GPT-2 architecture, with MLPs, biases and tied embeddings: 2 layers "
+        f"of 4 heads, d_model 64, d_vocab {D_VOCAB}, n_ctx {N_CTX}, BOS token {BOS}; "
+        f"{record['parameters']:,} parameters, stored in half precision in Hugging Face format.",
+        f"Generated. Of 64 rows per step, 48 have BOS and eight examples of one of {N_TASKS} fixed "
+        "mappings from 16 input ids to 16 output ids, without a repeated input. In the other 16 "
+        "rows a block of 3 to 8 tokens repeats until the end.",
+        GENERATED,
+        f"{recipe_words(record['settings'])} Position embeddings start as sinusoids. Seed "
+        f"{record['seed']}. {made_with(record, record['cpu_seconds'])}",
+        command_words(record),
+        known_heads=f"Largest indirect effect: {heads}. Accuracy with seven examples, for each "
+        f"seed: {accuracies}. Only the weights of seed {record['seed']} are stored; "
+        "`training.json` has the records of all seeds.",
+        curve="At each snapshot: the training loss in nats, the accuracy with seven examples, and "
+        f"the highest induction score and indirect effect of any head:\n\n{table(columns, rows)}",
+        limits="Eight mappings of 16 symbols, memorized: it cannot learn a new mapping from "
+        "examples. A quarter of the rows repeat by design.",
+    ).markdown()

@@ -1,9 +1,8 @@
-"""What is measured of one model trained on real text, from its start to its last ablation.
+"""The measurements of a model trained on real text: the record of its snapshots and ablations.
 
-As in `sweep_record`, with two things added: the loss at every eighth of the row, and the same
-ablations on natural repeats. A token of held-out text is **predictable by repetition** if an
-earlier copy of the token before it was followed by just this token. An ablation is one head,
-silenced (zero ablation) in one snapshot on one batch.
+They are those of the toys and two more: the loss in every eighth of the row, and the ablations on
+held-out text, at `natural_repeats` and elsewhere. An ablation zero-ablates one head in one snapshot
+on one batch.
 """
 
 import math
@@ -17,55 +16,50 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from induction_heads.activations import attention_patterns
-from induction_heads.attention_only import AttentionOnly
-from induction_heads.cards import HELD_OUT_SEED
-from induction_heads.losses import per_token_loss
-from induction_heads.python_text import python_streams, text_rows
-from induction_heads.scores import induction_score, previous_token_score
-from induction_heads.small_hugging_face import SmallHuggingFace
-from induction_heads.sweep_training import Record, rounded, train_and_measure
-from induction_heads.text_family import TextVariant
-from induction_heads.tokens import distinct_tokens, follows_earlier_copy, repeated_tokens, with_bos
+from induction_heads.data.python_text import python_streams, text_rows
+from induction_heads.data.tokens import (
+    distinct_tokens,
+    repeated_tokens,
+    with_bos,
+)
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.formation import ModelRecord
+from induction_heads.interp.losses import late_minus_early_loss, per_token_loss
+from induction_heads.interp.natural_repeats import natural_repeats
+from induction_heads.interp.scores import induction_score, previous_token_score
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.small_hugging_face import SmallHuggingFace
+from induction_heads.training.measurement import train_and_measure
+from induction_heads.training.records import HELD_OUT_SEED, rounded
+from induction_heads.training.text_models import TextVariant
 
 PERIODS = (16, 24, 31)
-"""Lengths of the block in the probes: two copies and a BOS token fit in 64 positions."""
+"""Lengths of a block: two copies and a BOS token fit in 64 positions."""
 
 ROWS = 8
-"""Rows of a probe batch."""
+"""Rows of a batch of repeated tokens."""
 
 NATURAL_BATCHES = 2
 NATURAL_TOKENS = 2048
-"""Tokens of a batch of held-out text, whatever the length of a row."""
+"""Tokens of a batch of held-out text, for any length of a row."""
 
 ABLATIONS_PER_HEAD = 2 * len(PERIODS) + NATURAL_BATCHES
-"""Ablations of one head in one snapshot: each probe, each control, each batch of held-out text."""
+"""Ablations of one head in one snapshot: repeats, controls and batches of held-out text."""
 
 EIGHTHS = 8
 
 
-def predictable_by_repetition(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch next_pos"]:
-    """Whether each token after the first followed an earlier copy of the token before it.
-
-    Entry i speaks of token i + 1, as in `per_token_loss`. These are natural repeats: an induction
-    head that looks at the right one of the earlier copies predicts them.
-    """
-    places = follows_earlier_copy(tokens)[:, :-1]
-    same = tokens[:, None, :] == tokens[:, 1:, None]
-    return (places & same).any(dim=-1)
-
-
 @dataclass(frozen=True)
 class Batch:
-    """Rows of tokens, and the loss entries of which the mean is taken, by name."""
+    """Rows of tokens, and masks of the losses to average, by name."""
 
     tokens: Int[Tensor, "batch pos"]
     masks: dict[str, Bool[Tensor, "batch next_pos"]]
 
 
 @cache
-def _probes(d_vocab: int, bos: int | None) -> tuple[Batch, ...]:
-    found, exclude = [], () if bos is None else (bos,)
+def _repeats(d_vocab: int, bos: int | None) -> tuple[Batch, ...]:
+    batches, exclude = [], () if bos is None else (bos,)
     for period in PERIODS:
         seed = 1000 * period
         repeated = repeated_tokens(d_vocab, period, batch=ROWS, bos_token=bos, seed=seed)
@@ -73,31 +67,31 @@ def _probes(d_vocab: int, bos: int | None) -> tuple[Batch, ...]:
         last = torch.zeros(ROWS, repeated.shape[1] - 1, dtype=torch.bool)
         last[:, 1 - period :] = True
         first = last.roll(-period, dims=1)
-        found.append(Batch(repeated, {"rise": last, "first_copy": first}))
-        found.append(Batch(unrelated, {"control_rise": last}))
-    return tuple(found)
+        batches.append(Batch(repeated, {"rise": last, "first_copy": first}))
+        batches.append(Batch(unrelated, {"control_rise": last}))
+    return tuple(batches)
 
 
 @cache
 def _natural(d_vocab: int, n_ctx: int, bos: int | None) -> tuple[Batch, ...]:
     generator = torch.Generator().manual_seed(HELD_OUT_SEED)
     held_out = python_streams(d_vocab)[1]
-    found = []
+    batches = []
     for _ in range(NATURAL_BATCHES):
         rows = NATURAL_TOKENS // n_ctx
         tokens = text_rows(held_out, n_ctx, rows, generator, bos_token=bos)
-        repeat = predictable_by_repetition(tokens)
-        found.append(Batch(tokens, {"natural_rise": repeat, "other_rise": ~repeat}))
-    return tuple(found)
+        right, _ = natural_repeats(tokens)
+        batches.append(Batch(tokens, {"natural_rise": right, "other_rise": ~right}))
+    return tuple(batches)
 
 
-def probe_batches(variant: TextVariant) -> tuple[Batch, ...]:
-    """Repeated random tokens and their controls, for the vocabulary and the BOS of a variant."""
-    return _probes(variant.d_vocab, variant.bos_token)
+def repeat_batches(variant: TextVariant) -> tuple[Batch, ...]:
+    """Repeated random tokens and their controls, with the vocabulary and BOS token of a model."""
+    return _repeats(variant.d_vocab, variant.bos_token)
 
 
 def natural_batches(variant: TextVariant) -> tuple[Batch, ...]:
-    """Held-out text in rows as those that the variant is trained on."""
+    """Held-out text in rows of the length and the BOS token of a model."""
     return _natural(variant.d_vocab, variant.n_ctx, variant.bos_token)
 
 
@@ -105,19 +99,20 @@ def patterns_of(model: nn.Module, tokens: Tensor) -> Float[Tensor, "layer batch 
     """The attention patterns of an attention-only model or of a small Hugging Face model."""
     if isinstance(model, SmallHuggingFace):
         return model.patterns(tokens)
+    assert isinstance(model, AttentionOnly)
     return attention_patterns(model, tokens)
 
 
 def heads_of(model: nn.Module) -> tuple[int, int]:
-    """How many layers, and how many heads in each."""
+    """The number of layers, and of heads in each."""
     if isinstance(model, SmallHuggingFace):
         return model.heads()
     assert isinstance(model, AttentionOnly)
     return model.config.n_layers, model.config.n_heads
 
 
-def _written_by(model: nn.Module, layer: int, head: int) -> Tensor:
-    """The weights by which a head writes what it mixed to the residual stream, as a view."""
+def _output_weights(model: nn.Module, layer: int, head: int) -> Tensor:
+    """The output weights of a head, as a view."""
     if isinstance(model, SmallHuggingFace):
         return model.written_by(layer, head)
     return model.get_parameter(f"layers.{layer}.W_O")[head]
@@ -125,19 +120,19 @@ def _written_by(model: nn.Module, layer: int, head: int) -> Tensor:
 
 @contextmanager
 def silenced(model: nn.Module, layer: int, head: int) -> Iterator[None]:
-    """Zero ablation of one head: inside, what it mixed is not written to the residual stream."""
-    written = _written_by(model, layer, head)
+    """Zero-ablate one head inside this context: it writes nothing to the residual stream."""
+    output = _output_weights(model, layer, head)
     with torch.no_grad():
-        before = written.clone()
-        written.zero_()
+        before = output.clone()
+        output.zero_()
         try:
             yield
         finally:
-            written.copy_(before)
+            output.copy_(before)
 
 
 def batch_losses(model: nn.Module, batches: tuple[Batch, ...]) -> dict[str, float]:
-    """Name → mean loss in nats over the marked entries of all batches that have the name."""
+    """Name of a mask → mean loss in nats, over all batches with such a mask."""
     sums: dict[str, float] = {}
     counts: dict[str, int] = {}
     for batch in batches:
@@ -151,38 +146,43 @@ def batch_losses(model: nn.Module, batches: tuple[Batch, ...]) -> dict[str, floa
 
 def probe_scores(model: nn.Module, variant: TextVariant) -> dict[str, list[list[float]]]:
     """The previous-token and the induction score of every head on repeated random tokens."""
-    repeated = [batch for batch in probe_batches(variant) if "rise" in batch.masks]
-    found: dict[str, list[Tensor]] = {"previous_token": [], "induction": []}
+    repeated = [batch for batch in repeat_batches(variant) if "rise" in batch.masks]
+    scores: dict[str, list[Tensor]] = {"previous_token": [], "induction": []}
     for batch, period in zip(repeated, PERIODS, strict=True):
         patterns = patterns_of(model, batch.tokens)
-        found["previous_token"].append(previous_token_score(patterns).mean(dim=1))
-        found["induction"].append(induction_score(patterns, period).mean(dim=1))
-    return {name: rounded(torch.stack(scores).mean(dim=0)) for name, scores in found.items()}
+        scores["previous_token"].append(previous_token_score(patterns).mean(dim=1))
+        scores["induction"].append(induction_score(patterns, period).mean(dim=1))
+    return {name: rounded(torch.stack(each).mean(dim=0)) for name, each in scores.items()}
 
 
 def held_out_losses(model: nn.Module, variant: TextVariant) -> dict[str, Any]:
-    """Loss on held-out text, by eighths of the row, and the in-context-learning score.
+    """The loss on held-out text, also by eighths of the row, and the in-context-learning score.
 
-    The score is the mean loss over the last quarter of a row minus that over the first.
+    The score is `late_minus_early_loss` with a quarter of the row, `n_ctx // 4` losses;
+    `in_context_learning_score` takes a quarter of the `n_ctx - 1` losses.
     """
     with torch.inference_mode():
-        losses = torch.cat([per_token_loss(model(batch.tokens), batch.tokens)
-                            for batch in natural_batches(variant)])  # fmt: skip
+        losses = torch.cat(
+            [
+                per_token_loss(model(batch.tokens), batch.tokens)
+                for batch in natural_batches(variant)
+            ]
+        )
     parts = [part.mean().item() for part in losses.tensor_split(EIGHTHS, dim=1)]
-    quarter = variant.n_ctx // 4
-    score = losses[:, -quarter:].mean() - losses[:, :quarter].mean()
     return {
-        "loss": losses.mean().item(), "in_context_learning": score.item(), "eighths": parts,
-    }  # fmt: skip
+        "loss": losses.mean().item(),
+        "in_context_learning": late_minus_early_loss(losses, variant.n_ctx // 4),
+        "eighths": parts,
+    }
 
 
-def snapshot_record(model: nn.Module, variant: TextVariant, step: int) -> Record | None:
+def snapshot_record(model: nn.Module, variant: TextVariant, step: int) -> ModelRecord | None:
     """Losses, scores and ablation effects of one snapshot; None if its loss is not a number."""
-    batches = probe_batches(variant) + natural_batches(variant)
+    batches = repeat_batches(variant) + natural_batches(variant)
     clean, text = batch_losses(model, batches), held_out_losses(model, variant)
     if not all(map(math.isfinite, clean.values())):
         return None
-    record: Record = {
+    record: ModelRecord = {
         "step": step,
         "loss": round(text["loss"], 4),
         "in_context_learning": round(text["in_context_learning"], 4),
@@ -205,6 +205,6 @@ def snapshot_record(model: nn.Module, variant: TextVariant, step: int) -> Record
     return record | {name: rounded(rise) for name, rise in rises.items()}
 
 
-def text_record(variant: TextVariant) -> Record:
-    """Train one model on text, then measure and ablate every snapshot: see `train_and_measure`."""
+def text_record(variant: TextVariant) -> ModelRecord:
+    """Train one model on text and measure every snapshot: see `train_and_measure`."""
     return train_and_measure(variant, snapshot_record, ABLATIONS_PER_HEAD)[1]

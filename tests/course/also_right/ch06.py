@@ -1,125 +1,77 @@
-"""Circuits built by hand for chapter 6: ones that fail in known ways, and others that work."""
+"""Other correct implementations of the exercises of chapter 6."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
-from induction_heads.checks.exercise import Mistake
+from induction_heads.course.ch06_composition.build_mistakes import k_composed
+from induction_heads.course.ch06_composition.inputs import attention_layer
+from induction_heads.course.ch06_composition.mistakes import (
+    _composed,
+    _from_gram_matrices,
+    _in_a_row,
+    _sampled,
+    _thin_pair,
+    parts_by,
+)
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 
 
-def only_layer(model: AttentionOnly, layer: int) -> AttentionOnly:
-    """The same model with the heads of all other layers silent."""
-    copy = AttentionOnly(model.config)
-    copy.load_state_dict(model.state_dict())
-    with torch.no_grad():
-        for number, weights in enumerate(copy.layers):
-            if number != layer:
-                _attention(weights).W_O.zero_()
-    return copy.requires_grad_(False)
+def _from_singular_values(W_A: Tensor, W_B: Tensor) -> float:
+    values = [torch.linalg.svdvals(W).square().sum() for W in (W_A @ W_B, W_A, W_B)]
+    return math.sqrt(values[0] / (values[1] * values[2]))
 
 
-def diagnosis(model: AttentionOnly, rows: Tensor, queries: list[int]) -> dict[str, Any]:
-    """Facts that tell one failure from another. No answer is graded on them.
-
-    Coarse on purpose, so that the same mistake made in other weights gives the same facts.
-    """
-    residual, previous, sharpest = model.embed(rows), [], 0.0
-    place = torch.tensor(queries)
-    for layer in model.layers:
-        pattern = _attention(layer).pattern(residual)[:, :, queries]
-        before = pattern[..., torch.arange(len(queries)), place - 1]
-        previous.append(bool(before.mean(dim=(0, 2)).max() > 0.5))
-        sharpest = pattern.max(dim=-1).values.mean(dim=(0, 2)).max().item()
-        residual = residual + layer(residual)
-    chosen = (residual @ model.W_U)[:, queries].argmax(dim=-1)
-    return {
-        "layers with a previous-token head": previous,
-        "the last layer looks at few places": sharpest > 0.3,
-        "predicts the current token": _mostly(chosen == rows[:, place]),
-        "the largest logit is right": _mostly(chosen == rows[:, place + 1]),
-    }
+SCORE_ALSO_RIGHT = (_from_gram_matrices, _from_singular_values)
 
 
-def _mostly(hits: Tensor) -> bool:
-    return bool(hits.double().mean() > 0.8)
+def _without_building_the_matrices(
+    d_model: int, d_head: int, *, samples: int = 100, seed: int = 0
+) -> float:
+    """All samples at once, from d_head × d_head products: ‖D U‖² = tr(DᵀD UUᵀ)."""
+    generator = torch.Generator().manual_seed(seed)
+    a, b, c, d = torch.randn(4, samples, d_model, d_head, generator=generator).double()
+
+    def square(left: Tensor, right: Tensor) -> Tensor:
+        return (left * right).sum(dim=(-2, -1))
+
+    middle = b.mT @ c  # A = a bᵀ and B = c dᵀ, so A B = a (bᵀ c) dᵀ.
+    top = square(a.mT @ a, middle @ (d.mT @ d) @ middle.mT)
+    below = square(a.mT @ a, b.mT @ b) * square(c.mT @ c, d.mT @ d)
+    return (top / below).sqrt().mean().item()
 
 
-def _attention(layer: Any) -> AttentionLayer:
-    assert isinstance(layer, AttentionLayer)
-    return layer
+BASELINE_ALSO_RIGHT = (_without_building_the_matrices, _sampled(_thin_pair))
 
 
-def k_composed(
-    *, mark: int = 1, reads: str = "previous", sharp: float = 30.0, scale: bool = True,
-    loud: float = 10.0, order: tuple[int, int] = (0, 1), first: bool = True,
-    sizes: tuple[int, int] | None = None,
-):  # fmt: skip
-    """`build_induction_circuit` with a previous-token head that feeds the keys of another head.
-
-    `mark` is how far back the first head looks, `reads` the block that the second head's key reads,
-    `order` their layers, `first` whether position 0 is lowered.
-    """
-
-    def answer(d_vocab: int, n_ctx: int) -> AttentionOnly:
-        d_vocab, n_ctx = sizes or (d_vocab, n_ctx)
-        d_head = d_vocab + n_ctx + 1
-        n_coordinates = 3 * d_vocab + n_ctx
-        config = AttentionOnlyConfig(2, 1, n_coordinates, d_head, d_vocab, n_ctx)
-        model = AttentionOnly(config)
-        widths = {"token": d_vocab, "previous": d_vocab, "prediction": d_vocab, "position": n_ctx}
-        columns = torch.eye(n_coordinates).split(list(widths.values()), dim=1)
-        blocks = dict(zip(widths, columns, strict=True))
-        token, position = blocks["token"], blocks["position"]
-        strength = sharp * (math.sqrt(d_head) if scale else 1.0)
-        back = torch.ones(n_ctx - mark).diag(-mark)  # Row i points at i − mark.
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.zero_()
-            model.W_E.copy_(token.T)
-            model.W_pos.copy_(position.T)
-            model.W_U.copy_(loud * blocks["prediction"])
-            one, two = (_attention(model.layers[layer]) for layer in order)
-            one.W_Q[0, :, :n_ctx] = strength * position @ back
-            one.W_K[0, :, :n_ctx] = position
-            one.W_V[0, :, :d_vocab] = token
-            one.W_O[0, :d_vocab] = blocks["previous"].T
-            two.W_Q[0, :, :d_vocab] = strength * token
-            two.W_K[0, :, :d_vocab] = blocks[reads]
-            if first:
-                two.W_Q[0, :, -1] = 2 * strength * token.sum(dim=1)
-                two.W_K[0, :, -1] = -position[:, 0]
-            two.W_V[0, :, :d_vocab] = token
-            two.W_O[0, :d_vocab] = blocks["prediction"].T
-        return model
-
-    return answer
+def _composed_from_bilinear_forms(model, previous_head, induction_head):
+    QK, OV = model.QK[induction_head], model.OV[previous_head]
+    return model.W_E @ (QK @ (model.W_E @ OV).T)
 
 
-def _fixed_distance(d_vocab: int, n_ctx: int) -> AttentionOnly:
-    """Layer 1 looks four tokens back whatever they are: right for blocks of five."""
-    model = k_composed()(d_vocab, n_ctx)
-    position = torch.eye(model.config.d_model)[:, -n_ctx:]
-    two = _attention(model.layers[1])
-    with torch.no_grad():
-        two.W_Q.zero_()
-        two.W_K.zero_()
-        two.W_Q[0, :, :n_ctx] = 500 * position @ torch.ones(n_ctx - 4).diag(-4)
-        two.W_K[0, :, :n_ctx] = position
-    return model
+CIRCUIT_ALSO_RIGHT = (_composed, _composed_from_bilinear_forms)
 
 
-def _one_fixed_order(d_vocab: int, n_ctx: int) -> AttentionOnly:
-    """No attention at all: W_E W_U sends each token to the next id."""
-    model = AttentionOnly(AttentionOnlyConfig(2, 1, d_vocab, 1, d_vocab, n_ctx))
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.zero_()
-        model.W_E.copy_(torch.eye(d_vocab))
-        model.W_U.copy_(20 * torch.eye(d_vocab).roll(1, dims=1))
-    return model
+def _through_the_bilinear_form(model, tokens, layer, head):
+    _, cache = model.run_with_cache(tokens)
+    parts = [cache["hook_embed"], cache["hook_pos_embed"].expand_as(cache["hook_embed"])]
+    for earlier in range(layer):
+        z = cache[f"blocks.{earlier}.attn.hook_z"]
+        parts += torch.einsum("bphd,hdm->hbpm", z, model.W_O[earlier]).unbind()
+    rows = torch.stack(parts, dim=1)  # [batch component pos d_model]
+    W_QK = model.W_Q[layer, head] @ model.W_K[layer, head].T / math.sqrt(model.cfg.d_head)
+    return (rows[:, :, None] @ W_QK) @ rows[:, None].mT
+
+
+PARTS_ALSO_RIGHT = (_through_the_bilinear_form, parts_by())
+
+
+def _from_ov_matrices(model, first, second):
+    return torch.einsum("am,mb->ab", model.OV[first].AB, model.OV[second].AB)
+
+
+VIRTUAL_ALSO_RIGHT = (_in_a_row, _from_ov_matrices)
 
 
 def _with_waves(d_vocab: int, n_ctx: int) -> AttentionOnly:
@@ -150,7 +102,7 @@ def _with_waves(d_vocab: int, n_ctx: int) -> AttentionOnly:
         model.W_E.copy_(token.T)
         model.W_pos.copy_(waves @ place.T)
         model.W_U.copy_(12 * said)
-        one, two = (_attention(layer) for layer in model.layers)
+        one, two = (attention_layer(layer) for layer in model.layers)
         one.W_Q[1, :, : 2 * n_waves] = 40 * math.sqrt(d_head) * place[:, :-1] @ back
         one.W_K[1, :, : 2 * n_waves] = place[:, :-1]
         one.W_V[1, :, :d_vocab] = token
@@ -176,7 +128,7 @@ def _with_a_pointer(d_vocab: int, n_ctx: int) -> AttentionOnly:
         model.W_E.copy_(token.T)
         model.W_pos.copy_(place.T)
         model.W_U.copy_(10 * said)
-        one, two = (_attention(layer) for layer in model.layers)
+        one, two = (attention_layer(layer) for layer in model.layers)
         # Each token matches itself too, so the own position is lowered by twice as much.
         one.W_Q[0] = sharp * torch.cat([token, -2 * place], dim=1)
         one.W_K[0] = torch.cat([token, place], dim=1)
@@ -189,28 +141,15 @@ def _with_a_pointer(d_vocab: int, n_ctx: int) -> AttentionOnly:
     return model
 
 
-BUILD_MISTAKES = (
-    Mistake("the second head looks for its own token, not for the mark",
-            k_composed(reads="token", first=False),
-            "It ends at the earlier copy itself. Which block of a key says what stood before?"),
-    Mistake("the mark is the token itself", k_composed(mark=0, first=False),
-            "What does your layer-0 head look at from position 5: position 5, or position 4?"),
-    Mistake("the two heads are in the wrong order", k_composed(order=(1, 0)),
-            "When the second head reads the marks, have they been written yet?"),
-    Mistake("position 0 competes with the right key", k_composed(first=False),
-            "Nearly all is right. What does the first position of a row carry as its mark, when "
-            "there is nothing before it?"),
-    Mistake("attention is spread out", k_composed(sharp=1.0, scale=False),
-            "Print a row of each pattern. By what are scores divided, and how large must a match "
-            "be for a softmax to choose it?"),
-    Mistake("the right logit is the largest, and too small", k_composed(loud=1.0),
-            "The order of the logits is right. What is the softmax of one 1 among so many zeros?"),
-    Mistake("a fixed distance back", _fixed_distance,
-            "Right for one length of block. How does your head find the key when the length "
-            "changes?"),
-    Mistake("a table of tokens instead of attention", _one_fixed_order,
-            "Each block comes in a random order. Can weights know it before they see the row?"),
-    Mistake("sizes of its own choice", k_composed(sizes=(32, 64)),
-            "`d_vocab` and `n_ctx` are arguments. Where does your config take them from?"),
-)  # fmt: skip
 BUILD_ALSO_RIGHT = (_with_waves, _with_a_pointer, k_composed())
+
+
+ALSO_RIGHT = {
+    "composition_score": SCORE_ALSO_RIGHT,
+    "random_composition_baseline": BASELINE_ALSO_RIGHT,
+    "k_composed_qk_circuit": CIRCUIT_ALSO_RIGHT,
+    "decompose_attention_scores": PARTS_ALSO_RIGHT,
+    "virtual_head": VIRTUAL_ALSO_RIGHT,
+    "build_induction_circuit": BUILD_ALSO_RIGHT,
+}
+"""Exercise → other answers that its check must accept."""

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from trial import ROW_SUMS
 
-from induction_heads.grading.diagnosis import diagnose
-from induction_heads.grading.judge import Sheet, judge_function
-from induction_heads.grading.wire import FactoredData, plain
+from induction_heads.grading.diagnosis.values import diagnose
+from induction_heads.grading.judge import judge_function
+from induction_heads.grading.sheet import Sheet
+from induction_heads.models.plain_data import FactoredData, plain
 
 CAUSAL_PATTERNS = ("attention_pattern", "positional_pattern")
 
@@ -27,7 +28,7 @@ def expected(name: str) -> list[Any]:
     return [plain(answer) for answer in sheet(name).expected]
 
 
-def told(name: str, change: Callable[[Any], Any]) -> str | None:
+def diagnosis_of(name: str, change: Callable[[Any], Any]) -> str | None:
     """The diagnosis for an exercise where each answer is the changed expected one."""
     return diagnose([(change(right), right) for right in expected(name)], arguments(name))
 
@@ -53,62 +54,74 @@ def swapped(heads: dict | list) -> dict | list:
 
 
 TABLE = [
-    ("attention_pattern", lambda p: p.mT, "the last two axes have changed places"),
-    ("causal_mask", lambda mask: mask.T, "the last two axes have changed places"),
-    ("attention_patterns", lambda p: p.transpose(0, 2), "axis 0 and axis 2 have changed places"),
+    ("attention_pattern", lambda p: p.mT, "the last two axes are swapped"),
+    ("causal_mask", lambda mask: mask.T, "the last two axes are swapped"),
+    ("attention_patterns", lambda p: p.transpose(0, 2), "axis 0 and axis 2 are swapped"),
     ("zero_ablation_hook", lambda z: z.permute(1, 2, 3, 0), "in the order (1, 2, 3, 0)"),
-    ("attention_head", shifted(1, -2), "one place too late along the last but one axis"),
+    ("attention_head", shifted(1, -2), "one place too late along the second-to-last axis"),
     ("attention_head", shifted(-1, -1), "one place too early along the last axis"),
     ("per_token_loss", shifted(1, -1), "one place too late along axis 1"),
     ("per_token_loss", lambda loss: loss[:, 1:], "one entry is missing at the start of axis 1"),
-    ("per_token_loss", lambda loss: torch.nn.functional.pad(loss, (0, 1)),
-     "one entry too many at the end of axis 1"),
+    (
+        "per_token_loss",
+        lambda loss: torch.nn.functional.pad(loss, (0, 1)),
+        "one entry too many at the end of axis 1",
+    ),
     ("attention_head", lambda out: out * 0.125, "every value is 0.125 times the expected one"),
     ("per_token_loss", lambda loss: loss / math.log(2), "1 / ln 2 times"),
     ("count_attention_parameters", lambda n: 2 * n, "every value is 2 times"),
-    ("attention_head", lambda out: out / out.shape[-1] ** 0.5,
-     "times 1 / the square root of the length of axis −1 of `residual`"),
+    (
+        "attention_head",
+        lambda out: out / out.shape[-1] ** 0.5,
+        "times 1 / the square root of the length of axis −1 of `residual`",
+    ),
     ("previous_token_score", lambda s: s * torch.tensor(2.0 + s.numel()), "changes with it?"),
     ("attention_pattern", lambda p: p + torch.rand_like(p).triu(1), "the rest is right"),
     ("attention_pattern", before_mask, "take weight from the rest of each row"),
     ("positional_pattern", lambda p: (p > 0) / (p > 0).sum(dim=-2), "sum to 1 along axis 0"),
     ("attention_pattern", lambda p: p / p.sum(dim=(-2, -1), keepdim=True), "whole matrices"),
-    ("attention_pattern", lambda p: p * (1 + p.shape[-1] * torch.rand(p.shape[:-1])[..., None]),
-     "the rows do not sum to 1"),
-    ("attention_head", lambda out: -out, "the other sign"),
+    (
+        "attention_pattern",
+        lambda p: p * (1 + p.shape[-1] * torch.rand(p.shape[:-1])[..., None]),
+        "the rows do not sum to 1",
+    ),
+    ("attention_head", lambda out: -out, "the wrong sign"),
     ("attention_pattern", lambda p: 2 * p, "every value is 2 times the expected one"),
-    ("score_gap_needed", lambda gap: -gap, "the other sign"),
-    ("causal_mask", lambda mask: mask.float(), "their dtype is float32 where bool"),
-    ("count_attention_parameters", float, "their dtype is float64 where int64"),
+    ("score_gap_needed", lambda gap: -gap, "the wrong sign"),
+    ("causal_mask", lambda mask: mask.float(), "their dtype is float32, expected bool"),
+    ("count_attention_parameters", float, "their dtype is float64, expected int64"),
     ("count_attention_parameters", lambda n: n - 1, "every number is one too small"),
     ("per_token_loss", lambda loss: loss.unsqueeze(-1), "an axis of length 1 too many"),
     ("per_token_loss", lambda loss: loss.mean(dim=0), "averaged once more, over axis 0"),
     ("attention_patterns", lambda p: p.sum(dim=(1, 2)), "summed once more, over axes 1 and 2"),
-    ("attention_head", lambda out: torch.stack([out - 1, out + 1]),
-     "nothing was summed or averaged over axis 0"),
-    ("detect_head_types", swapped, "(layer, head) have changed places"),
-    ("stray_stripe_entries", swapped, "(query, key) have changed places"),
-    ("qk_circuit", lambda dense: FactoredData(dense.T, torch.eye(len(dense))), "changed places"),
-]  # fmt: skip
+    (
+        "attention_head",
+        lambda out: torch.stack([out - 1, out + 1]),
+        "nothing was summed or averaged over axis 0",
+    ),
+    ("detect_head_types", swapped, "(layer, head) are swapped"),
+    ("stray_stripe_entries", swapped, "(query, key) are swapped"),
+    ("qk_circuit", lambda dense: FactoredData(dense.T, torch.eye(len(dense))), "are swapped"),
+]
 
 
 @pytest.mark.parametrize(
     ("name", "change", "words"), TABLE, ids=[f"{row[0]}-{row[2]}" for row in TABLE]
 )
 def test_each_kind_is_recognized(name: str, change: Callable[[Any], Any], words: str):
-    said = told(name, change)
-    assert said is not None
-    assert words in said
-    assert said.endswith("?")
+    diagnosis = diagnosis_of(name, change)
+    assert diagnosis is not None
+    assert words in diagnosis
+    assert diagnosis.endswith("?")
 
 
 def test_another_axis_that_was_reduced_is_recognized():
     right = [case.args[0].sum(1) for case in Sheet(ROW_SUMS).cases]
     other = [case.args[0].sum(0) for case in Sheet(ROW_SUMS).cases]
     inputs = [{"matrix": case.args[0]} for case in Sheet(ROW_SUMS).cases]
-    said = diagnose(list(zip(other, right, strict=True)), inputs)
-    assert said is not None
-    assert "another axis of `matrix` is gone" in said
+    diagnosis = diagnose(list(zip(other, right, strict=True)), inputs)
+    assert diagnosis is not None
+    assert "the wrong axis of `matrix` was removed" in diagnosis
     assert diagnose(list(zip(other, right, strict=True))) is None
 
 
@@ -142,17 +155,25 @@ KINDS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "normal": lambda right, draw: torch.randn(right.shape, generator=draw),
     "uniform": lambda right, draw: torch.rand(right.shape, generator=draw),
     "softmax": lambda right, draw: torch.randn(right.shape, generator=draw).softmax(dim=-1),
-    "causal softmax": lambda right, draw: torch.randn(right.shape, generator=draw)
-    .masked_fill(right == 0, -math.inf).softmax(dim=-1),
+    "causal softmax": lambda right, draw: (
+        torch.randn(right.shape, generator=draw).masked_fill(right == 0, -math.inf).softmax(dim=-1)
+    ),
     "close": lambda right, draw: right * (1 + 0.01 * torch.randn(right.shape, generator=draw)),
     "added": lambda right, draw: right + torch.randn((), generator=draw),
     "zeros": lambda right, draw: torch.zeros_like(right),
     "ones": lambda right, draw: torch.ones_like(right) + 1,
     "squared": lambda right, draw: right**2,
     "reversed": lambda right, draw: right.flip(list(range(right.dim()))),
-}  # fmt: skip
-NAMES = ["attention_pattern", "attention_head", "per_token_loss", "previous_token_score",
-         "zero_ablation_hook", "positional_pattern", "stripe_knockout"]  # fmt: skip
+}
+NAMES = [
+    "attention_pattern",
+    "attention_head",
+    "per_token_loss",
+    "previous_token_score",
+    "zero_ablation_hook",
+    "positional_pattern",
+    "stripe_knockout",
+]
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -175,7 +196,7 @@ def test_unrelated_wrong_numbers_get_none(numbers: list[int], seed: int):
 def test_report_gives_the_diagnosis_where_no_mistake_is_known():
     result = judge_function(ROW_SUMS, lambda matrix: -matrix.sum(1))
     assert (result.status, result.mistake) == ("failed", None)
-    assert "\nDiagnosis: every value has the other sign." in result.message
+    assert "\nDiagnosis: every value has the wrong sign." in result.message
     known = judge_function(ROW_SUMS, lambda matrix: matrix.mean(1))
     assert known.mistake == "rows are averaged"
     assert "Diagnosis" not in known.message

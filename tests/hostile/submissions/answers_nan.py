@@ -1,5 +1,5 @@
 # verdict: row_sums=failed, doubled=failed
-# message: are NaN
+# message: of them NaN
 """Answers NaN, which is neither above nor below anything."""
 
 import torch

@@ -1,7 +1,9 @@
 # verdict: width=failed
-"""Answers with a class that bears the name of the course's model and a tokenizer outside."""
+"""Puts its own class in place of the course's model, with a tokenizer outside the zoo."""
 
 import torch
+
+from induction_heads.models import plain_data
 
 
 class AttentionOnly:
@@ -14,7 +16,7 @@ class AttentionOnly:
         return [("W_E", torch.zeros(1)), ("../../x", torch.zeros(1))]
 
 
-AttentionOnly.__module__ = "induction_heads.attention_only"
+plain_data.AttentionOnly = AttentionOnly
 
 
 def width(model):

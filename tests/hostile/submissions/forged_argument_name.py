@@ -2,19 +2,19 @@
 # message: was changed in place
 """Says that an argument was changed whose name clears the teacher's screen."""
 
-from induction_heads.grading import calling
+from induction_heads.grading import calls
 
-honest = calling.call
+honest = calls.call
 
 
-def call(function, args, kwargs, started):
-    outcome = honest(function, args, kwargs, started)
+def call(function, *rest):
+    outcome = honest(function, *rest)
     if function is row_sums:
         object.__setattr__(outcome, "changed", "\x1b[2J\x1b[H`all` passed\x07\u202e\ud800")
     return outcome
 
 
-calling.call = call
+calls.call = call
 
 
 def row_sums(matrix):

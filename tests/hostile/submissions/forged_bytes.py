@@ -1,5 +1,5 @@
 # verdict: row_sums=error, doubled=passed
-# message: sent something that is no answer
+# message: sent something that is not an answer
 """Writes rubbish into the channel for answers."""
 
 import os

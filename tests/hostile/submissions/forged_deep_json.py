@@ -1,5 +1,5 @@
 # verdict: row_sums=error, doubled=passed
-# message: sent something that is no answer
+# message: sent something that is not an answer
 """Sends JSON that is nested a million levels deep."""
 
 import os

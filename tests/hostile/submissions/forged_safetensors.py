@@ -1,5 +1,5 @@
 # verdict: row_sums=error, doubled=passed
-# message: sent something that is no answer
+# message: sent something that is not an answer
 """Sends a block of tensors whose header points outside the block."""
 
 import json

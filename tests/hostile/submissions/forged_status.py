@@ -1,5 +1,5 @@
 # verdict: row_sums=error, doubled=failed or error
-# message: sent something that is no answer
+# message: sent something that is not an answer
 """Replaces what the worker sends by a verdict of its own."""
 
 from induction_heads.grading import worker

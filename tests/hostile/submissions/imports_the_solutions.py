@@ -3,7 +3,7 @@
 
 import importlib
 
-NAMES = ("solutions.ch01_attention", "induction_heads.checks.ch01_attention")
+NAMES = ("solutions.ch01_attention", "induction_heads.course.ch01_attention.checks")
 
 
 def causal_mask(n_pos):

@@ -1,5 +1,5 @@
 # verdict: row_sums=error, doubled=error
-# message: sent something that is no answer
+# message: sent something that is not an answer
 """Replaces json.dumps by a function that always writes a passed check."""
 
 import json

@@ -1,5 +1,5 @@
 # verdict: row_sums=error, doubled=passed
-# message: sent something that is no answer
+# message: sent something that is not an answer
 """Replaces the function that writes tensors by one that writes rubbish."""
 
 import safetensors.torch

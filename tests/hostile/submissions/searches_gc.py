@@ -9,7 +9,7 @@ def found():
         module = str(getattr(item, "__module__", ""))
         if type(item).__name__ in ("Exercise", "Sheet", "Case", "Mistake"):
             return True
-        if module.startswith(("induction_heads.checks", "solutions", "trial")):
+        if module.startswith(("induction_heads.course", "solutions", "trial")):
             return True
     return False
 

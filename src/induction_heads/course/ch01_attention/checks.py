@@ -1,4 +1,4 @@
-"""The checks of chapter 1: mask, pattern, head, circuits, and two countings."""
+"""The checks of chapter 1: mask, pattern, head, QK and OV matrices, and two counts."""
 
 import math
 
@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig
-from induction_heads.checks.answers import ch01_attention as known
-from induction_heads.checks.draw import whole_numbers
-from induction_heads.checks.exercise import Case, Exercise
-from induction_heads.checks.formulas import formula
+from induction_heads.course.ch01_attention import mistakes
+from induction_heads.course.exercise import Case, Exercise
+from induction_heads.course.formulas import formula
+from induction_heads.course.random_inputs import whole_numbers
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 
 # causal_mask
 
@@ -23,11 +23,10 @@ CAUSAL_MASK = Exercise(
     name="causal_mask",
     difficulty=1,
     minutes=3,
-    why="Without it a model that learns to predict the next token can read it off.",
+    why="Without it, a model learning to predict the next token could simply read it.",
     cases=lambda seed: [Case(f"n_pos = {n}", (n,)) for n in (3, 1, *whole_numbers(seed, 2, 5, 60))],
     oracle=_mask_by_loop,
-    mistakes=known.MASK_MISTAKES,
-    also_right=known.MASK_ALSO_RIGHT,
+    mistakes=mistakes.MASK_MISTAKES,
 )
 
 
@@ -42,12 +41,11 @@ VISIBLE_PAIRS_FORMULA = Exercise(
     name="visible_pairs_formula",
     difficulty=1,
     minutes=3,
-    why="It is the number of weights that a pattern can have.",
+    why="It is the number of nonzero weights a pattern can have.",
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _visible_pairs,
     compare=formula(n_pos=(1, 60)),
-    mistakes=known.PAIRS_MISTAKES,
-    also_right=known.PAIRS_ALSO_RIGHT,
+    mistakes=mistakes.PAIRS_MISTAKES,
 )
 
 
@@ -57,13 +55,21 @@ VISIBLE_PAIRS_FORMULA = Exercise(
 def _pattern_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     shapes = ((4, 2), (2, 5, 3), (2, 3, 4, 7))
-    return [
+    cases = [
         Case(
             f"queries of shape {list(shape)}",
             tuple(torch.randn(2, *shape, generator=generator).unbind()),
         )
         for shape in shapes
     ]
+    return [*cases, Case("scores near 100 and near −100", _large_scores(generator))]
+
+
+def _large_scores(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Queries and keys of whole numbers: row i of the scores is near 100 or near −100 in turn."""
+    steps = torch.randint(-1, 2, (2, 6, 4), generator=generator).float()
+    signs = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])[:, None]
+    return 5 * signs + steps[0], 10 + steps[1]
 
 
 def _dot(left: Tensor, right: Tensor) -> float:
@@ -76,6 +82,7 @@ def _pattern_by_loop(queries: Tensor, keys: Tensor) -> Tensor:
     pairs = zip(queries.reshape(-1, n_pos, d_head), keys.reshape(-1, n_pos, d_head), strict=True)
     for row, (q, k) in enumerate(pairs):
         for i in range(n_pos):
+            # In double precision e^±110 is still an ordinary number.
             exponentials = [math.exp(_dot(q[i], k[j]) / d_head**0.5) for j in range(i + 1)]
             for j in range(i + 1):
                 pattern[row, i, j] = exponentials[j] / sum(exponentials)
@@ -89,8 +96,7 @@ ATTENTION_PATTERN = Exercise(
     why="Everything this course says about where a head looks is read off this matrix.",
     cases=_pattern_cases,
     oracle=_pattern_by_loop,
-    mistakes=known.PATTERN_MISTAKES,
-    also_right=known.PATTERN_ALSO_RIGHT,
+    mistakes=mistakes.PATTERN_MISTAKES,
 )
 
 
@@ -119,7 +125,7 @@ def _head_by_loop(residual: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor, W_O: 
 
 
 def _mixed_value(seen: Tensor, W_Q: Tensor, W_K: Tensor, W_V: Tensor) -> Tensor:
-    """What the last position of `seen` takes in, one key at a time."""
+    """The values that the last position of `seen` attends to, mixed one key at a time."""
     total, mixed = 0.0, torch.zeros(W_V.shape[1])
     for x in seen:
         exponential = math.exp(_dot(seen[-1] @ W_Q, x @ W_K) / W_K.shape[1] ** 0.5)
@@ -138,15 +144,14 @@ ATTENTION_HEAD = Exercise(
         for label, residual, weights in _heads(seed)
     ],
     oracle=_head_by_loop,
-    mistakes=known.HEAD_MISTAKES,
-    also_right=known.HEAD_ALSO_RIGHT,
+    mistakes=mistakes.HEAD_MISTAKES,
 )
 
 
-# attention_from_circuits
+# attention_from_matrices
 
 
-def _circuits_by_loop(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
+def _matrices_by_loop(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
     outputs = torch.zeros(math.prod(residual.shape[:-2]), *residual.shape[-2:])
     for row, x in enumerate(residual.reshape(outputs.shape)):
         for i in range(len(x)):
@@ -156,8 +161,8 @@ def _circuits_by_loop(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int)
     return outputs.reshape(residual.shape)
 
 
-ATTENTION_FROM_CIRCUITS = Exercise(
-    name="attention_from_circuits",
+ATTENTION_FROM_MATRICES = Exercise(
+    name="attention_from_matrices",
     difficulty=2,
     minutes=10,
     why="It shows that where a head looks and what it moves are set by separate weights.",
@@ -165,9 +170,8 @@ ATTENTION_FROM_CIRCUITS = Exercise(
         Case(label, (residual, W_Q @ W_K.T, W_V @ W_O.T, W_Q.shape[1]))
         for label, residual, (W_Q, W_K, W_V, W_O) in _heads(seed)
     ],
-    oracle=_circuits_by_loop,
-    mistakes=known.CIRCUITS_MISTAKES,
-    also_right=known.CIRCUITS_ALSO_RIGHT,
+    oracle=_matrices_by_loop,
+    mistakes=mistakes.MATRICES_MISTAKES,
 )
 
 
@@ -194,12 +198,18 @@ COUNT_ATTENTION_PARAMETERS = Exercise(
     name="count_attention_parameters",
     difficulty=1,
     minutes=10,
-    why="It tells how much of a model the heads are, and how much smaller than their circuits.",
+    why="It says how much of a model its heads are, and how much smaller they are than their "
+    "QK and OV matrices.",
     cases=_count_cases,
     oracle=_count_in_a_model,
-    mistakes=known.COUNT_MISTAKES,
-    also_right=known.COUNT_ALSO_RIGHT,
+    mistakes=mistakes.COUNT_MISTAKES,
 )
 
-EXERCISES = (CAUSAL_MASK, VISIBLE_PAIRS_FORMULA, ATTENTION_PATTERN, ATTENTION_HEAD,
-             ATTENTION_FROM_CIRCUITS, COUNT_ATTENTION_PARAMETERS)  # fmt: skip
+EXERCISES = (
+    CAUSAL_MASK,
+    VISIBLE_PAIRS_FORMULA,
+    ATTENTION_PATTERN,
+    ATTENTION_HEAD,
+    ATTENTION_FROM_MATRICES,
+    COUNT_ATTENTION_PARAMETERS,
+)

@@ -9,29 +9,26 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from induction_heads.checks.answers import ch02_attention_patterns as known
-from induction_heads.checks.answers.ch02_attention_patterns import (
+from induction_heads.course.ch02_attention_patterns import mistakes
+from induction_heads.course.ch02_attention_patterns.inputs import (
     HeadScores,
     Patterns,
     Scores,
-    hidden_keys,
 )
-from induction_heads.checks.compare import closeness
-from induction_heads.checks.draw import whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
+from induction_heads.course.compare import closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.random_inputs import random_patterns, whole_numbers
 
-
-def _random_pattern(generator: torch.Generator, *shape: int) -> Patterns:
-    """Causal attention patterns with the axes of `shape`, uneven enough to tell mistakes apart."""
-    scores = 2 * torch.randn(*shape, shape[-1], generator=generator)
-    return scores.masked_fill(hidden_keys(shape[-1]), -math.inf).softmax(dim=-1)
+# previous_token_score
 
 
 def _score_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     shapes = {"one head": (5,), "2 rows of 3 heads": (2, 3, 4), "4 heads": (4, 7)}
-    return [Case(f"{label}, {shape[-1]} positions", (_random_pattern(generator, *shape),))
-            for label, shape in shapes.items()]  # fmt: skip
+    return [
+        Case(f"{label}, {shape[-1]} positions", (random_patterns(generator, *shape),))
+        for label, shape in shapes.items()
+    ]
 
 
 def _mean_over_queries(key_of: Callable[[int], int]) -> Callable[[Patterns], Scores]:
@@ -52,12 +49,14 @@ PREVIOUS_TOKEN_SCORE = Exercise(
     name="previous_token_score",
     difficulty=1,
     minutes=5,
-    why="It is the score of the heads that chapter 3 is about.",
+    why="It is the score of the heads in chapter 3.",
     cases=_score_cases,
     oracle=_mean_over_queries(lambda query: query - 1),
-    mistakes=known.PREVIOUS_MISTAKES,
-    also_right=known.PREVIOUS_ALSO_RIGHT,
+    mistakes=mistakes.PREVIOUS_MISTAKES,
 )
+
+
+# first_token_score
 
 
 FIRST_TOKEN_SCORE = Exercise(
@@ -67,9 +66,11 @@ FIRST_TOKEN_SCORE = Exercise(
     why="Half of the chapter asks what a high value of it means.",
     cases=_score_cases,
     oracle=_mean_over_queries(lambda query: 0),
-    mistakes=known.FIRST_MISTAKES,
-    also_right=known.FIRST_ALSO_RIGHT,
+    mistakes=mistakes.FIRST_MISTAKES,
 )
+
+
+# current_token_score
 
 
 CURRENT_TOKEN_SCORE = Exercise(
@@ -79,22 +80,27 @@ CURRENT_TOKEN_SCORE = Exercise(
     why="With it you can tell a head that looks back from one that stays put.",
     cases=_score_cases,
     oracle=_mean_over_queries(lambda query: query),
-    mistakes=known.CURRENT_MISTAKES,
-    also_right=known.CURRENT_ALSO_RIGHT,
+    mistakes=mistakes.CURRENT_MISTAKES,
 )
+
+
+# attention_patterns
 
 
 def _model_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     # d_vocab + n_ctx + 1 is the width of a hand-built head: keep both small.
     small = {"d_vocab": 9, "n_ctx": 8, "offset": 3, "n_heads": 3, "sharpness": 3.0, "seed": seed}
+    deep = {"seed": seed, "bos_token": 0}
     inputs = {
         "2 layers, 3 heads, 4 rows of 6": (ModelInput(kind="induction", options=small), 9, (4, 6)),
-        "2 layers, 2 heads, one row of 7": (ModelInput(name="toy-2l"), 64, (1, 7)),
+        "3 layers, 2 heads, 2 rows of 5": (ModelInput(kind="random", options=deep), 17, (2, 5)),
         "1 layer, 2 heads, 3 rows of 5": (ModelInput(name="toy-1l"), 64, (3, 5)),
     }
-    return [Case(f"{label} tokens", (model, torch.randint(d_vocab, shape, generator=generator)))
-            for label, (model, d_vocab, shape) in inputs.items()]  # fmt: skip
+    return [
+        Case(f"{label} tokens", (model, torch.randint(d_vocab, shape, generator=generator)))
+        for label, (model, d_vocab, shape) in inputs.items()
+    ]
 
 
 def _patterns_by_loop(
@@ -127,10 +133,12 @@ ATTENTION_PATTERNS = Exercise(
     why="Every other measurement of the course starts from this tensor.",
     cases=_model_cases,
     oracle=_patterns_by_loop,
-    mistakes=known.PATTERNS_MISTAKES,
-    also_right=known.PATTERNS_ALSO_RIGHT,
+    mistakes=mistakes.PATTERNS_MISTAKES,
     compare=closeness(rtol=1e-4),
 )
+
+
+# detect_head_types
 
 
 def _type_cases(seed: int) -> list[Case]:
@@ -140,18 +148,26 @@ def _type_cases(seed: int) -> list[Case]:
         # Eighths are exact in floating point, so "at least" and "more than" differ for certain.
         return torch.randint(7, shape, generator=generator) / 8
 
-    ties = {"previous_token": torch.tensor([[0.5, 0.875, 0.25], [0.625, 0.125, 0.5]]),
-            "first_token": torch.tensor([[0.75, 0.875, 0.25], [0.5, 0.25, 0.375]]),
-            "current_token": torch.tensor([[0.75, 0.0, 0.375], [0.75, 0.0, 0.5]])}  # fmt: skip
+    ties = {
+        "previous_token": torch.tensor([[0.5, 0.875, 0.25], [0.625, 0.125, 0.5]]),
+        "first_token": torch.tensor([[0.75, 0.875, 0.25], [0.5, 0.25, 0.375]]),
+        "current_token": torch.tensor([[0.75, 0.0, 0.375], [0.75, 0.0, 0.5]]),
+    }
+    near = {  # On both sides of 0.4, and close to it.
+        "first_token": torch.tensor([[0.4375, 0.375, 0.25]]),
+        "current_token": torch.tensor([[0.25, 0.125, 0.40625]]),
+    }
     drawn = {name: eighths(3, 4) for name in ("current_token", "previous_token", "first_token")}
     return [
         Case("2 layers of 3 heads, with ties and a score on the threshold", (ties, 0.5)),
         Case("3 layers of 4 heads", (drawn, 0.375)),
         Case("a threshold that no head reaches", ({"first_token": eighths(2, 2)}, 0.875)),
+        Case("no threshold given", (near,)),
+        Case("threshold 0, scores of 0", ({name: torch.zeros(1, 2) for name in ties}, 0.0)),
     ]
 
 
-def _types_by_loop(scores: HeadScores, threshold: float) -> dict[tuple[int, int], str]:
+def _types_by_loop(scores: HeadScores, threshold: float = 0.4) -> dict[tuple[int, int], str]:
     types = {}
     n_layers, n_heads = next(iter(scores.values())).shape
     for layer, head in product(range(n_layers), range(n_heads)):
@@ -168,16 +184,18 @@ DETECT_HEAD_TYPES = Exercise(
     name="detect_head_types",
     difficulty=2,
     minutes=15,
-    why="A list of named heads is what a detector hands to its reader.",
+    why="A list of named heads is what a detector gives its user.",
     cases=_type_cases,
     oracle=_types_by_loop,
-    mistakes=known.TYPES_MISTAKES,
-    also_right=known.TYPES_ALSO_RIGHT,
+    mistakes=mistakes.TYPES_MISTAKES,
 )
 
 
+# uniform_first_token_score
+
+
 def _even_by_loop(n_pos: int) -> float:
-    """Build the even head's pattern row by row and average the column it asks about."""
+    """Build the even head's pattern row by row and average its first column."""
     pattern = [[1 / (query + 1)] * (query + 1) for query in range(n_pos)]
     column = [row[0] for row in pattern[1:]]
     return sum(column) / len(column)
@@ -192,9 +210,14 @@ UNIFORM_FIRST_TOKEN_SCORE = Exercise(
         Case(f"n_pos = {n}", (n,)) for n in (3, 2, *whole_numbers(seed, 2, 10, 99), 512)
     ],
     oracle=_even_by_loop,
-    mistakes=known.EVEN_MISTAKES,
-    also_right=known.EVEN_ALSO_RIGHT,
+    mistakes=mistakes.EVEN_MISTAKES,
 )
 
-EXERCISES = (PREVIOUS_TOKEN_SCORE, FIRST_TOKEN_SCORE, CURRENT_TOKEN_SCORE, ATTENTION_PATTERNS,
-             DETECT_HEAD_TYPES, UNIFORM_FIRST_TOKEN_SCORE)  # fmt: skip
+EXERCISES = (
+    PREVIOUS_TOKEN_SCORE,
+    FIRST_TOKEN_SCORE,
+    CURRENT_TOKEN_SCORE,
+    ATTENTION_PATTERNS,
+    DETECT_HEAD_TYPES,
+    UNIFORM_FIRST_TOKEN_SCORE,
+)

@@ -6,30 +6,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers import ch03_previous_token_heads as known
-from induction_heads.checks.answers.ch03_previous_token_heads import (
+from induction_heads.course.ch03_previous_token_heads import mistakes
+from induction_heads.course.ch03_previous_token_heads.inputs import (
     Heads,
     find_by,
     head_on_rows,
     head_weights,
 )
-from induction_heads.checks.compare import close_heads, closeness
-from induction_heads.checks.draw import decimals, whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
-from induction_heads.hand_built import hand_built_heads
+from induction_heads.course.compare import close_heads, closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.random_inputs import decimals, whole_numbers
+from induction_heads.models.hand_built import hand_built_heads
 
 
 def _hand_built(kind: str, **options: Any) -> ModelInput:
     return ModelInput(kind=kind, options=options)
 
 
+def _random(seed: int, **options: Any) -> ModelInput:
+    """Three layers of random heads."""
+    return _hand_built("random", **({"seed": seed} | options))
+
+
 # score_gap_needed
 
 
 def _gap_cases(seed: int) -> list[Case]:
-    draw = torch.rand(2, generator=torch.Generator().manual_seed(seed)).tolist()
-    weight, n_keys = round(0.6 + 0.3 * draw[0], 3), 20 + int(100 * draw[1])
-    given = [(0.5, 2), (weight, n_keys), (0.99, 1024), (0.25, 4), (0.05, 8)]
+    (low,), (middle,), (high,) = (
+        decimals(seed + number, 1, *ends)
+        for number, ends in enumerate([(0.02, 0.1), (0.6, 0.9), (0.95, 0.999)])
+    )
+    few, some, many = whole_numbers(seed, 3, 3, 12)
+    sizes = ((middle, 20 * some), (high, 100 * many), (low, few), (middle, 2), (low, 20 * few))
+    given = [(0.5, 2), (0.25, 4), *sizes]
     return [Case(f"weight {w} among {n} keys", (w, n)) for w, n in given]
 
 
@@ -47,11 +56,10 @@ SCORE_GAP_NEEDED = Exercise(
     name="score_gap_needed",
     difficulty=2,
     minutes=10,
-    why="It says how large the scores of a head must be before it can be called sharp.",
+    why="It says how large a head's scores must be before the head counts as sharp.",
     cases=_gap_cases,
     oracle=_gap_by_bisection,
-    mistakes=known.GAP_MISTAKES,
-    also_right=known.GAP_ALSO_RIGHT,
+    mistakes=mistakes.GAP_MISTAKES,
 )
 
 
@@ -68,7 +76,7 @@ def _pattern_cases(seed: int) -> list[Case]:
         Case("a weak previous-token head", (_hand_built("previous_token", **weak), 0, found)),
         Case("a head of layer 1", (_hand_built("fixed_offset", **far), 1, offset)),
         Case("L0H0 of toy-2l", (ModelInput("toy-2l"), 0, 0)),
-        Case("L1H1 of toy-2l", (ModelInput("toy-2l"), 1, 1)),
+        Case("L2H1 of a random model", (_random(seed), 2, 1)),
     ]
 
 
@@ -88,12 +96,11 @@ POSITIONAL_PATTERN = Exercise(
     name="positional_pattern",
     difficulty=2,
     minutes=10,
-    why="It separates what the positions ask for from what the tokens ask for.",
+    why="It separates what positions ask for from what tokens ask for.",
     cases=_pattern_cases,
     oracle=_pattern_loop,
     compare=closeness(atol=1e-4),
-    mistakes=known.PATTERN_MISTAKES,
-    also_right=known.PATTERN_ALSO_RIGHT,
+    mistakes=mistakes.PATTERN_MISTAKES,
 )
 
 
@@ -105,6 +112,10 @@ def _find_cases(seed: int) -> list[Case]:
     weak = _hand_built("previous_token", **(sizes | {"sharpness": 3.0}))
     one_back = _hand_built("fixed_offset", **(sizes | {"offset": 1, "seed": seed + 1}))
     two_back = _hand_built("fixed_offset", **(sizes | {"offset": 2}))
+    deeper = _hand_built("deeper_previous_token", **(sizes | {"bos_token": 0}))
+    # Rows differ from each other, in every head by about 0.01.
+    alike = {"sharpness": 1.2, "loudness": 0.1, "d_model": 24}
+    many = _random(seed, d_vocab=48, n_ctx=50, n_heads=8, **alike)
     return [
         Case("one previous-token head", (_hand_built("previous_token", **sizes),)),
         Case("a head of layer 1 that looks one back", (one_back,)),
@@ -112,6 +123,8 @@ def _find_cases(seed: int) -> list[Case]:
         Case("a decoy, a duplicate-token head", (_hand_built("duplicate_token", **sizes),)),
         Case("a decoy that looks at position 0", (_hand_built("bos_sink", **sizes),)),
         Case("an induction circuit", (_hand_built("induction", **(sizes | {"d_vocab": 12})),)),
+        Case("three layers, the head in layer 1", (deeper,)),
+        Case("three layers of random heads, threshold=0", (many, 0.0)),
         Case("a weak head, threshold=0.8", (weak, 0.8)),
         Case("a weak head, threshold=0, every head", (weak,), {"threshold": 0.0}),
         Case("toy-2l", (ModelInput("toy-2l"),)),
@@ -123,10 +136,12 @@ def _find_loop(model: Any, threshold: float = 0.4) -> Heads:
     """Every row, every query, one weight at a time."""
 
     def score(pattern: Tensor) -> float:
-        weights = [float(row[query, query - 1]) for row in pattern for query in range(1, len(row))]
+        rows = pattern.tolist()
+        weights = [row[query][query - 1] for row in rows for query in range(1, len(row))]
         return sum(weights) / len(weights)
 
-    return find_by(score)(model, threshold)
+    # Many rows, so that only those of the answer are a source of chance.
+    return find_by(score, batch=64)(model, threshold)
 
 
 def _compare_heads(answer: Any, expected: Any) -> str | None:
@@ -145,8 +160,7 @@ FIND_PREVIOUS_TOKEN_HEADS = Exercise(
     cases=_find_cases,
     oracle=_find_loop,
     compare=_compare_heads,
-    mistakes=known.FIND_MISTAKES,
-    also_right=known.FIND_ALSO_RIGHT,
+    mistakes=mistakes.FIND_MISTAKES,
 )
 
 
@@ -157,12 +171,22 @@ def _readout_cases(seed: int) -> list[Case]:
     small, large = whole_numbers(seed, 1, 20, 28) + whole_numbers(seed + 1, 1, 29, 37)
     strong = _hand_built("previous_token", d_vocab=large, n_ctx=24, n_heads=3, seed=seed)
     weak = _hand_built("previous_token", d_vocab=small, n_ctx=30, sharpness=0.5, seed=seed + 1)
+    sizes = {"d_vocab": 24, "n_ctx": 12, "n_heads": 3, "seed": seed}
+    loud = _hand_built("loud_positions", **sizes)
+    quiet = _hand_built("loud_positions", **sizes, loudness=0.2)
+    # Rows contain every token, so that chance does not decide how many loud ones are in them.
+    unequal = _hand_built("loud_and_quiet_tokens", d_vocab=48, n_ctx=48, seed=seed + 1)
+    short = _hand_built("one_back_at_first", d_vocab=9, n_ctx=5, seed=seed + 1)
     _, head = hand_built_heads("previous_token", n_heads=3, seed=seed)["previous_token"]
     _, weak_head = hand_built_heads("previous_token", seed=seed + 1)["previous_token"]
     return [
         Case("a previous-token head", (strong, 0, head)),
         Case("a head that attends evenly and writes nothing", (strong, 0, (head + 1) % 3)),
+        Case("a head that moves positions more than tokens", (loud, 0, head)),
+        Case("a head that moves tokens more than positions", (quiet, 0, head)),
         Case("a head with little more weight one back than elsewhere", (weak, 0, weak_head)),
+        Case("a weak head, and tokens of two norms", (unequal, 0, weak_head)),
+        Case("a head that looks one back at position 1 alone", (short, 0, weak_head)),
         Case("L0H0 of toy-2l", (ModelInput("toy-2l"), 0, 0)),
         Case("L0H1 of toy-2l", (ModelInput("toy-2l"), 0, 1)),
         Case("L0H0 of toy-1l", (ModelInput("toy-1l"), 0, 0)),
@@ -170,7 +194,7 @@ def _readout_cases(seed: int) -> list[Case]:
 
 
 def _readout_loop(model: Any, layer: int, head: int) -> float:
-    """One row, one position, one candidate at a time."""
+    """One row and one position at a time."""
     tokens, pattern, _ = head_on_rows(model, layer, head)
     _, _, W_V, W_O = head_weights(model, layer, head)
     right = 0
@@ -179,7 +203,7 @@ def _readout_loop(model: Any, layer: int, head: int) -> float:
         for i in range(1, len(row)):
             written = sum(weights[i, j] * writes[j] for j in range(i + 1))
             candidates = (model.W_E + model.W_pos[i - 1]) @ W_V @ W_O
-            distances = [float((written - candidate).norm()) for candidate in candidates]
+            distances = (candidates - written).norm(dim=1).tolist()
             right += distances.index(min(distances)) == row[i - 1]
     return right / (tokens.shape[0] * (tokens.shape[1] - 1))
 
@@ -197,9 +221,12 @@ PREVIOUS_TOKEN_READOUT = Exercise(
     cases=_readout_cases,
     oracle=_readout_loop,
     compare=_compare_readouts,
-    mistakes=known.READOUT_MISTAKES,
-    also_right=known.READOUT_ALSO_RIGHT,
+    mistakes=mistakes.READOUT_MISTAKES,
 )
 
-EXERCISES = (SCORE_GAP_NEEDED, POSITIONAL_PATTERN, FIND_PREVIOUS_TOKEN_HEADS,
-             PREVIOUS_TOKEN_READOUT)  # fmt: skip
+EXERCISES = (
+    SCORE_GAP_NEEDED,
+    POSITIONAL_PATTERN,
+    FIND_PREVIOUS_TOKEN_HEADS,
+    PREVIOUS_TOKEN_READOUT,
+)

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers import ch05_qk_and_ov_circuits as known
-from induction_heads.checks.compare import close_product, closeness
-from induction_heads.checks.draw import decimals, whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
-from induction_heads.grading.wire import FactoredData
-from induction_heads.hand_built import hand_built_heads
+from induction_heads.course.ch05_qk_and_ov_circuits import mistakes
+from induction_heads.course.compare import close_product, closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.random_inputs import decimals, whole_numbers
+from induction_heads.models.hand_built import hand_built_heads
+from induction_heads.models.plain_data import FactoredData
 
 _TOY, _MARKOV = ModelInput(name="toy-2l"), ModelInput(name="markov-2l")
 _PYTHON = ModelInput(name="python-2l")
@@ -21,13 +21,18 @@ def _hand_built(kind: str, seed: int, n_heads: int = 3) -> ModelInput:
     return ModelInput(kind=kind, options=options)
 
 
-# qk_circuit and ov_circuit
+def _random(seed: int, n_heads: int = 2, **options: int) -> ModelInput:
+    """Three layers of heads that write everything, with tokens of unequal norms."""
+    return ModelInput(kind="random", options={"seed": seed, "n_heads": n_heads, **options})
+
+
+# qk_circuit
 
 
 def _circuit_cases(seed: int) -> list[Case]:
     return [
         Case("toy-2l, L0H1", (_TOY, 0, 1)),
-        Case("toy-2l, L1H0", (_TOY, 1, 0)),
+        Case("three random layers of three heads, L2H1", (_random(seed, n_heads=3), 2, 1)),
         Case("markov-2l, L1H0", (_MARKOV, 1, 0)),
         Case("a model of three heads, L0H1", (_hand_built("induction", seed), 0, 1)),
         *(_matching_case(seed, d_vocab) for d_vocab in whole_numbers(seed, 2, 8, 40)),
@@ -50,6 +55,21 @@ def _scores_by_token_pair(model: Any, layer: int, head: int) -> Tensor:
     return torch.tensor([[float(query @ key) for key in keys] for query in queries])
 
 
+QK_CIRCUIT = Exercise(
+    name="qk_circuit",
+    difficulty=1,
+    minutes=8,
+    why="It says which token a head looks for, in any sequence.",
+    cases=_circuit_cases,
+    oracle=_scores_by_token_pair,
+    compare=close_product(1e-3, 1e-4),
+    mistakes=mistakes.QK_MISTAKES,
+)
+
+
+# ov_circuit
+
+
 def _logits_by_token(model: Any, layer: int, head: int) -> Tensor:
     rows = []
     for embedding in model.W_E.detach().double():
@@ -57,6 +77,18 @@ def _logits_by_token(model: Any, layer: int, head: int) -> Tensor:
         written = value @ model.W_O[layer, head].detach().double()
         rows.append([float(written @ column) for column in model.W_U.detach().double().T])
     return torch.tensor(rows)
+
+
+OV_CIRCUIT = Exercise(
+    name="ov_circuit",
+    difficulty=1,
+    minutes=6,
+    why="A pattern says where a head looks; this says what it does there.",
+    cases=_circuit_cases,
+    oracle=_logits_by_token,
+    compare=close_product(1e-3, 1e-4),
+    mistakes=mistakes.OV_MISTAKES,
+)
 
 
 # eigenvalue_copying_score
@@ -75,16 +107,33 @@ def _product_cases(seed: int) -> list[Case]:
         Case("rank 4 of 9 × 9", (FactoredData(normal(9, 4), normal(4, 9)),)),
         Case("rank 5 of 12 × 12", (FactoredData(normal(12, 5), normal(5, 12)),)),
         Case("a rotation", (FactoredData(turn, torch.eye(2)),)),
-        Case("eigenvalues 2, 1 and −0.5",
-             (FactoredData(basis @ diagonal, torch.linalg.pinv(basis)),)),
+        Case(
+            "eigenvalues 2, 1 and −0.5", (FactoredData(basis @ diagonal, torch.linalg.pinv(basis)),)
+        ),
+        Case(
+            "eigenvalues 0.02, 0.01 and −0.005",
+            (FactoredData(basis @ diagonal / 100, torch.linalg.pinv(basis)),),
+        ),
         Case("zeros", (FactoredData(torch.zeros(6, 2), torch.zeros(2, 6)),)),
-    ]  # fmt: skip
+    ]
 
 
 def _by_the_whole_matrix(circuit: Any) -> float:
     values = torch.linalg.eigvals(circuit.A.double() @ circuit.B.double()).tolist()
     moduli = sum(abs(value) for value in values)
     return sum(value.real for value in values) / moduli if moduli else 0.0
+
+
+EIGENVALUE_COPYING_SCORE = Exercise(
+    name="eigenvalue_copying_score",
+    difficulty=2,
+    minutes=10,
+    why='One number for "each token raises itself".',
+    cases=_product_cases,
+    oracle=_by_the_whole_matrix,
+    compare=closeness(1e-4, 1e-4),
+    mistakes=mistakes.EIGENVALUE_MISTAKES,
+)
 
 
 # logit_copying_score
@@ -99,10 +148,13 @@ def _rows(d_vocab: int, batch: int, n_pos: int, seed: int) -> Tensor:
 def _sample_cases(seed: int) -> list[Case]:
     copier, lowering = _hand_built("induction", seed, 2), _hand_built("anti_induction", seed, 2)
     silent = _hand_built("no_copying", seed, 2)
+    twice = _rows(17, 2, 5, seed + 4)
+    twice = torch.cat([twice, twice[:, 1:2]], dim=1)
     cases = [
         Case("toy-2l, L1H0", (_TOY, 1, 0, _rows(64, 2, 7, seed))),
         Case("toy-2l, L0H1", (_TOY, 0, 1, _rows(64, 3, 12, seed + 1))),
         Case("python-2l, L1H3", (_PYTHON, 1, 3, _rows(1024, 1, 9, seed + 2))),
+        Case("L2H1 of a random model, a token twice in each row", (_random(seed), 2, 1, twice)),
     ]
     others = {"a head that copies": copier, "a head that lowers": lowering, "a silent one": silent}
     return cases + [
@@ -126,16 +178,31 @@ def _share_by_loops(model: Any, layer: int, head: int, tokens: Tensor) -> float:
     return 4 * sum(shares) / len(shares) - 1
 
 
+LOGIT_COPYING_SCORE = Exercise(
+    name="logit_copying_score",
+    difficulty=3,
+    minutes=20,
+    why="It is the second definition of copying, and it disagrees with the first.",
+    cases=_sample_cases,
+    oracle=_share_by_loops,
+    compare=closeness(1e-3, 1e-3),
+    mistakes=mistakes.LOGIT_MISTAKES,
+)
+
+
 # logit_attribution
 
 
 def _attribution_cases(seed: int) -> list[Case]:
     return [
         Case("toy-2l", (_TOY, _rows(64, 2, 6, seed).repeat(1, 2))),
-        Case("three heads a layer",
-             (_hand_built("induction", seed), _rows(20, 1, 4, seed + 1).repeat(1, 2))),
+        Case(
+            "three heads a layer",
+            (_hand_built("induction", seed), _rows(20, 1, 4, seed + 1).repeat(1, 2)),
+        ),
         Case("python-2l", (_PYTHON, _rows(1024, 3, 5, seed + 2))),
-    ]  # fmt: skip
+        Case("three random layers", (_random(seed), _rows(17, 2, 4, seed + 3))),
+    ]
 
 
 def _parts_by_loops(model: Any, tokens: Tensor) -> Tensor:
@@ -156,12 +223,30 @@ def _parts_by_loops(model: Any, tokens: Tensor) -> Tensor:
     return parts
 
 
+LOGIT_ATTRIBUTION = Exercise(
+    name="logit_attribution",
+    difficulty=3,
+    minutes=20,
+    why="The logit is a sum, so each part's share can be read off.",
+    cases=_attribution_cases,
+    oracle=_parts_by_loops,
+    compare=closeness(1e-3, 1e-3),
+    mistakes=mistakes.ATTRIBUTION_MISTAKES,
+)
+
+
 # induction_circuit_parameters
 
 
 def _config(n_layers: int, n_heads: int, d_model: int, d_head: int, d_vocab: int, n_ctx: int):
-    return {"n_layers": n_layers, "n_heads": n_heads, "d_model": d_model, "d_head": d_head,
-            "d_vocab": d_vocab, "n_ctx": n_ctx}  # fmt: skip
+    return {
+        "n_layers": n_layers,
+        "n_heads": n_heads,
+        "d_model": d_model,
+        "d_head": d_head,
+        "d_vocab": d_vocab,
+        "n_ctx": n_ctx,
+    }
 
 
 def _config_cases(seed: int) -> list[Case]:
@@ -182,41 +267,22 @@ def _count_weights(config: dict[str, int]) -> int:
     return count
 
 
+INDUCTION_CIRCUIT_PARAMETERS = Exercise(
+    name="induction_circuit_parameters",
+    difficulty=1,
+    minutes=5,
+    why="A circuit is small compared with its model.",
+    cases=_config_cases,
+    oracle=_count_weights,
+    mistakes=mistakes.PARAMETER_MISTAKES,
+)
+
+
 EXERCISES = (
-    Exercise(
-        name="qk_circuit", difficulty=1, minutes=8,
-        why="It says which token a head looks for, whatever the sequence is.",
-        cases=_circuit_cases, oracle=_scores_by_token_pair, compare=close_product(1e-3, 1e-4),
-        mistakes=known.QK_MISTAKES, also_right=known.QK_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="ov_circuit", difficulty=1, minutes=6,
-        why="A pattern says where a head looks; this says what it does there.",
-        cases=_circuit_cases, oracle=_logits_by_token, compare=close_product(1e-3, 1e-4),
-        mistakes=known.OV_MISTAKES, also_right=known.OV_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="eigenvalue_copying_score", difficulty=2, minutes=10,
-        why='One number for "each token raises itself".',
-        cases=_product_cases, oracle=_by_the_whole_matrix, compare=closeness(1e-4, 1e-4),
-        mistakes=known.EIGENVALUE_MISTAKES, also_right=known.EIGENVALUE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="logit_copying_score", difficulty=3, minutes=20,
-        why="The second definition of copying, and it disagrees with the first.",
-        cases=_sample_cases, oracle=_share_by_loops, compare=closeness(1e-3, 1e-3),
-        mistakes=known.LOGIT_MISTAKES, also_right=known.LOGIT_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="logit_attribution", difficulty=3, minutes=20,
-        why="The logit is a sum, so each part's share can be read off.",
-        cases=_attribution_cases, oracle=_parts_by_loops, compare=closeness(1e-3, 1e-3),
-        mistakes=known.ATTRIBUTION_MISTAKES, also_right=known.ATTRIBUTION_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="induction_circuit_parameters", difficulty=1, minutes=5,
-        why="A circuit is small beside its model.",
-        cases=_config_cases, oracle=_count_weights,
-        mistakes=known.PARAMETER_MISTAKES, also_right=known.PARAMETER_ALSO_RIGHT,
-    ),
-)  # fmt: skip
+    QK_CIRCUIT,
+    OV_CIRCUIT,
+    EIGENVALUE_COPYING_SCORE,
+    LOGIT_COPYING_SCORE,
+    LOGIT_ATTRIBUTION,
+    INDUCTION_CIRCUIT_PARAMETERS,
+)

@@ -1,4 +1,4 @@
-"""Known mistakes of chapter 5 with their hints, and other correct implementations."""
+"""Known mistakes of chapter 5, each with its hint."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.exercise import Mistake
+from induction_heads.course.exercise import Mistake
 
 # qk_circuit and ov_circuit
 
@@ -17,66 +17,81 @@ def _scores(model: Any, layer: int, head: int) -> Tensor:
     return torch.einsum("qd,kd->qk", queries, keys)
 
 
-def _scores_from_the_bilinear_form(model, layer, head):
-    return model.W_E @ model.QK[layer, head] @ model.W_E.T
-
-
 def _logits(model: Any, layer: int, head: int) -> Tensor:
     written = torch.einsum("md,dn->mn", model.W_V[layer, head], model.W_O[layer, head])
     return model.W_E @ written @ model.W_U
 
 
-def _logits_from_the_bilinear_form(model, layer, head):
-    return model.W_E @ model.OV[layer, head] @ model.W_U
-
-
 QK_MISTAKES = (
-    Mistake("key token × query token", lambda model, layer, head: _scores(model, layer, head).T,
-            "In your matrix the keys run down. Which axis comes first in a pattern?"),
-    Mistake("divided by √d_head",
-            lambda model, layer, head: _scores(model, layer, head) / model.cfg.d_head**0.5,
-            "The scale belongs to the attention score. Which of its factors are in the circuit?"),
-    Mistake("W_Q W_Kᵀ alone",
-            lambda model, layer, head: model.W_Q[layer, head] @ model.W_K[layer, head].T,
-            "This is d_model × d_model. What turns its axes into tokens, on each side?"),
-    Mistake("W_U on the key side",
-            lambda model, layer, head:
-                model.W_E @ model.W_Q[layer, head] @ model.W_K[layer, head].T @ model.W_U,
-            "Does a key come from a token that goes in, or from one that comes out?"),
-    Mistake("layer and head are swapped",
-            lambda model, layer, head: _scores(model, head, layer),
-            "`model.W_Q` is [layer head d_model d_head]. Which index did you give first?"),
-    Mistake("softmax over the keys",
-            lambda model, layer, head: _scores(model, layer, head).softmax(dim=-1),
-            "The softmax runs over the keys of a sequence. Is there a sequence here?"),
-)  # fmt: skip
+    Mistake(
+        "key token × query token",
+        lambda model, layer, head: _scores(model, layer, head).T,
+        "In your matrix the rows are keys. Which axis comes first in a pattern?",
+    ),
+    Mistake(
+        "divided by √d_head",
+        lambda model, layer, head: _scores(model, layer, head) / model.cfg.d_head**0.5,
+        "The scale belongs to the attention score. Which of its factors are part of the circuit?",
+    ),
+    Mistake(
+        "W_Q W_Kᵀ alone",
+        lambda model, layer, head: model.W_Q[layer, head] @ model.W_K[layer, head].T,
+        "This is d_model × d_model. What maps tokens to its axes, on each side?",
+    ),
+    Mistake(
+        "W_U on the key side",
+        lambda model, layer, head: (
+            model.W_E @ model.W_Q[layer, head] @ model.W_K[layer, head].T @ model.W_U
+        ),
+        "Does a key come from an input token or from an output token?",
+    ),
+    Mistake(
+        "layer and head are swapped",
+        lambda model, layer, head: _scores(model, head, layer),
+        "`model.W_Q` is [layer head d_model d_head]. Which index comes first in your code?",
+    ),
+    Mistake(
+        "softmax over the keys",
+        lambda model, layer, head: _scores(model, layer, head).softmax(dim=-1),
+        "The softmax runs over the keys of a sequence. Is there a sequence here?",
+    ),
+)
 
-QK_ALSO_RIGHT = (_scores, _scores_from_the_bilinear_form)
 
 OV_MISTAKES = (
-    Mistake("predicted token × attended token",
-            lambda model, layer, head: _logits(model, layer, head).T,
-            "Pick row a of your matrix. Is a the token looked at, or the one that is raised?"),
-    Mistake("stops at the residual stream",
-            lambda model, layer, head:
-                model.W_E @ model.W_V[layer, head] @ model.W_O[layer, head],
-            "This is what the head writes. What turns it into logits?"),
-    Mistake("W_Eᵀ instead of W_U",
-            lambda model, layer, head:
-                model.W_E @ model.W_V[layer, head] @ model.W_O[layer, head] @ model.W_E.T,
-            "Are embedding and unembedding the same matrix in this model? Compare the two."),
-    Mistake("W_V W_O alone",
-            lambda model, layer, head: model.W_V[layer, head] @ model.W_O[layer, head],
-            "This is d_model × d_model. Which matrices stand at its two ends?"),
-    Mistake("layer and head are swapped",
-            lambda model, layer, head: _logits(model, head, layer),
-            "`model.W_V` is [layer head d_model d_head]. Which index did you give first?"),
-    Mistake("the direct path is added",
-            lambda model, layer, head: _logits(model, layer, head) + model.W_E @ model.W_U,
-            "W_E W_U does not pass through the head. Whose work is it?"),
-)  # fmt: skip
-
-OV_ALSO_RIGHT = (_logits, _logits_from_the_bilinear_form)
+    Mistake(
+        "predicted token × attended token",
+        lambda model, layer, head: _logits(model, layer, head).T,
+        "Take row a of your matrix. Is a the attended token, or the one whose logit changes?",
+    ),
+    Mistake(
+        "stops at the residual stream",
+        lambda model, layer, head: model.W_E @ model.W_V[layer, head] @ model.W_O[layer, head],
+        "This is what the head writes. What turns it into logits?",
+    ),
+    Mistake(
+        "W_Eᵀ instead of W_U",
+        lambda model, layer, head: (
+            model.W_E @ model.W_V[layer, head] @ model.W_O[layer, head] @ model.W_E.T
+        ),
+        "Are embedding and unembedding the same matrix in this model? Compare the two.",
+    ),
+    Mistake(
+        "W_V W_O alone",
+        lambda model, layer, head: model.W_V[layer, head] @ model.W_O[layer, head],
+        "This is d_model × d_model. Which matrices belong at its two ends?",
+    ),
+    Mistake(
+        "layer and head are swapped",
+        lambda model, layer, head: _logits(model, head, layer),
+        "`model.W_V` is [layer head d_model d_head]. Which index comes first in your code?",
+    ),
+    Mistake(
+        "the direct path is added",
+        lambda model, layer, head: _logits(model, layer, head) + model.W_E @ model.W_U,
+        "W_E W_U does not pass through the head. Does it belong in the head's circuit?",
+    ),
+)
 
 
 # eigenvalue_copying_score
@@ -91,42 +106,54 @@ def _ratio(top: Any, bottom: Any) -> float:
     return float(top) / float(bottom) if float(bottom) else 0.0
 
 
-def _by_trace(circuit):
-    core = _core(circuit)
-    return _ratio(core.trace(), torch.linalg.eigvals(core).abs().sum())
-
-
-def _by_the_dense_matrix(circuit):
-    values = torch.linalg.eigvals(circuit.AB.double())
-    return _ratio(values.sum().real, values.abs().sum())
-
-
 def _of_eigenvalues(score: Callable[[Tensor], Any]) -> Callable[[Any], float]:
     return lambda circuit: float(score(torch.linalg.eigvals(_core(circuit))))
 
 
 EIGENVALUE_MISTAKES = (
-    Mistake("0 / 0 for a circuit of zeros",
-            _of_eigenvalues(lambda values: values.real.sum() / values.abs().sum()),
-            "Right wherever something is written. What does a silent head score by the docstring?"),
-    Mistake("the modulus is that of the real part",
-            _of_eigenvalues(lambda values: _ratio(values.real.sum(), values.real.abs().sum())),
-            "|λ| of 3 + 4i is 5. What does your denominator make of the imaginary part?"),
-    Mistake("the share of positive eigenvalues",
-            _of_eigenvalues(lambda values: (values.real > 0).double().mean()),
-            "You count eigenvalues. Should a tiny one weigh as much as a large one?"),
-    Mistake("the sign of the sum",
-            _of_eigenvalues(lambda values: values.real.sum().sign()),
-            "The modulus goes inside the sum below: Σ|λ|, not |Σλ|. What differs?"),
-    Mistake("the diagonal instead of the eigenvalues",
-            lambda circuit: _ratio(circuit.AB.trace(), circuit.AB.diagonal().abs().sum()),
-            "The diagonal has the right sum. Are its absolute values those of the eigenvalues?"),
-    Mistake("singular values below",
-            lambda circuit: _ratio(circuit.AB.trace(), torch.linalg.svdvals(circuit.AB).sum()),
-            "Singular values are how much vectors are stretched. Which numbers are asked for?"),
-)  # fmt: skip
-
-EIGENVALUE_ALSO_RIGHT = (_by_trace, _by_the_dense_matrix)
+    Mistake(
+        "0 / 0 for a circuit of zeros",
+        _of_eigenvalues(lambda values: values.real.sum() / values.abs().sum()),
+        "This is right unless the circuit is zero. What does a silent head score, by the "
+        "docstring?",
+    ),
+    Mistake(
+        "the modulus is that of the real part",
+        _of_eigenvalues(lambda values: _ratio(values.real.sum(), values.real.abs().sum())),
+        "|λ| of 3 + 4i is 5. Does your denominator use the imaginary part?",
+    ),
+    Mistake(
+        "the share of positive eigenvalues",
+        _of_eigenvalues(lambda values: (values.real > 0).double().mean()),
+        "You count eigenvalues. Should a tiny one weigh as much as a large one?",
+    ),
+    Mistake(
+        "the sign of the sum",
+        _of_eigenvalues(lambda values: values.real.sum().sign()),
+        "In the denominator, is the modulus taken before or after the sum: Σ|λ| or |Σλ|?",
+    ),
+    Mistake(
+        "the diagonal instead of the eigenvalues",
+        lambda circuit: _ratio(circuit.AB.trace(), circuit.AB.diagonal().abs().sum()),
+        "The diagonal has the right sum. Are its absolute values those of the eigenvalues?",
+    ),
+    Mistake(
+        "singular values in the denominator",
+        lambda circuit: _ratio(circuit.AB.trace(), torch.linalg.svdvals(circuit.AB).sum()),
+        "Singular values say how much vectors are stretched. Which numbers does the definition "
+        "use?",
+    ),
+    Mistake(
+        "the mean of the diagonal over the mean of all absolute entries",
+        lambda circuit: _ratio(circuit.AB.diagonal().mean(), circuit.AB.abs().mean()),
+        "You compare the diagonal with the other entries. Where are the eigenvalues in that?",
+    ),
+    Mistake(
+        "the sign is reversed",
+        _of_eigenvalues(lambda values: _ratio(-values.real.sum(), values.abs().sum())),
+        "A head whose eigenvalues are all positive copies. What does it score in your version?",
+    ),
+)
 
 
 # logit_copying_score
@@ -155,18 +182,6 @@ def _by_rows(model, layer, head, tokens):
     return 4 * float(_shares(raised, tokens).mean()) - 1
 
 
-def _by_a_mask(model, layer, head, tokens):
-    """The kept entries by a mask of the vocabulary: for rows without a repeated token."""
-    _, cache = model.run_with_cache(tokens)
-    read = cache[f"blocks.{layer}.ln1.hook_out"]
-    logits = read @ (model.W_V[layer, head] @ model.W_O[layer, head] @ model.W_U)
-    centered = logits - logits.mean(dim=-1, keepdim=True)
-    own = torch.nn.functional.one_hot(tokens, model.cfg.d_vocab)  # [batch pos d_vocab]
-    kept = centered.clamp_min(0) * own.sum(dim=1, keepdim=True)
-    mine = (kept * own).sum(dim=-1)
-    return float((4 * mine / (mine + kept.sum(dim=-1) + 1e-12) - 1).mean())
-
-
 def _whole_vocabulary(model, layer, head, tokens):
     raised = _raised(_head_logits(model, layer, head, tokens))
     return 4 * float(_shares(raised, tokens, raised.sum(dim=-1)).mean()) - 1
@@ -176,6 +191,24 @@ def _plain_share(model, layer, head, tokens):
     """The share a / S, from 0 to 1, rescaled to −1 … 1."""
     share = _shares(_raised(_head_logits(model, layer, head, tokens)), tokens)
     return 2 * float((share / (1 - share)).mean()) - 1
+
+
+def _unrescaled_share(model, layer, head, tokens):
+    """The share a / S in step (5), and 4 × − 1 as in step (6)."""
+    share = _shares(_raised(_head_logits(model, layer, head, tokens)), tokens)
+    return 4 * float((share / (1 - share)).mean()) - 1
+
+
+def _half_rescaled(model, layer, head, tokens):
+    """The right share, rescaled as if it could reach 1."""
+    share = _shares(_raised(_head_logits(model, layer, head, tokens)), tokens)
+    return 2 * float(share.mean()) - 1
+
+
+def _each_token_once(model, layer, head, tokens):
+    raised = _raised(_head_logits(model, layer, head, tokens))
+    once = [raised[row][:, ids.unique()].sum(dim=-1) for row, ids in enumerate(tokens)]
+    return 4 * float(_shares(raised, tokens, torch.stack(once)).mean()) - 1
 
 
 def _not_centered(model, layer, head, tokens):
@@ -194,22 +227,53 @@ def _tokens_alone(model, layer, head, tokens):
 
 
 LOGIT_MISTAKES = (
-    Mistake("the share is not rescaled",
-            lambda *arguments: (_by_rows(*arguments) + 1) / 4,
-            "Your score runs from 0 to 0.5. Which step of the definition is left?"),
-    Mistake("the share is a / S", _plain_share,
-            "Look at the denominator once more: where does the definition count a twice?"),
-    Mistake("the logits are not centered", _not_centered,
-            "Add 5 to all logits of one position. Should the score change? Does yours?"),
-    Mistake("the sum runs over the whole vocabulary", _whole_vocabulary,
-            "Which tokens compete with the attended one: all there are, or those of the row?"),
-    Mistake("the values are mixed by the pattern", _mixed_by_the_pattern,
-            "At `hook_z` the head has already attended. What does it write if it sees j alone?"),
-    Mistake("the value comes from the token alone", _tokens_alone,
-            "What stands at position j beside the token? Take the value from a forward pass."),
-)  # fmt: skip
-
-LOGIT_ALSO_RIGHT = (_by_rows, _by_a_mask)
+    Mistake(
+        "the share is not rescaled",
+        lambda *arguments: (_by_rows(*arguments) + 1) / 4,
+        "Your score is between 0 and 0.5. Which step of the definition is missing?",
+    ),
+    Mistake(
+        "the share is a / S",
+        _plain_share,
+        "Look at the denominator again: where does the definition count a twice?",
+    ),
+    Mistake(
+        "the share is a / S, times 4 minus 1",
+        _unrescaled_share,
+        "Your score of a head that copies is above 1. Which sum is below the line in step (5)?",
+    ),
+    Mistake(
+        "twice the mean share minus 1",
+        _half_rescaled,
+        "A share is at most one half here. By what must it be multiplied to reach 1 after minus 1?",
+    ),
+    Mistake(
+        "a token that occurs twice in the row is kept once",
+        _each_token_once,
+        "A row has an entry for each of its positions. Do two positions with the same token have "
+        "one entry or two?",
+    ),
+    Mistake(
+        "the logits are not centered",
+        _not_centered,
+        "Add 5 to all logits of one position. Should the score change? Does yours?",
+    ),
+    Mistake(
+        "the sum runs over the whole vocabulary",
+        _whole_vocabulary,
+        "Which tokens compete with the attended one: the whole vocabulary, or those of the row?",
+    ),
+    Mistake(
+        "the values are mixed by the pattern",
+        _mixed_by_the_pattern,
+        "At `hook_z` the head has already attended. What would it write if it saw only j?",
+    ),
+    Mistake(
+        "the value comes from the token alone",
+        _tokens_alone,
+        "What does position j contain besides the token? Take the value from a forward pass.",
+    ),
+)
 
 
 # logit_attribution
@@ -234,19 +298,6 @@ def _by_gather(model, tokens):
     return _next(_written(model, tokens) @ model.W_U, tokens)
 
 
-def _by_patterns(model, tokens):
-    """Every head's part as the sum over keys of weight × OV."""
-    _, cache = model.run_with_cache(tokens)
-    directions = model.W_U.T[tokens[:, 1:]]
-    rows = [model.W_E[tokens[:, :-1]], model.W_pos[: tokens.shape[1] - 1].expand_as(directions)]
-    for layer in range(model.cfg.n_layers):
-        read = cache[f"blocks.{layer}.ln1.hook_out"]
-        for head in range(model.cfg.n_heads):
-            pattern = cache[f"blocks.{layer}.attn.hook_pattern"][:, head, :-1]
-            rows.append(pattern @ (read @ model.OV[layer, head].AB))
-    return torch.stack([torch.linalg.vecdot(row, directions) for row in rows])
-
-
 def _one_per_layer(model, tokens):
     parts = _by_gather(model, tokens)
     heads = parts[2:].unflatten(0, (model.cfg.n_layers, model.cfg.n_heads))
@@ -265,24 +316,44 @@ def _centered(model, tokens):
 
 
 ATTRIBUTION_MISTAKES = (
-    Mistake("the logit of the query's own token",
-            lambda model, tokens: _next(_written(model, tokens) @ model.W_U, tokens.roll(1, 1)),
-            "At position i, which token should the model predict: the one it sees, or the next?"),
-    Mistake("one component per layer", _one_per_layer,
-            "Two heads of a layer can work against each other. Where do you add them up?"),
-    Mistake("the heads are ordered by head first", _head_before_layer,
-            "L0H0, L0H1, … come before L1H0. Which of your two loops is the outer one?"),
-    Mistake("the position embedding is left out",
-            lambda model, tokens: torch.cat([(parts := _by_gather(model, tokens))[:1], parts[2:]]),
-            "Sum your components and compare with the logits. What entered the stream first?"),
-    Mistake("the logits are centered", _centered,
-            "Do your components still sum to the logit, or to the logit minus a mean?"),
-    Mistake("the value at the query, not the mix",
-            lambda model, tokens: _next(_written(model, tokens, "hook_v") @ model.W_U, tokens),
-            "A head writes what it gathered from all keys. At which hook has it gathered?"),
-)  # fmt: skip
-
-ATTRIBUTION_ALSO_RIGHT = (_by_gather, _by_patterns)
+    Mistake(
+        "the logit of the query's own token",
+        lambda model, tokens: _next(_written(model, tokens) @ model.W_U, tokens.roll(1, 1)),
+        "At position i, which token should the model predict: the one it sees, or the next?",
+    ),
+    Mistake(
+        "one component per layer",
+        _one_per_layer,
+        "Two heads of a layer can work against each other. Where in your code are they added up?",
+    ),
+    Mistake(
+        "the heads are ordered by head first",
+        _head_before_layer,
+        "L0H0, L0H1, … come before L1H0. Which of your two loops is the outer one?",
+    ),
+    Mistake(
+        "the position embedding is left out",
+        lambda model, tokens: torch.cat([(parts := _by_gather(model, tokens))[:1], parts[2:]]),
+        "Sum your components and compare with the logits. What enters the stream before layer 0?",
+    ),
+    Mistake(
+        "the logits are centered",
+        _centered,
+        "Do your components still sum to the logit, or to the logit minus a mean?",
+    ),
+    Mistake(
+        "the value at the query, not the mix",
+        lambda model, tokens: _next(_written(model, tokens, "hook_v") @ model.W_U, tokens),
+        "A head writes a mix of the values of all keys. At which hook has it mixed them?",
+    ),
+    Mistake(
+        "each token's logit is taken at its own position",
+        lambda model, tokens: (_written(model, tokens) @ model.W_U)[:, :, 1:].gather(
+            -1, tokens[:, 1:, None].expand(2 + model.cfg.n_layers * model.cfg.n_heads, -1, -1, -1)
+        )[..., 0],
+        "Entry i is about what position i predicts. Which position has no next token?",
+    ),
+)
 
 
 # induction_circuit_parameters
@@ -292,24 +363,30 @@ def _product(config: dict[str, int]) -> int:
     return 8 * config["d_model"] * config["d_head"]
 
 
-def _by_tensors(config):
-    shape = (config["d_model"], config["d_head"])
-    return sum(torch.empty(shape, device="meta").numel() for _ in range(8))
-
-
 PARAMETER_MISTAKES = (
-    Mistake("one head", lambda config: _product(config) // 2,
-            "An induction head alone finds nothing. Which head writes the mark it looks for?"),
-    Mistake("W_O is forgotten", lambda config: _product(config) * 3 // 4,
-            "Where does what a head mixed go next? Count the matrix that writes it back."),
-    Mistake("W_QK and W_OV are counted as full matrices",
-            lambda config: 4 * config["d_model"] ** 2,
-            "A d_model × d_model matrix of rank d_head is stored as two factors. How large?"),
-    Mistake("all heads of two layers", lambda config: _product(config) * config["n_heads"],
-            "You counted two layers. How many heads of each does the circuit use?"),
-    Mistake("d_head is taken to be d_model / n_heads",
-            lambda config: 8 * config["d_model"] * (config["d_model"] // config["n_heads"]),
-            "True for GPT-2. Does it follow from the definition of a head?"),
-)  # fmt: skip
-
-PARAMETER_ALSO_RIGHT = (_product, _by_tensors)
+    Mistake(
+        "one head",
+        lambda config: _product(config) // 2,
+        "An induction head alone finds nothing. Which head writes what it looks for?",
+    ),
+    Mistake(
+        "W_O is forgotten",
+        lambda config: _product(config) * 3 // 4,
+        "After the head has mixed its values, which matrix writes them back?",
+    ),
+    Mistake(
+        "W_QK and W_OV are counted as full matrices",
+        lambda config: 4 * config["d_model"] ** 2,
+        "A d_model × d_model matrix of rank d_head is stored as two factors. How large?",
+    ),
+    Mistake(
+        "all heads of two layers",
+        lambda config: _product(config) * config["n_heads"],
+        "You counted two layers. How many heads of each does the circuit use?",
+    ),
+    Mistake(
+        "d_head is taken to be d_model / n_heads",
+        lambda config: 8 * config["d_model"] * (config["d_model"] // config["n_heads"]),
+        "That is true of GPT-2. Does it follow from the definition of a head?",
+    ),
+)

@@ -1,8 +1,6 @@
 """Checks of chapter 6: composition scores, circuits of two heads, and a circuit built by hand."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,14 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers import ch06_built_circuits as built
-from induction_heads.checks.answers import ch06_composition as known
-from induction_heads.checks.compare import close_product, closeness
-from induction_heads.checks.draw import decimals, whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
-from induction_heads.grading.returned import returned_model
-from induction_heads.hand_built import hand_built_heads
-from induction_heads.tokens import distinct_tokens, repeated_tokens
+from induction_heads.course.ch06_composition import build_mistakes, mistakes
+from induction_heads.course.ch06_composition.circuit_facts import (
+    build_cases,
+    described_models,
+    same_behavior,
+)
+from induction_heads.course.ch06_composition.inputs import written_by_loops
+from induction_heads.course.compare import close_product, closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.random_inputs import decimals, whole_numbers
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.models.hand_built import hand_built_heads
 
 _TOY = ModelInput(name="toy-2l")
 
@@ -26,9 +28,19 @@ def _hand_built(kind: str, seed: int) -> tuple[ModelInput, dict[str, tuple[int, 
     """A soft model of three heads a layer, and where its heads are."""
     (d_vocab,), (n_ctx,) = whole_numbers(seed, 1, 14, 19), whole_numbers(seed + 1, 1, 18, 28)
     (sharpness,) = decimals(seed, 1, 4.5, 5.5)
-    options = {"seed": seed, "n_heads": 3, "d_vocab": d_vocab, "n_ctx": n_ctx,
-               "sharpness": sharpness}  # fmt: skip
+    options = {
+        "seed": seed,
+        "n_heads": 3,
+        "d_vocab": d_vocab,
+        "n_ctx": n_ctx,
+        "sharpness": sharpness,
+    }
     return ModelInput(kind=kind, options=options), hand_built_heads(kind, n_heads=3, seed=seed)
+
+
+def _random(seed: int) -> ModelInput:
+    """Three layers of two heads that write everything, some of them loud."""
+    return ModelInput(kind="random", options={"seed": seed, "n_ctx": 10})
 
 
 # composition_score
@@ -55,9 +67,22 @@ def _root_of_squares(rows: list[list[float]]) -> float:
 
 def _score_by_loops(W_A: Tensor, W_B: Tensor) -> float:
     a, b = W_A.tolist(), W_B.tolist()
-    product = [[sum((row[m] * b[m][column] for m in range(len(b))), 0.0)
-                for column in range(len(b[0]))] for row in a]  # fmt: skip
+    product = [
+        [sum((row[m] * b[m][column] for m in range(len(b))), 0.0) for column in range(len(b[0]))]
+        for row in a
+    ]
     return _root_of_squares(product) / (_root_of_squares(a) * _root_of_squares(b))
+
+
+COMPOSITION_SCORE = Exercise(
+    name="composition_score",
+    difficulty=1,
+    minutes=5,
+    why="It is one number for an arrow between two heads.",
+    cases=_pair_cases,
+    oracle=_score_by_loops,
+    mistakes=mistakes.SCORE_MISTAKES,
+)
 
 
 # random_composition_baseline
@@ -68,15 +93,25 @@ _SEEDS = 40
 def _baseline_cases(seed: int) -> list[Case]:
     draws = torch.randint(10**6, (6,), generator=torch.Generator().manual_seed(seed)).tolist()
     sizes = ((16, 1), (24, 2), (64, 32))
-    cases = [Case(f"d_model {d_model}, d_head {d_head}", (d_model, d_head),
-                  {"samples": 1500 // d_head, "seed": draws[number]})
-             for number, (d_model, d_head) in enumerate(sizes)]  # fmt: skip
+    cases = [
+        Case(
+            f"d_model {d_model}, d_head {d_head}",
+            (d_model, d_head),
+            {"samples": 1500 // d_head, "seed": draws[number]},
+        )
+        for number, (d_model, d_head) in enumerate(sizes)
+    ]
     cases.append(Case("the same call again", (16, 1), {"samples": 1500, "seed": draws[0]}))
     cases.append(Case("another seed", (16, 1), {"samples": 1500, "seed": draws[0] + 1}))
     for samples in (1, 25):
-        cases += [Case(f"{samples} samples, {_SEEDS} seeds", (12, 3),
-                       {"samples": samples, "seed": draws[3] + number})
-                  for number in range(_SEEDS)]  # fmt: skip
+        cases += [
+            Case(
+                f"{samples} samples, {_SEEDS} seeds",
+                (12, 3),
+                {"samples": samples, "seed": draws[3] + number},
+            )
+            for number in range(_SEEDS)
+        ]
     return cases
 
 
@@ -134,7 +169,7 @@ def _number(answer: Any) -> float:
     if isinstance(answer, Tensor) and answer.dim() == 0:
         answer = answer.item()
     if not isinstance(answer, float) or not math.isfinite(answer):
-        raise ValueError("a finite float was expected")
+        raise ValueError("expected a finite float")
     return answer
 
 
@@ -148,15 +183,33 @@ def _same_numbers(answer: dict[str, Any], expected: dict[str, Any]) -> str | Non
     return None
 
 
-# k_composed_qk_circuit and virtual_head
+RANDOM_COMPOSITION_BASELINE = Exercise(
+    name="random_composition_baseline",
+    difficulty=2,
+    minutes=12,
+    why="A score means nothing without the score of heads that never met.",
+    cases=_baseline_cases,
+    oracle=_expected_of_random_heads,
+    compare=_same_numbers,
+    describe=_described_numbers,
+    mistakes=mistakes.BASELINE_MISTAKES,
+)
+
+
+# k_composed_qk_circuit
 
 
 def _two_head_cases(seed: int) -> list[Case]:
     model, at = _hand_built("induction", seed)
-    pairs = (((0, 0), (1, 0)), ((0, 0), (1, 1)), ((0, 1), (1, 0)))
+    pairs = (((0, 0), (1, 0)), ((0, 1), (1, 0)))
     cases = [Case(f"toy-2l, L0H{a[1]} and L1H{b[1]}", (_TOY, a, b)) for a, b in pairs]
     label = "a hand-built model of three heads a layer"
-    return [*cases, Case(label, (model, at["previous_token"], at["induction"]))]
+    return [
+        *cases,
+        Case("three random layers, L0H1 and L2H0", (_random(seed), (0, 1), (2, 0))),
+        Case("three random layers, L1H0 and L2H1", (_random(seed), (1, 0), (2, 1))),
+        Case(label, (model, at["previous_token"], at["induction"])),
+    ]
 
 
 def _matches_by_token_pair(model: Any, previous_head: Any, induction_head: Any) -> Tensor:
@@ -169,6 +222,21 @@ def _matches_by_token_pair(model: Any, previous_head: Any, induction_head: Any) 
     return torch.tensor([[float(query @ key) for key in keys] for query in queries])
 
 
+K_COMPOSED_QK_CIRCUIT = Exercise(
+    name="k_composed_qk_circuit",
+    difficulty=2,
+    minutes=12,
+    why="In this table, an induction head does look for its own token.",
+    cases=_two_head_cases,
+    oracle=_matches_by_token_pair,
+    compare=close_product(1e-3, 1e-4),
+    mistakes=mistakes.CIRCUIT_MISTAKES,
+)
+
+
+# virtual_head
+
+
 def _one_coordinate_at_a_time(model: Any, first: Any, second: Any) -> Tensor:
     rows = []
     for x in torch.eye(model.cfg.d_model).double():
@@ -179,17 +247,31 @@ def _one_coordinate_at_a_time(model: Any, first: Any, second: Any) -> Tensor:
     return torch.stack(rows)
 
 
+VIRTUAL_HEAD = Exercise(
+    name="virtual_head",
+    difficulty=1,
+    minutes=6,
+    why="Two heads in a row move information as a third one would.",
+    cases=_two_head_cases,
+    oracle=_one_coordinate_at_a_time,
+    compare=close_product(1e-3, 1e-4),
+    mistakes=mistakes.VIRTUAL_MISTAKES,
+)
+
+
 # decompose_attention_scores
 
 
 def _score_cases(seed: int) -> list[Case]:
     model, at = _hand_built("induction", seed)
-    rows = {(64, 6): seed, (64, 5): seed + 1, (14, 4): seed + 2}
-    tokens = [repeated_tokens(d_vocab, period, batch=2, seed=number)
-              for (d_vocab, period), number in rows.items()]  # fmt: skip
+    rows = {(64, 6): seed, (64, 5): seed + 1, (14, 4): seed + 2, (17, 4): seed + 3}
+    tokens = [
+        repeated_tokens(d_vocab, period, batch=2, seed=number)
+        for (d_vocab, period), number in rows.items()
+    ]
     return [
         Case("toy-2l, L1H0", (_TOY, tokens[0], 1, 0)),
-        Case("toy-2l, L1H1", (_TOY, tokens[1], 1, 1)),
+        Case("three random layers, L2H1", (_random(seed), tokens[3], 2, 1)),
         Case("toy-2l, L0H1", (_TOY, tokens[1], 0, 1)),
         Case("a model of three heads a layer", (model, tokens[2], *at["induction"])),
     ]
@@ -197,7 +279,7 @@ def _score_cases(seed: int) -> list[Case]:
 
 def _scores_by_loops(model: Any, tokens: Tensor, layer: int, head: int) -> Tensor:
     n_batch, n_pos = tokens.shape
-    parts = known.written_by_loops(model, tokens, layer)
+    parts = written_by_loops(model, tokens, layer)
     W_Q, W_K = (w[layer, head].detach().double() for w in (model.W_Q, model.W_K))
     scores = torch.zeros(n_batch, len(parts), len(parts), n_pos, n_pos)
     for row in range(n_batch):
@@ -210,90 +292,19 @@ def _scores_by_loops(model: Any, tokens: Tensor, layer: int, head: int) -> Tenso
     return scores
 
 
+DECOMPOSE_ATTENTION_SCORES = Exercise(
+    name="decompose_attention_scores",
+    difficulty=3,
+    minutes=25,
+    why="It shows which arrow makes a score, on real input.",
+    cases=_score_cases,
+    oracle=_scores_by_loops,
+    compare=closeness(1e-3, 1e-4),
+    mistakes=mistakes.PARTS_MISTAKES,
+)
+
+
 # build_induction_circuit
-
-
-@dataclass(frozen=True)
-class _BuildCase(Case):
-    """Sizes to build for, and the seed from which the rows of tokens are drawn."""
-
-    seed: int = 0
-
-
-def _build_cases(seed: int) -> list[Case]:
-    generator = torch.Generator().manual_seed(seed)
-    cases: list[Case] = []
-    for d_vocab, n_ctx in ((12, 24), (30, 19), (6, 44)):
-        more = torch.randint(5, (2,), generator=generator).tolist()
-        sizes = (d_vocab + more[0], n_ctx + more[1])
-        label = f"{sizes[0]} tokens, {sizes[1]} positions"
-        cases.append(_BuildCase(label, sizes, seed=seed + len(cases)))
-    return cases
-
-
-def _between(low: int, high: int, generator: torch.Generator) -> int:
-    return int(torch.randint(low, max(low, high) + 1, (1,), generator=generator))
-
-
-def _probes(case: Case) -> Iterator[tuple[str, Tensor, list[int]]]:
-    """(name, rows, queries whose next token an earlier copy gives away)."""
-    (d_vocab, n_ctx), seed = case.args, getattr(case, "seed", 0)
-    generator = torch.Generator().manual_seed(1000 + seed)
-    half = min(d_vocab, n_ctx // 2)
-    for period in (half, _between(3, half, generator), 2):
-        rows = repeated_tokens(d_vocab, period, batch=16, seed=generator)
-        yield f"blocks of {period}", rows, list(range(period, 2 * period - 1))
-    for period in (3, 4):
-        gap = _between(1, min(d_vocab - period, n_ctx - 2 * period), generator)
-        rows = repeated_tokens(d_vocab, period, gap=gap, batch=16, seed=generator)
-        start = period + gap
-        name = f"blocks of {period}, {gap} other tokens between"
-        yield name, rows, list(range(start, start + period - 1))
-    period, copies = 5, n_ctx // 5
-    lead = min(n_ctx - period * copies, d_vocab - period)
-    drawn = distinct_tokens(d_vocab, period + lead, 16, generator)
-    rows = torch.cat([drawn[:, period:], drawn[:, :period].repeat(1, copies)], dim=1)
-    later = [lead + copy * period + place for copy in range(1, copies) for place in range(4)]
-    yield f"{copies} copies of 5, to the end of the context", rows, later
-
-
-def _continued(model: Any, rows: Tensor, queries: list[int], following: Tensor) -> float:
-    """How often `following` gets a probability above one half."""
-    chances = model(rows).softmax(dim=-1)[:, queries]
-    return (chances.gather(-1, following[..., None]) > 0.5).double().mean().item()
-
-
-def _next(rows: Tensor, queries: list[int]) -> Tensor:
-    return rows[:, [query + 1 for query in queries]]
-
-
-def _behavior(case: Case, answer: Any) -> dict[str, Any]:
-    model = returned_model(answer)
-    facts: dict[str, Any] = {"d_vocab": model.config.d_vocab, "n_ctx": model.config.n_ctx}
-    if (model.config.d_vocab, model.config.n_ctx) != case.args:
-        return facts
-    probes, shares = list(_probes(case)), {}
-    for name, rows, queries in probes:
-        shares[name] = _continued(model, rows, queries, _next(rows, queries))
-    worst = min(shares, key=lambda name: shares[name])
-    facts["share continued, where it is lowest"] = shares[worst]
-    facts["continues most of it"] = sum(shares.values()) > 0.5 * len(shares)  # A diagnosis.
-    # Nothing is there to copy: what followed one period ago must not be predicted.
-    period = min(case.args[0], case.args[1]) // 2
-    fresh = distinct_tokens(case.args[0], 2 * period, 16, seed=case.args[1])
-    asked = list(range(period, 2 * period - 1))
-    facts["share continued where nothing repeats"] = _continued(
-        model, fresh, asked, fresh[:, 1:period]
-    )
-    _, rows, queries = probes[0]
-    alone = [_continued(built.only_layer(model, layer), rows, queries, _next(rows, queries))
-             for layer in range(model.config.n_layers)]  # fmt: skip
-    facts["one layer alone does it"] = max(alone) > 0.5
-    return facts | built.diagnosis(model, rows, queries) | {"worst": worst}
-
-
-def _described_models(cases: list[Case], answers: list[Any]) -> list[dict[str, Any]]:
-    return [_behavior(case, answer) for case, answer in zip(cases, answers, strict=True)]
 
 
 def _a_working_circuit(d_vocab: int, n_ctx: int) -> dict[str, Any]:
@@ -306,53 +317,24 @@ def _a_working_circuit(d_vocab: int, n_ctx: int) -> dict[str, Any]:
     }
 
 
-def _same_behavior(answer: dict[str, Any], expected: dict[str, Any]) -> str | None:
-    for name, right in expected.items():
-        if name not in answer or name == "worst":
-            continue
-        if said := closeness(0.02, 0.0)(answer[name], right):
-            where = f" ({answer['worst']})" if name.endswith("lowest") else ""
-            return f"at {name + where!r}: {said}"
-    return None
+BUILD_INDUCTION_CIRCUIT = Exercise(
+    name="build_induction_circuit",
+    difficulty=3,
+    minutes=60,
+    why="What you can build, you understand.",
+    cases=build_cases,
+    oracle=_a_working_circuit,
+    compare=same_behavior,
+    describe=described_models,
+    mistakes=build_mistakes.BUILD_MISTAKES,
+)
 
 
 EXERCISES = (
-    Exercise(
-        name="composition_score", difficulty=1, minutes=5,
-        why="One number for an arrow between two heads.",
-        cases=_pair_cases, oracle=_score_by_loops,
-        mistakes=known.SCORE_MISTAKES, also_right=known.SCORE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="random_composition_baseline", difficulty=2, minutes=12,
-        why="A score means nothing without the score of heads that never met.",
-        cases=_baseline_cases, oracle=_expected_of_random_heads, compare=_same_numbers,
-        describe=_described_numbers,
-        mistakes=known.BASELINE_MISTAKES, also_right=known.BASELINE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="k_composed_qk_circuit", difficulty=2, minutes=12,
-        why="In this table, an induction head does look for its own token.",
-        cases=_two_head_cases, oracle=_matches_by_token_pair, compare=close_product(1e-3, 1e-4),
-        mistakes=known.CIRCUIT_MISTAKES, also_right=known.CIRCUIT_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="decompose_attention_scores", difficulty=3, minutes=25,
-        why="It reads off which arrow makes a score, on real input.",
-        cases=_score_cases, oracle=_scores_by_loops, compare=closeness(1e-3, 1e-4),
-        mistakes=known.PARTS_MISTAKES, also_right=known.PARTS_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="virtual_head", difficulty=1, minutes=6,
-        why="Two heads in a row move information as a third one would.",
-        cases=_two_head_cases, oracle=_one_coordinate_at_a_time, compare=close_product(1e-3, 1e-4),
-        mistakes=known.VIRTUAL_MISTAKES, also_right=known.VIRTUAL_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="build_induction_circuit", difficulty=3, minutes=60,
-        why="What you can build, you understand.",
-        cases=_build_cases, oracle=_a_working_circuit, compare=_same_behavior,
-        describe=_described_models,
-        mistakes=built.BUILD_MISTAKES, also_right=built.BUILD_ALSO_RIGHT,
-    ),
-)  # fmt: skip
+    COMPOSITION_SCORE,
+    RANDOM_COMPOSITION_BASELINE,
+    K_COMPOSED_QK_CIRCUIT,
+    DECOMPOSE_ATTENTION_SCORES,
+    VIRTUAL_HEAD,
+    BUILD_INDUCTION_CIRCUIT,
+)

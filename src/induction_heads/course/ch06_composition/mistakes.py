@@ -1,6 +1,6 @@
-"""Known mistakes of chapter 6 with their hints, and other correct implementations.
+"""Known mistakes of chapter 6, each with its hint.
 
-Those of `build_induction_circuit` are in `ch06_built_circuits`.
+Those of `build_induction_circuit` are in `build_mistakes`.
 """
 
 import math
@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.exercise import Mistake
+from induction_heads.course.ch06_composition.inputs import written_by_loops
+from induction_heads.course.exercise import Mistake
 
 # composition_score
 
@@ -37,34 +38,45 @@ def _from_gram_matrices(W_A: Tensor, W_B: Tensor) -> float:
     return math.sqrt(top / (W_A.square().sum() * W_B.square().sum()))
 
 
-def _from_singular_values(W_A: Tensor, W_B: Tensor) -> float:
-    values = [torch.linalg.svdvals(W).square().sum() for W in (W_A @ W_B, W_A, W_B)]
-    return math.sqrt(values[0] / (values[1] * values[2]))
-
-
 SCORE_MISTAKES = (
-    Mistake("the norm of the product alone", lambda W_A, W_B: _product_norm(W_A, W_B).item(),
-            "Double W_A. Has it begun to write more of what is read, or to write more of all?"),
-    Mistake("squared", lambda W_A, W_B: _ratio(_product_norm, _frobenius)(W_A, W_B) ** 2,
-            "Two identities of size 4 should score 1/2. Which root is missing?"),
-    Mistake("divided by the norm of W_A only",
-            lambda W_A, W_B: (_product_norm(W_A, W_B) / _frobenius(W_A)).item(),
-            "Does a reader with twice the weights score twice as much in your version?"),
-    Mistake("spectral norms",
-            lambda W_A, W_B: _ratio(lambda a, b: torch.linalg.matrix_norm(a @ b, 2),
-                                    lambda W: torch.linalg.matrix_norm(W, 2))(W_A, W_B),
-            "Yours is the largest stretch of one direction. Which norm counts all entries?"),
-    Mistake("sums of absolute entries",
-            lambda W_A, W_B: _ratio(lambda a, b: (a @ b).abs().sum(),
-                                    lambda W: W.abs().sum())(W_A, W_B),
-            "What happens to the entries in a Frobenius norm before they are added?"),
-    Mistake("the sum of the norms below",
-            lambda W_A, W_B: (_product_norm(W_A, W_B)
-                              / (_frobenius(W_A) + _frobenius(W_B))).item(),
-            "If both matrices double, the product is four times as large. What is your "
-            "denominator then?"),
-)  # fmt: skip
-SCORE_ALSO_RIGHT = (_from_gram_matrices, _from_singular_values)
+    Mistake(
+        "the norm of the product alone",
+        lambda W_A, W_B: _product_norm(W_A, W_B).item(),
+        "Double W_A. Does B now read a larger share of what A writes, or does A just write more "
+        "of everything?",
+    ),
+    Mistake(
+        "squared",
+        lambda W_A, W_B: _ratio(_product_norm, _frobenius)(W_A, W_B) ** 2,
+        "Two identities of size 4 should score 1/2. Which square root is missing?",
+    ),
+    Mistake(
+        "divided by the norm of W_A only",
+        lambda W_A, W_B: (_product_norm(W_A, W_B) / _frobenius(W_A)).item(),
+        "Does a reader with doubled weights score twice as much in your version?",
+    ),
+    Mistake(
+        "spectral norms",
+        lambda W_A, W_B: _ratio(
+            lambda a, b: torch.linalg.matrix_norm(a @ b, 2),
+            lambda W: torch.linalg.matrix_norm(W, 2),
+        )(W_A, W_B),
+        "Yours is the largest stretch of one direction. Which norm counts all entries?",
+    ),
+    Mistake(
+        "sums of absolute entries",
+        lambda W_A, W_B: _ratio(lambda a, b: (a @ b).abs().sum(), lambda W: W.abs().sum())(
+            W_A, W_B
+        ),
+        "What happens to the entries in a Frobenius norm before they are added?",
+    ),
+    Mistake(
+        "the sum of the norms in the denominator",
+        lambda W_A, W_B: (_product_norm(W_A, W_B) / (_frobenius(W_A) + _frobenius(W_B))).item(),
+        "If both matrices double, the product grows by four. By how much does your denominator "
+        "grow?",
+    ),
+)
 
 
 # random_composition_baseline
@@ -104,46 +116,47 @@ def _root_of_the_mean_square(scores: list[float]) -> float:
     return math.sqrt(sum(score**2 for score in scores) / len(scores))
 
 
-def _without_building_the_matrices(
-    d_model: int, d_head: int, *, samples: int = 100, seed: int = 0
-) -> float:
-    """All samples at once, from d_head × d_head products: ‖D U‖² = tr(DᵀD UUᵀ)."""
-    generator = torch.Generator().manual_seed(seed)
-    a, b, c, d = torch.randn(4, samples, d_model, d_head, generator=generator).double()
-
-    def square(left: Tensor, right: Tensor) -> Tensor:
-        return (left * right).sum(dim=(-2, -1))
-
-    middle = b.mT @ c  # A = a bᵀ and B = c dᵀ, so A B = a (bᵀ c) dᵀ.
-    top = square(a.mT @ a, middle @ (d.mT @ d) @ middle.mT)
-    below = square(a.mT @ a, b.mT @ b) * square(c.mT @ c, d.mT @ d)
-    return (top / below).sqrt().mean().item()
-
-
 def _whatever(seed: int) -> torch.Generator:
     return torch.default_generator
 
 
 BASELINE_MISTAKES = (
-    Mistake("1/√d_model, and nothing is drawn",
-            lambda d_model, d_head, *, samples=100, seed=0: d_model**-0.5,
-            "That is the root of the mean square. Is the mean of a number that varies as large?"),
-    Mistake("full Gaussian matrices", _sampled(_full_pair),
-            "Your matrices have rank d_model. What is the rank of W_V W_O?"),
-    Mistake("the root of the mean square", _sampled(_thin_pair, mean=_root_of_the_mean_square),
-            "You average squares and take the root at the end. What does the exercise average?"),
-    Mistake("a random state of its own", _sampled(_thin_pair, start=_whatever),
-            "Call it twice with the same seed. Which generator do your draws come from?"),
-    Mistake("the seed is always the same",
-            _sampled(_thin_pair, start=lambda seed: torch.Generator().manual_seed(0)),
-            "Call it with seed=1 and with seed=2. What reads `seed`?"),
-    Mistake("every sample draws the same pair", _sampled(_thin_pair, again=True),
-            "With more samples the mean should settle. When is your generator made?"),
-    Mistake("not divided by the norms",
-            _sampled(_thin_pair, score=lambda W_A, W_B: _product_norm(W_A, W_B).item()),
-            "A composition score lies between 0 and 1. What is yours divided by?"),
-)  # fmt: skip
-BASELINE_ALSO_RIGHT = (_without_building_the_matrices, _sampled(_thin_pair))
+    Mistake(
+        "1/√d_model, and nothing is drawn",
+        lambda d_model, d_head, *, samples=100, seed=0: d_model**-0.5,
+        "That is the root of the mean square. Is the mean of a varying number as large?",
+    ),
+    Mistake(
+        "full Gaussian matrices",
+        _sampled(_full_pair),
+        "Your matrices have rank d_model. What is the rank of W_V W_O?",
+    ),
+    Mistake(
+        "the root of the mean square",
+        _sampled(_thin_pair, mean=_root_of_the_mean_square),
+        "You average squares and take the square root at the end. What does the exercise average?",
+    ),
+    Mistake(
+        "the global random state is used",
+        _sampled(_thin_pair, start=_whatever),
+        "Call it twice with the same seed. Which generator do your draws use?",
+    ),
+    Mistake(
+        "the seed is always the same",
+        _sampled(_thin_pair, start=lambda seed: torch.Generator().manual_seed(0)),
+        "Call it with seed=1 and with seed=2. Which line uses `seed`?",
+    ),
+    Mistake(
+        "every sample draws the same pair",
+        _sampled(_thin_pair, again=True),
+        "With more samples the mean should settle. When do you create your generator?",
+    ),
+    Mistake(
+        "not divided by the norms",
+        _sampled(_thin_pair, score=lambda W_A, W_B: _product_norm(W_A, W_B).item()),
+        "A composition score lies between 0 and 1. What is yours divided by?",
+    ),
+)
 
 
 # k_composed_qk_circuit
@@ -163,61 +176,54 @@ def _composed(model: Any, previous_head: Any, induction_head: Any) -> Tensor:
     return _matches(model, model.W_E, _moved(model, previous_head), induction_head)
 
 
-def _composed_from_bilinear_forms(model, previous_head, induction_head):
-    QK, OV = model.QK[induction_head], model.OV[previous_head]
-    return model.W_E @ (QK @ (model.W_E @ OV).T)
-
-
 CIRCUIT_MISTAKES = (
-    Mistake("moved token × query token",
-            lambda model, a, b: _composed(model, a, b).T,
-            "In your table the moved tokens run down. Which axis comes first in a pattern?"),
-    Mistake("the earlier head is missing",
-            lambda model, a, b: _matches(model, model.W_E, model.W_E, b),
-            "This is the QK circuit of chapter 5. What stands at the key once the earlier head has "
-            "written?"),
-    Mistake("the earlier head on the query side",
-            lambda model, a, b: _matches(model, _moved(model, a), model.W_E, b),
-            "That is Q-composition. Which of the two positions carries the mark?"),
-    Mistake("the earlier head on both sides",
-            lambda model, a, b: _matches(model, _moved(model, a), _moved(model, a), b),
-            "The query is the token itself. Where did the earlier head write?"),
-    Mistake("the two heads are exchanged",
-            lambda model, a, b: _composed(model, b, a),
-            "Which head moves the token, and which one compares?"),
-    Mistake("W_Uᵀ instead of W_E on the key side",
-            lambda model, a, b: _matches(model, model.W_E, _moved(model, a, model.W_U.T), b),
-            "Does the moved token go in by the embedding, or come out by the unembedding?"),
-    Mistake("divided by √d_head",
-            lambda model, a, b: _composed(model, a, b) / model.cfg.d_head**0.5,
-            "The scale belongs to the attention score. Is it in the circuit?"),
-)  # fmt: skip
-CIRCUIT_ALSO_RIGHT = (_composed, _composed_from_bilinear_forms)
+    Mistake(
+        "moved token × query token",
+        lambda model, a, b: _composed(model, a, b).T,
+        "In your table the rows are moved tokens. Which axis comes first in a pattern?",
+    ),
+    Mistake(
+        "the earlier head is missing",
+        lambda model, a, b: _matches(model, model.W_E, model.W_E, b),
+        "This is the QK circuit of chapter 5. What is at the key once the earlier head has "
+        "written?",
+    ),
+    Mistake(
+        "the earlier head on the query side",
+        lambda model, a, b: _matches(model, _moved(model, a), model.W_E, b),
+        "That is Q-composition. Which of the two positions carries the mark?",
+    ),
+    Mistake(
+        "the earlier head on both sides",
+        lambda model, a, b: _matches(model, _moved(model, a), _moved(model, a), b),
+        "The query is the token itself. Where did the earlier head write?",
+    ),
+    Mistake(
+        "the two heads are swapped",
+        lambda model, a, b: _composed(model, b, a),
+        "Which head moves the token, and which one compares?",
+    ),
+    Mistake(
+        "W_Uᵀ instead of W_E on the key side",
+        lambda model, a, b: _matches(model, model.W_E, _moved(model, a, model.W_U.T), b),
+        "Does the moved token enter through the embedding or leave through the unembedding?",
+    ),
+    Mistake(
+        "the OV matrix of the earlier head is transposed",
+        lambda model, a, b: _matches(
+            model, model.W_E, model.W_E @ (model.W_V[a] @ model.W_O[a]).T, b
+        ),
+        "Vectors are rows here. On which side of W_V W_O is the embedding of a token?",
+    ),
+    Mistake(
+        "divided by √d_head",
+        lambda model, a, b: _composed(model, a, b) / model.cfg.d_head**0.5,
+        "The scale belongs to the attention score. Is it part of the circuit?",
+    ),
+)
 
 
 # decompose_attention_scores
-
-
-def written_by_loops(model: Any, tokens: Tensor, layer: int) -> list[Tensor]:
-    """What each component before `layer` wrote, [batch pos d_model], one query at a time."""
-    n_pos = tokens.shape[1]
-    embedded = model.W_E[tokens].detach().double()
-    parts = [embedded, model.W_pos[:n_pos].detach().double().expand_as(embedded)]
-    for earlier in range(layer):
-        residual = torch.stack(parts).sum(dim=0)
-        new = []
-        for head in range(model.cfg.n_heads):
-            weights = (model.W_Q, model.W_K, model.W_V, model.W_O)
-            W_Q, W_K, W_V, W_O = (w[earlier, head].detach().double() for w in weights)
-            out = torch.zeros_like(residual)
-            for query in range(n_pos):
-                seen = residual[:, : query + 1]
-                scores = (seen @ W_K) @ (residual[:, query] @ W_Q)[:, :, None]
-                weights = (scores / math.sqrt(model.cfg.d_head)).softmax(dim=1)
-                out[:, query] = (weights * seen).sum(dim=1) @ W_V @ W_O
-            new.append(out)
-        parts += new
-    return parts
 
 
 def parts_by(
@@ -247,41 +253,60 @@ def _masked(scores: Tensor, model: Any) -> Tensor:
     return scores.masked_fill(~keep, -math.inf)
 
 
-def _through_the_bilinear_form(model, tokens, layer, head):
-    _, cache = model.run_with_cache(tokens)
-    parts = [cache["hook_embed"], cache["hook_pos_embed"].expand_as(cache["hook_embed"])]
-    for earlier in range(layer):
-        z = cache[f"blocks.{earlier}.attn.hook_z"]
-        parts += torch.einsum("bphd,hdm->hbpm", z, model.W_O[earlier]).unbind()
-    rows = torch.stack(parts, dim=1)  # [batch component pos d_model]
-    W_QK = model.W_Q[layer, head] @ model.W_K[layer, head].T / math.sqrt(model.cfg.d_head)
-    return (rows[:, :, None] @ W_QK) @ rows[:, None].mT
-
-
 PARTS_MISTAKES = (
-    Mistake("not scaled",
-            parts_by(then=lambda scores, model: scores * math.sqrt(model.cfg.d_head)),
-            "Compare the sum with the scores behind the pattern. By which factor do they differ?"),
-    Mistake("query and key components are exchanged",
-            parts_by(then=lambda scores, model: scores.transpose(1, 2)),
-            "At [b, c, e, q, k], did component c write the query, or the key?"),
-    Mistake("keys down, queries across",
-            parts_by(then=lambda scores, model: scores.mT),
-            "Which of the last two axes is the query in a pattern?"),
-    Mistake("no positions", parts_by(lambda parts, model: parts[[0, *range(2, len(parts))]]),
-            "What is added to the token embedding before layer 0?"),
-    Mistake("the position comes first",
-            parts_by(lambda parts, model: parts[[1, 0, *range(2, len(parts))]]),
-            "Your first two components are exchanged. What is the order in the docstring?"),
-    Mistake("one component for each layer", parts_by(_one_part_a_layer),
-            "The sum is right. Can it say which head of the earlier layer is read?"),
-    Mistake("heads of the same layer are counted too", parts_by(until=1),
-            "Can a head read what its own layer writes?"),
-    Mistake("masked", parts_by(then=_masked),
-            "The future is −∞ in every component of yours. When is the mask added, once or for "
-            "each pair?"),
-)  # fmt: skip
-PARTS_ALSO_RIGHT = (_through_the_bilinear_form, parts_by())
+    Mistake(
+        "not scaled",
+        parts_by(then=lambda scores, model: scores * math.sqrt(model.cfg.d_head)),
+        "Compare the sum with the scores behind the pattern. By what factor do they differ?",
+    ),
+    Mistake(
+        "query and key components are swapped",
+        parts_by(then=lambda scores, model: scores.transpose(1, 2)),
+        "At [b, c, e, q, k], did component c write the query or the key?",
+    ),
+    Mistake(
+        "rows are keys, columns are queries",
+        parts_by(then=lambda scores, model: scores.mT),
+        "Which of the last two axes is the query in a pattern?",
+    ),
+    Mistake(
+        "the position embedding is left out",
+        parts_by(lambda parts, model: parts[[0, *range(2, len(parts))]]),
+        "What is added to the token embedding before layer 0?",
+    ),
+    Mistake(
+        "the position comes first",
+        parts_by(lambda parts, model: parts[[1, 0, *range(2, len(parts))]]),
+        "Your first two components are swapped. What is the order in the docstring?",
+    ),
+    Mistake(
+        "one component for each layer",
+        parts_by(_one_part_a_layer),
+        "The sum is right. Can it show which head of the earlier layer is read?",
+    ),
+    Mistake(
+        "only the heads of layer 0 are listed",
+        parts_by(lambda parts, model: parts[: 2 + model.cfg.n_heads]),
+        "A head of layer 2 reads two layers of heads. Which of them does your loop visit?",
+    ),
+    Mistake(
+        "the scale is sqrt(d_model)",
+        parts_by(
+            then=lambda scores, model: scores * math.sqrt(model.cfg.d_head / model.cfg.d_model)
+        ),
+        "How many numbers are multiplied and summed in the product of one query and one key?",
+    ),
+    Mistake(
+        "heads of the same layer are counted too",
+        parts_by(until=1),
+        "Can a head read what its own layer writes?",
+    ),
+    Mistake(
+        "masked",
+        parts_by(then=_masked),
+        "The future is −∞ in each of your components. Is the mask added once, or for each pair?",
+    ),
+)
 
 
 # virtual_head
@@ -294,27 +319,44 @@ def _in_a_row(model: Any, *heads: tuple[int, int]) -> Tensor:
     return rows
 
 
-def _from_ov_matrices(model, first, second):
-    return torch.einsum("am,mb->ab", model.OV[first].AB, model.OV[second].AB)
-
-
 VIRTUAL_MISTAKES = (
-    Mistake("the heads act in the wrong order",
-            lambda model, first, second: _in_a_row(model, second, first),
-            "A row x is multiplied from the right. Which matrix touches it first?"),
-    Mistake("transposed", lambda model, first, second: _in_a_row(model, first, second).T,
-            "This is right for columns, multiplied from the left. Is x a row or a column here?"),
-    Mistake("the sum of both heads",
-            lambda model, first, second: _in_a_row(model, first) + _in_a_row(model, second),
-            "Two heads side by side add up. What do two heads in a row do?"),
-    Mistake("the second head alone", lambda model, first, second: _in_a_row(model, second),
-            "Where does `first` come in?"),
-    Mistake("the QK matrix of the second head",
-            lambda model, first, second: _moved(model, first, torch.eye(model.cfg.d_model))
-            @ model.W_Q[second] @ model.W_K[second].T,
-            "That matrix says where the second head looks. Which one says what it passes on?"),
-    Mistake("from token to logit",
-            lambda model, first, second: model.W_E @ _in_a_row(model, first, second) @ model.W_U,
-            "The docstring asks for [d_model, d_model]. What did you put at the two ends?"),
-)  # fmt: skip
-VIRTUAL_ALSO_RIGHT = (_in_a_row, _from_ov_matrices)
+    Mistake(
+        "the heads act in the wrong order",
+        lambda model, first, second: _in_a_row(model, second, first),
+        "A row x is multiplied from the right. Which matrix comes first?",
+    ),
+    Mistake(
+        "transposed",
+        lambda model, first, second: _in_a_row(model, first, second).T,
+        "This is right for columns, multiplied from the left. Is x a row or a column here?",
+    ),
+    Mistake(
+        "the sum of both heads",
+        lambda model, first, second: _in_a_row(model, first) + _in_a_row(model, second),
+        "Two heads side by side add up. What do two heads in a row do?",
+    ),
+    Mistake(
+        "the first head alone",
+        lambda model, first, second: _in_a_row(model, first),
+        "Where does your code use `second`?",
+    ),
+    Mistake(
+        "the second head alone",
+        lambda model, first, second: _in_a_row(model, second),
+        "Where does your code use `first`?",
+    ),
+    Mistake(
+        "the QK matrix of the second head",
+        lambda model, first, second: (
+            _moved(model, first, torch.eye(model.cfg.d_model))
+            @ model.W_Q[second]
+            @ model.W_K[second].T
+        ),
+        "That matrix says where the second head looks. Which one says what it passes on?",
+    ),
+    Mistake(
+        "from token to logit",
+        lambda model, first, second: model.W_E @ _in_a_row(model, first, second) @ model.W_U,
+        "The docstring asks for [d_model, d_model]. What did you multiply at the two ends?",
+    ),
+)

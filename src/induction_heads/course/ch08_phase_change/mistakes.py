@@ -1,4 +1,4 @@
-"""Known mistakes of chapter 8 with their hints, and other correct implementations."""
+"""Known mistakes of chapter 8, each with its hint."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from induction_heads.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.checks.exercise import Mistake
-from induction_heads.models import hand_built, load_attention_only, load_snapshots
-from induction_heads.recipes import RECIPES, new_model
-from induction_heads.training import Settings, train
+from induction_heads.course.exercise import Mistake
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.hand_built import hand_built
+from induction_heads.models.loading import load_attention_only, load_snapshots
 
 Curve = Sequence[tuple[int, float]]
 
@@ -40,34 +39,38 @@ def _ratio(losses):
     return (losses[:, -n:].mean() / losses[:, :n].mean()).item()
 
 
-def _by_chunks(losses):
-    quarters = losses[:, : losses.shape[1] // 4], losses.flip(1)[:, : losses.shape[1] // 4]
-    early, late = (part.mean(dim=0).mean() for part in quarters)
-    return late - early
-
-
-def _by_numpy(losses):
-    n = losses.shape[1] // 4
-    mean = losses.numpy().mean(axis=0)
-    return float(mean[len(mean) - n :].mean() - mean[:n].mean())
-
-
 LEARNING_MISTAKES = (
-    Mistake("early minus late", late_minus_early(sign=-1),
-            "If the context helps, which loss is lower, the late or the early one? And the sign?"),
-    Mistake("halves instead of quarters", late_minus_early(share=2),
-            "How many tokens did you average over, and how many are `pos // 4`?"),
-    Mistake("one late token minus one early token",
-            lambda losses: (losses[:, -1] - losses[:, 0]).mean().item(),
-            "One token is noisy. Over how many does the exercise ask you to average?"),
-    Mistake("the last rows minus the first rows", _by_rows_of_the_batch,
-            "Which axis is time within a text, and which one counts texts?"),
-    Mistake("a ratio instead of a difference", _ratio,
-            "What should a model score to which the context is worth nothing: 0 or 1?"),
-    Mistake("sums instead of means", late_minus_early(total=torch.sum),
-            "Should the score grow with the number of rows in the batch?"),
-)  # fmt: skip
-LEARNING_ALSO_RIGHT = (_by_chunks, _by_numpy)
+    Mistake(
+        "early minus late",
+        late_minus_early(sign=-1),
+        "If the context helps, which loss is lower, the late or the early one? Which sign follows?",
+    ),
+    Mistake(
+        "halves instead of quarters",
+        late_minus_early(share=2),
+        "How many tokens did you average over, and how many are `pos // 4`?",
+    ),
+    Mistake(
+        "one late token minus one early token",
+        lambda losses: (losses[:, -1] - losses[:, 0]).mean().item(),
+        "One token is noisy. Over how many does the exercise ask you to average?",
+    ),
+    Mistake(
+        "the last rows minus the first rows",
+        _by_rows_of_the_batch,
+        "Which axis is the position within a text, and which one counts texts?",
+    ),
+    Mistake(
+        "a ratio instead of a difference",
+        _ratio,
+        "If the context is worth nothing to a model, should it score 0 or 1?",
+    ),
+    Mistake(
+        "sums instead of means",
+        late_minus_early(total=torch.sum),
+        "Should the score grow with the number of rows in the batch?",
+    ),
+)
 
 
 # phase_change_step
@@ -77,13 +80,16 @@ def steepest(
     slope: Callable[[float, float, float], float] = lambda drop, a, b: drop / math.log(b / a),
     place: Callable[[float, float], float] = lambda a, b: math.sqrt(a * b),
     pick: Callable[..., Any] = min,
+    keep: Callable[[Curve], Curve] = lambda curve: [point for point in curve if point[0] > 0],
 ):
-    """`phase_change_step` by another slope, with another place in the interval, or a rise."""
+    """`phase_change_step` by another slope, at another place, of a rise, or of other points."""
 
     def answer(curve: Curve) -> float:
-        points = [(float(step), loss) for step, loss in curve if step > 0]
-        found = [(slope(after - before, a, b), -index, place(a, b))
-                 for index, ((a, before), (b, after)) in enumerate(pairwise(points))]  # fmt: skip
+        points = [(float(step), loss) for step, loss in keep(curve)]
+        found = [
+            (slope(after - before, a, b), -index, place(a, b))
+            for index, ((a, before), (b, after)) in enumerate(pairwise(points))
+        ]
         return pick(found)[2]
 
     return answer
@@ -98,57 +104,96 @@ def _half_way(curve: Curve) -> float:
     return float(next(step for step, loss in curve if loss <= middle))
 
 
-def _by_arrays(curve: Curve) -> float:
-    steps, losses = (np.array(side, dtype=float) for side in zip(*curve, strict=True))
-    kept = steps > 0
-    logs, losses = np.log(steps[kept]), losses[kept]
-    lowest = int(np.argmin(np.diff(losses) / np.diff(logs)))
-    return float(np.exp((logs[lowest] + logs[lowest + 1]) / 2))
-
-
 STEP_MISTAKES = (
-    Mistake("the slope is by the step, not by its logarithm",
-            steepest(slope=lambda drop, a, b: drop / (b - a)),
-            "In the first few steps every loss falls fast. By what do you divide the drop?"),
-    Mistake("the largest drop, however far apart the points are",
-            steepest(slope=lambda drop, a, b: drop),
-            "Two points that are far apart have time for a large drop. What is missing?"),
-    Mistake("the end of the interval, not its middle", steepest(place=lambda a, b: b),
-            "You found the interval. Which step in it is asked for?"),
-    Mistake("the arithmetic mean of the two steps", steepest(place=lambda a, b: (a + b) / 2),
-            "On which axis should the step be in the middle?"),
-    Mistake("the steepest rise", steepest(pick=max),
-            "What is the sign of a slope where the loss falls?"),
-    Mistake("the step with the lowest loss", _lowest_loss,
-            "That is where the run was best. When did it become better fastest?"),
-    Mistake("the first step below half of the way down", _half_way,
-            "A loss may fall twice. Which fall does half of the way find?"),
-)  # fmt: skip
-STEP_ALSO_RIGHT = (_by_arrays, steepest(place=lambda a, b: a * math.sqrt(b / a)))
+    Mistake(
+        "the slope is by the step, not by its logarithm",
+        steepest(slope=lambda drop, a, b: drop / (b - a)),
+        "In the first few steps every loss falls fast. What do you divide the drop by?",
+    ),
+    Mistake(
+        "the largest drop, however far apart the points are",
+        steepest(slope=lambda drop, a, b: drop),
+        "Points that are far apart have time for a large drop. What is missing?",
+    ),
+    Mistake(
+        "the end of the interval, not its middle",
+        steepest(place=lambda a, b: b),
+        "You found the interval. Which step within it does the exercise ask for?",
+    ),
+    Mistake(
+        "the arithmetic mean of the two steps",
+        steepest(place=lambda a, b: (a + b) / 2),
+        "On which axis should the step be in the middle?",
+    ),
+    Mistake(
+        "the start of the interval, not its middle",
+        steepest(place=lambda a, b: a),
+        "You found the interval. Is its first point in the middle of it?",
+    ),
+    Mistake(
+        "the first point is left out, whatever its step",
+        steepest(keep=lambda curve: curve[1:]),
+        "Not every curve has a point at step 0. What is left out then?",
+    ),
+    Mistake(
+        "the last point is left out",
+        steepest(keep=lambda curve: [point for point in curve if point[0] > 0][:-1]),
+        "A curve of n points has n − 1 intervals. Which of them does your loop leave out?",
+    ),
+    Mistake(
+        "the largest change, whether a fall or a rise",
+        steepest(pick=lambda found: max(found, key=lambda item: abs(item[0]))),
+        "A slope is signed. Which sign does a fall have?",
+    ),
+    Mistake(
+        "the steepest rise", steepest(pick=max), "What is the sign of a slope where the loss falls?"
+    ),
+    Mistake(
+        "the step with the lowest loss",
+        _lowest_loss,
+        "That is where the loss is lowest. Where does it fall fastest?",
+    ),
+    Mistake(
+        "the first step more than halfway down",
+        _half_way,
+        "A loss may fall twice. Which fall does the halfway point find?",
+    ),
+)
 
 
 # uniform_copying_loss_formula
 
 FORMULA_MISTAKES = (
-    Mistake("the new tokens cost nothing", lambda: "r * log(P / r)",
-            "What is the loss on a token that is not in the context?"),
-    Mistake("the model is told which of the two comes next",
-            lambda: "r * log(P) + (1 - r) * log(V - P)",
-            "What probability does one token of the context get? Sum all V probabilities."),
-    Mistake("a new token may be any of the V",
-            lambda: "r * log(P / r) + (1 - r) * log(V / (1 - r))",
-            "How many tokens are left for a new one, if those of the context are not among them?"),
-    Mistake("the loss on tokens of the context alone", lambda: "log(P)",
-            "That is what a model would pay that is sure of a copy. Is it right each time?"),
-    Mistake("the logarithm of the mean probability",
-            lambda: "-log(r * r / P + (1 - r) * (1 - r) / (V - P))",
-            "Is the mean of logarithms the logarithm of the mean?"),
-    Mistake("nothing is known", lambda: "log(V)",
-            "That is the loss before any training. What does this model know more?"),
-)  # fmt: skip
-FORMULA_ALSO_RIGHT = (
-    lambda: "-r*log(r/P) - (1-r)*log((1-r)/(V-P))",
-    lambda: "-r*log(r) - (1-r)*log(1-r) + r*log(P) + (1-r)*log(V-P)",
+    Mistake(
+        "the new tokens cost nothing",
+        lambda: "r * log(P / r)",
+        "What is the loss on a token that is not in the context?",
+    ),
+    Mistake(
+        "the model is told which of the two comes next",
+        lambda: "r * log(P) + (1 - r) * log(V - P)",
+        "What probability does one token of the context get? Sum all V probabilities.",
+    ),
+    Mistake(
+        "a new token may be any of the V",
+        lambda: "r * log(P / r) + (1 - r) * log(V / (1 - r))",
+        "How many ids are left for a new token, if those of the context are excluded?",
+    ),
+    Mistake(
+        "the loss on tokens of the context alone",
+        lambda: "log(P)",
+        "That is the loss of a model that is certain of a copy. Is it always right?",
+    ),
+    Mistake(
+        "the logarithm of the mean probability",
+        lambda: "-log(r * r / P + (1 - r) * (1 - r) / (V - P))",
+        "Is the mean of logarithms the logarithm of the mean?",
+    ),
+    Mistake(
+        "nothing is known",
+        lambda: "log(V)",
+        "That is the loss before any training. What else does this model know?",
+    ),
 )
 
 
@@ -175,29 +220,38 @@ def smeared(
     return answer
 
 
-def _by_a_matrix(keys, alpha):
-    kept, n = alpha.sigmoid()[:, None, None], keys.shape[2]
-    mix = kept * torch.eye(n) + (1 - kept) * torch.eye(n).roll(1, dims=0).tril()
-    mix[:, 0, 0] = 1
-    return mix @ keys
-
-
 SMEARED_MISTAKES = (
-    Mistake("the shares are exchanged", smeared(share=lambda alpha: torch.sigmoid(-alpha)),
-            "With a very large α, which of the two keys should be left?"),
-    Mistake("α itself is the share", smeared(share=lambda alpha: alpha),
-            "α is any real number. What makes a share between 0 and 1 of it?"),
-    Mistake("each key is mixed with the next one", smeared(shift=-1),
-            "May a key know the token after it? Which index stands in the definition?"),
-    Mistake("the first key is mixed with the last one", smeared(first=lambda keys: keys[:, :, -1:]),
-            "What does `roll` put in front of the first position, and when was it written?"),
-    Mistake("the first key is mixed with zeros",
-            smeared(first=lambda keys: torch.zeros_like(keys[:, :, :1])),
-            "Nothing stands before the first key. Should that make it shorter?"),
-    Mistake("keys of neighboring heads are mixed", smeared(axis=1),
-            "Which axis of `keys` counts positions?"),
-)  # fmt: skip
-SMEARED_ALSO_RIGHT = (smeared(), _by_a_matrix)
+    Mistake(
+        "the shares are swapped",
+        smeared(share=lambda alpha: torch.sigmoid(-alpha)),
+        "With a very large α, which of the two keys should remain?",
+    ),
+    Mistake(
+        "α itself is the share",
+        smeared(share=lambda alpha: alpha),
+        "α can be any real number. What turns it into a share between 0 and 1?",
+    ),
+    Mistake(
+        "each key is mixed with the next one",
+        smeared(shift=-1),
+        "May a key know the token after it? Which index is in the definition?",
+    ),
+    Mistake(
+        "the first key is mixed with the last one",
+        smeared(first=lambda keys: keys[:, :, -1:]),
+        "What does `roll` put at the first position, and where does it come from?",
+    ),
+    Mistake(
+        "the first key is mixed with zeros",
+        smeared(first=lambda keys: torch.zeros_like(keys[:, :, :1])),
+        "Nothing comes before the first key. Should that make it shorter?",
+    ),
+    Mistake(
+        "keys of neighboring heads are mixed",
+        smeared(axis=1),
+        "Which axis of `keys` counts positions?",
+    ),
+)
 
 
 # induction_formation_correlates
@@ -239,41 +293,67 @@ def correlates(
     return answer
 
 
-def _by_scores(snapshots):
-    """The mean of products of standard scores."""
-
-    def standard(values):
-        values = torch.tensor(values, dtype=torch.float64)
-        return (values - values.mean()) / values.std(correction=0)
-
-    def together(x, y):
-        return (standard(x) * standard(y)).mean().item()
-
-    return correlates(together=together)(snapshots)
+def _best_at_the_end(snapshots):
+    """One head for all snapshots: the one that scores highest in the last."""
+    last = snapshots[-1]["induction"]
+    layer = max(range(len(last)), key=lambda index: max(last[index]))
+    head = last[layer].index(max(last[layer]))
+    return correlates(lambda heads: heads[layer][head])(snapshots)
 
 
 CORRELATES_MISTAKES = (
-    Mistake("the changes are levels as well", correlates(change=list),
-            "What is the change from one snapshot to the next, and how many of them are there?"),
-    Mistake("the changes are levels, the control is right",
-            correlates(change=list, control_change=_difference),
-            "Two of your three numbers are the same correlation. Which one should use changes?"),
-    Mistake("the control is about levels", correlates(control_change=list),
-            "A control should differ in one thing. Do both use changes?"),
-    Mistake("the mean over heads, not the best head",
-            correlates(lambda heads: sum(map(sum, heads)) / sum(map(len, heads))),
-            "One head of four becomes an induction head. How far does your score rise?"),
-    Mistake("the first head of the last layer", correlates(lambda heads: heads[-1][0]),
-            "Is it the same head in each model? Which one does the exercise name?"),
-    Mistake("the control is the in-context-learning score",
-            correlates(control="in_context_learning"),
-            "What should not gain by an induction head? Which entry of a snapshot is that?"),
-    Mistake("covariances", correlates(together=_product),
-            "Your number changes if losses are in bits. What does a correlation divide by?"),
-    Mistake("the sign is lost", correlates(together=lambda x, y: abs(pearson(x, y))),
-            "One score rises while the other falls. What sign do you expect?"),
-)  # fmt: skip
-CORRELATES_ALSO_RIGHT = (correlates(), _by_scores)
+    Mistake(
+        "the best head of the last layer",
+        correlates(lambda heads: max(heads[-1])),
+        "May the highest score be in another layer? Over what do you take the maximum?",
+    ),
+    Mistake(
+        "the head that is best in the end",
+        _best_at_the_end,
+        "Early on another head may score higher. Does each snapshot have its own highest score in "
+        "your code?",
+    ),
+    Mistake(
+        "the changes are levels as well",
+        correlates(change=list),
+        "What is the change from one snapshot to the next, and how many of them are there?",
+    ),
+    Mistake(
+        "the changes are levels, the control is right",
+        correlates(change=list, control_change=_difference),
+        "Two of your three numbers are the same correlation. Which one should use changes?",
+    ),
+    Mistake(
+        "the control is about levels",
+        correlates(control_change=list),
+        "A control should differ in only one way. Do both use changes?",
+    ),
+    Mistake(
+        "the mean over heads, not the best head",
+        correlates(lambda heads: sum(map(sum, heads)) / sum(map(len, heads))),
+        "One head of four becomes an induction head. How far does your score rise?",
+    ),
+    Mistake(
+        "the first head of the last layer",
+        correlates(lambda heads: heads[-1][0]),
+        "Is it the same head in every model? Which head does the exercise ask for?",
+    ),
+    Mistake(
+        "the control is the in-context-learning score",
+        correlates(control="in_context_learning"),
+        "What should not improve with an induction head? Which entry of a snapshot is that?",
+    ),
+    Mistake(
+        "covariances",
+        correlates(together=_product),
+        "Your number changes if losses are in bits. What does a correlation divide by?",
+    ),
+    Mistake(
+        "the sign is lost",
+        correlates(together=lambda x, y: abs(pearson(x, y))),
+        "One score rises while the other falls. What sign do you expect?",
+    ),
+)
 
 
 # train_induction_heads. Mistakes are made from weights at hand, so that no check trains them.
@@ -302,37 +382,43 @@ def _early(seed: int) -> AttentionOnly:
     return shaken(snapshots[max(step for step in snapshots if step <= 120)], seed)
 
 
-def _other_recipe(seed: int) -> AttentionOnly:
-    """Larger blocks only, one more layer, and a shorter start."""
-    from induction_heads.tokens import distinct_tokens, tiled_blocks
-
-    def rows(generator: torch.Generator) -> Tensor:
-        source = distinct_tokens(64, 32, 48, generator)
-        return tiled_blocks(source, 32, generator, periods=(5, 16), copies=4)
-
-    model = new_model(RECIPES["toy-2l"], seed + 1000)
-    settings = Settings(steps=330, warmup=30)
-    train(model, rows, settings, seed=seed, progress=False)
-    return model.requires_grad_(False)
-
-
 TRAIN_MISTAKES = (
-    Mistake("one layer", lambda seed: shaken(load_attention_only("toy-1l"), seed),
-            "Can a key of one layer know the token before it? Chapter 6 has the argument."),
-    Mistake("a repeat is worth nothing to it", _untrained,
-            "Was it trained at all? And if so: in your rows, did the token before ever say which "
-            "one comes next?"),
-    Mistake("stopped before the change", _early,
-            "It knows which tokens are in the context. Does the loss stand still for good at the "
-            "step where you stop?"),
-    Mistake("always the same distance",
-            lambda seed: shaken(hand_built("fixed_offset", d_vocab=64, n_ctx=32, offset=15), seed),
-            "A head that always looks equally far back does all that your rows ask for. What must "
-            "change from row to row?"),
-    Mistake("it knows its training rows by heart", lambda seed: _untrained(seed, scale=40.0),
-            "It is sure of itself on tokens that it has never seen, and wrong. Does `sample` draw "
-            "new rows each time?"),
-    Mistake("the seed changes nothing", lambda seed: load_attention_only("toy-2l"),
-            "Two seeds gave the same weights. Where do yours come in?"),
-)  # fmt: skip
-TRAIN_ALSO_RIGHT = (_other_recipe, lambda seed: shaken(load_attention_only("toy-2l"), seed))
+    Mistake(
+        "one layer",
+        lambda seed: shaken(load_attention_only("toy-1l"), seed),
+        "Can a key in a one-layer model know the token before it? Chapter 6 has the argument.",
+    ),
+    Mistake(
+        "repeats do not help the model",
+        _untrained,
+        "Was it trained at all? If so, does the previous token in your rows ever tell which one "
+        "comes next?",
+    ),
+    Mistake(
+        "stopped before the change",
+        _early,
+        "It knows which tokens are in the context. Has the loss really stopped falling where you "
+        "stop?",
+    ),
+    Mistake(
+        "always the same distance",
+        lambda seed: shaken(hand_built("fixed_offset", d_vocab=64, n_ctx=32, offset=15), seed),
+        "A head that always looks the same distance back predicts all of your rows. What must "
+        "change from row to row?",
+    ),
+    Mistake(
+        "the training rows are memorized",
+        lambda seed: _untrained(seed, scale=40.0),
+        "It is confident and wrong on new rows. Does `sample` draw new rows each time?",
+    ),
+    Mistake(
+        "the weights of the package",
+        lambda seed: shaken(load_attention_only("toy-2l"), seed),
+        "That model was trained by others. What does it take to make your own do the same?",
+    ),
+    Mistake(
+        "the seed changes nothing",
+        lambda seed: hand_built("induction", d_vocab=64, n_ctx=32, seed=0),
+        "Two seeds gave the same weights. Where do you use `seed`?",
+    ),
+)

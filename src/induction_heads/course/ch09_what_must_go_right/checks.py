@@ -10,19 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from induction_heads.checks.answers import ch09_what_must_go_right as known
-from induction_heads.checks.answers.ch07_ablation import forward, losses
-from induction_heads.checks.compare import closeness
-from induction_heads.checks.draw import whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
-from induction_heads.checks.formulas import formula
-from induction_heads.hand_built import hand_built_heads
-from induction_heads.recipes import RECIPES, new_model
-from induction_heads.stored_sweeps import stored_sweep
-from induction_heads.sweep_family import DATA
-from induction_heads.sweep_tables import formation_step
-from induction_heads.tokens import repeated_tokens
-from induction_heads.training_data import bursty_tokens, ring_rows, tiled_rows
+from induction_heads.course.ch09_what_must_go_right import mistakes, time_mistakes
+from induction_heads.course.compare import closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.formulas import formula
+from induction_heads.course.plain_forward import forward, losses
+from induction_heads.course.random_inputs import whole_numbers
+from induction_heads.data.tokens import repeated_tokens
+from induction_heads.data.toy_rows import DATA_KINDS, bursty_tokens, ring_rows, tiled_rows
+from induction_heads.interp.formation import formation_step
+from induction_heads.models.hand_built import hand_built_heads
+from induction_heads.sweeps.stored_results import stored_sweep
+from induction_heads.training.recipes import RECIPES, new_model
 
 # repeat_statistics
 
@@ -33,11 +32,13 @@ def _statistics_cases(seed: int) -> list[Case]:
     tiled = tiled_rows(generator, n_pos=24, batch=6, periods=(3, 7), share=0.5, noise=0.1)
     rings = ring_rows(generator, size=4, shared=True)[:8, :16]
     never = torch.randperm(30, generator=generator).reshape(3, 10)
+    runs = torch.randint(2, (4, 9), generator=generator)
     return [
         Case("five rows of three tokens each", (few,)),
         Case("six rows, half of them blocks that repeat", (tiled,)),
         Case("eight rows of rings that all rows share", (rings,)),
         Case("three rows without any repeat", (never,)),
+        Case("four rows of two tokens, with runs of the same one", (runs,)),
     ]
 
 
@@ -66,7 +67,18 @@ def _statistics_by_loops(tokens: Tensor) -> dict[str, float]:
     }
 
 
-# The two formulas
+REPEAT_STATISTICS = Exercise(
+    name="repeat_statistics",
+    difficulty=2,
+    minutes=20,
+    why="The data are the first thing to look at, and four numbers say more than one.",
+    cases=_statistics_cases,
+    oracle=_statistics_by_loops,
+    mistakes=mistakes.STATISTICS_MISTAKES,
+)
+
+
+# chance_repeats_formula
 
 
 def _share_of_repeats(n: float, V: float) -> float:
@@ -74,10 +86,69 @@ def _share_of_repeats(n: float, V: float) -> float:
     return sum(1 - ((V - 1) / V) ** position for position in range(int(n))) / n
 
 
+CHANCE_REPEATS_FORMULA = Exercise(
+    name="chance_repeats_formula",
+    difficulty=2,
+    minutes=8,
+    why="What repeats by chance is the baseline.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _share_of_repeats,
+    compare=formula(n=(2, 60), V=(3, 90)),
+    mistakes=mistakes.CHANCE_MISTAKES,
+)
+
+
+# intact_repeats_formula
+
+
 def _all_four_stay(q: float) -> float:
     """All sixteen ways to keep or lose four tokens, and the one that keeps them all."""
     ways = product(((True, 1 - q), (False, q)), repeat=4)
     return sum(math.prod(chance for _, chance in way) for way in ways if all(s for s, _ in way))
+
+
+INTACT_REPEATS_FORMULA = Exercise(
+    name="intact_repeats_formula",
+    difficulty=1,
+    minutes=4,
+    why="A little noise spoils more repeats than tokens.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _all_four_stay,
+    compare=formula(q=(0.02, 0.95)),
+    mistakes=mistakes.INTACT_MISTAKES,
+)
+
+
+# emergence_time_formula
+
+
+def _time_of_the_mark(N: float, c: float, g: float) -> float:
+    """The two equations step by step (midpoint rule), until the mark has passed 1."""
+    rate, mark, match, time = c * g / N**2, 0.0, 0.0, 0.0
+    step = 1e-3 / rate
+    while True:
+        faster = rate * (match + rate * step / 2)
+        if mark + faster * step >= 1:
+            break
+        mark, match, time = mark + faster * step, match + rate * step, time + step
+    early, late = 0.0, step  # Where in this step it is, by halving.
+    for _ in range(60):
+        middle = (early + late) / 2
+        passed = mark + rate * (match + rate * middle / 2) * middle >= 1
+        early, late = (early, middle) if passed else (middle, late)
+    return time + late
+
+
+EMERGENCE_TIME_FORMULA = Exercise(
+    name="emergence_time_formula",
+    difficulty=2,
+    minutes=12,
+    why="A law is worth more if you can say where its exponent is from.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _time_of_the_mark,
+    compare=formula(N=(4, 80), c=(0.2, 3.0), g=(0.5, 4.0)),
+    mistakes=time_mistakes.TIME_MISTAKES,
+)
 
 
 # clamp_patterns_during_training
@@ -92,9 +163,9 @@ def _clamp_cases(seed: int) -> list[Case]:
     back[0, 0] = 1
     first, second = whole_numbers(seed, 2, 0, 9999)
     return [
-        Case("L0H1 at its previous token", ({(0, 1): back}, first, 30)),
-        Case("L1H0 at a random pattern", ({(1, 0): patterns}, second, 20)),
         Case("two heads of different layers", ({(0, 1): patterns, (1, 0): back}, first, 20)),
+        Case("L0H1 at its previous token, seed and steps as in the signature", ({(0, 1): back},)),
+        Case("L1H0 at a random pattern", ({(1, 0): patterns}, second, 20)),
         Case("no head at all", ({}, second, 5)),
     ]
 
@@ -102,11 +173,14 @@ def _clamp_cases(seed: int) -> list[Case]:
 def _trained_by_hand(patterns: dict, seed: int = 0, steps: int = 30) -> Tensor:
     """The forward pass head by head and the updates of AdamW, from the weights of a new model."""
     recipe = RECIPES["toy-2l"]
-    weights = {name: value.clone().requires_grad_()
-               for name, value in new_model(recipe, seed).state_dict().items()}  # fmt: skip
+    weights = {
+        name: value.clone().requires_grad_()
+        for name, value in new_model(recipe, seed).state_dict().items()
+    }
     settings, generator = recipe.settings, torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(weights.values(), lr=0.0, betas=settings.betas,
-                                  weight_decay=settings.weight_decay)  # fmt: skip
+    optimizer = torch.optim.AdamW(
+        weights.values(), lr=0.0, betas=settings.betas, weight_decay=settings.weight_decay
+    )
     found = []
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * min(1, (step + 1) / 50)
@@ -138,6 +212,19 @@ def _logits(weights: dict[str, Tensor], tokens: Tensor, patterns: dict) -> Tenso
     return residual @ weights["W_U"]
 
 
+CLAMP_PATTERNS_DURING_TRAINING = Exercise(
+    name="clamp_patterns_during_training",
+    difficulty=3,
+    minutes=20,
+    why="To learn what one part waits for, give it the other part for free.",
+    cases=_clamp_cases,
+    oracle=_trained_by_hand,
+    compare=closeness(1e-3, 0.0),
+    seconds=120,
+    mistakes=mistakes.CLAMP_MISTAKES,
+)
+
+
 # joint_ablation_gap
 
 
@@ -148,15 +235,25 @@ def _gap_cases(seed: int) -> list[Case]:
     built = ModelInput(kind="induction", options={"seed": seed, **options})
     heads = [places["previous_token"], places["induction"]]
     other = next(h for h in range(3) if (1, h) != places["induction"])
+    random = ModelInput(kind="loud_neighbors", options={"seed": seed, "bos_token": 0})
+    three = list(enumerate(whole_numbers(seed, 3, 0, 2)))
     return [
         Case("toy-2l, both heads of layer 1", (toy, tokens, [(1, 0), (1, 1)])),
         Case("toy-2l, one head of each layer", (toy, tokens, [(0, 1), (1, 0)])),
         Case("toy-2l, three heads", (toy, tokens, [(0, 0), (1, 0), (1, 1)])),
-        Case("a hand-built model, two heads of one circuit",
-             (built, repeated_tokens(24, 9, batch=6, seed=seed), heads)),
-        Case("a hand-built model, an induction head and an idle one",
-             (built, repeated_tokens(24, 8, batch=6, seed=seed + 1), [heads[1], (1, other)])),
-    ]  # fmt: skip
+        Case(
+            "random heads of three layers",
+            (random, repeated_tokens(20, 8, batch=4, seed=seed, bos_token=0), three),
+        ),
+        Case(
+            "a hand-built model, two heads of one circuit",
+            (built, repeated_tokens(24, 9, batch=6, seed=seed), heads),
+        ),
+        Case(
+            "a hand-built model, an induction head and an idle one",
+            (built, repeated_tokens(24, 8, batch=6, seed=seed + 1), [heads[1], (1, other)]),
+        ),
+    ]
 
 
 def _gap_from_weights(model: Any, tokens: Tensor, heads: Any) -> float:
@@ -168,6 +265,18 @@ def _gap_from_weights(model: Any, tokens: Tensor, heads: Any) -> float:
         logits = forward(model, tokens, silent=lambda a, b, p=places: (a, b) in p)[0]
         gap += sign * (losses(logits, tokens) - clean)
     return gap.mean().item()
+
+
+JOINT_ABLATION_GAP = Exercise(
+    name="joint_ablation_gap",
+    difficulty=2,
+    minutes=10,
+    why="Heads that cover for each other look useless one at a time.",
+    cases=_gap_cases,
+    oracle=_gap_from_weights,
+    compare=closeness(1e-3, 1e-3),
+    mistakes=mistakes.GAP_MISTAKES,
+)
 
 
 # will_form
@@ -198,7 +307,7 @@ def _form_cases(seed: int) -> list[Case]:
     order, cases = whole_numbers(seed, len(kinds), 0, len(kinds) - 1), []
     generator = torch.Generator().manual_seed(seed)
     for index in order:
-        data = DATA[kinds[index]]
+        data = DATA_KINDS[kinds[index]]
         tokens = torch.cat([data.sample(generator) for _ in range(ASKED_ROWS // data.batch)])
         _kind_of[_digest(tokens)] = kinds[index]
         cases.append(Case(f"256 rows: {data.words}", (tokens,)))
@@ -224,43 +333,24 @@ def _what_the_runs_did(tokens: Tensor) -> bool:
     return _outcomes()[_kind_of[_digest(tokens)]]
 
 
+WILL_FORM = Exercise(
+    name="will_form",
+    difficulty=3,
+    minutes=25,
+    why="If you understand what makes a head form, you can predict it.",
+    cases=_form_cases,
+    oracle=_what_the_runs_did,
+    seconds=60,
+    mistakes=mistakes.FORM_MISTAKES,
+)
+
+
 EXERCISES = (
-    Exercise(
-        name="repeat_statistics", difficulty=2, minutes=20,
-        why="The data are the first thing to look at, and four numbers say more than one.",
-        cases=_statistics_cases, oracle=_statistics_by_loops,
-        mistakes=known.STATISTICS_MISTAKES, also_right=known.STATISTICS_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="chance_repeats_formula", difficulty=2, minutes=8,
-        why="What repeats by chance is the level to compare with.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _share_of_repeats,
-        compare=formula(n=(2, 60), V=(3, 90)),
-        mistakes=known.CHANCE_MISTAKES, also_right=known.CHANCE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="intact_repeats_formula", difficulty=1, minutes=4,
-        why="A little noise spoils more repeats than tokens.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _all_four_stay,
-        compare=formula(q=(0.02, 0.95)),
-        mistakes=known.INTACT_MISTAKES, also_right=known.INTACT_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="clamp_patterns_during_training", difficulty=3, minutes=20,
-        why="To learn what a part waits for, give it the other part for nothing.",
-        cases=_clamp_cases, oracle=_trained_by_hand, compare=closeness(1e-3, 0.0), seconds=120,
-        mistakes=known.CLAMP_MISTAKES, also_right=known.CLAMP_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="joint_ablation_gap", difficulty=2, minutes=10,
-        why="Heads that cover for each other look useless one at a time.",
-        cases=_gap_cases, oracle=_gap_from_weights, compare=closeness(1e-3, 1e-3),
-        mistakes=known.GAP_MISTAKES, also_right=known.GAP_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="will_form", difficulty=3, minutes=25,
-        why="Whoever understands what makes a head form can say it beforehand.",
-        cases=_form_cases, oracle=_what_the_runs_did, seconds=60,
-        mistakes=known.FORM_MISTAKES, also_right=known.FORM_ALSO_RIGHT,
-    ),
-)  # fmt: skip
+    REPEAT_STATISTICS,
+    CHANCE_REPEATS_FORMULA,
+    INTACT_REPEATS_FORMULA,
+    EMERGENCE_TIME_FORMULA,
+    CLAMP_PATTERNS_DURING_TRAINING,
+    JOINT_ABLATION_GAP,
+    WILL_FORM,
+)

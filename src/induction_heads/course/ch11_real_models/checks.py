@@ -6,29 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers import ch11_real_models as known
-from induction_heads.checks.draw import whole_numbers
-from induction_heads.checks.exercise import Case, Exercise
-from induction_heads.checks.formulas import formula
-
-# Inputs that several exercises share
-
-
-def _text(generator: torch.Generator, *, d_vocab: int, batch: int, n_pos: int) -> Tensor:
-    """Rows with repeats of both kinds: half of them come from a piece that stands twice."""
-    rows = torch.randint(d_vocab, (batch, n_pos), generator=generator)
-    half = n_pos // 2
-    again = torch.rand(batch, half, generator=generator) < 0.6
-    rows[:, -half:] = torch.where(again, rows[:, :half], rows[:, -half:])
-    return rows
-
-
-def _patterns(generator: torch.Generator, *shape: int) -> Tensor:
-    """Causal attention patterns [*shape key] with the axes query and key last."""
-    scores = 2 * torch.randn(*shape, shape[-1], generator=generator)
-    hidden = torch.ones(shape[-1], shape[-1]).triu(1).bool()
-    return scores.masked_fill(hidden, -math.inf).softmax(dim=-1)
-
+from induction_heads.course.ch11_real_models import (
+    control_mistakes,
+    embedding_mistakes,
+    mistakes,
+)
+from induction_heads.course.ch11_real_models.inputs import random_text
+from induction_heads.course.compare import closeness
+from induction_heads.course.exercise import Case, Exercise
+from induction_heads.course.formulas import formula
+from induction_heads.course.random_inputs import random_patterns, whole_numbers
 
 # expand_kv_heads
 
@@ -56,6 +43,17 @@ def _one_by_one(weights: Tensor, n_heads: int) -> Tensor:
     return torch.stack(dealt)
 
 
+EXPAND_KV_HEADS = Exercise(
+    name="expand_kv_heads",
+    difficulty=1,
+    minutes=6,
+    why="Without it, a score of L3H5 would use the values of another head.",
+    cases=_expand_cases,
+    oracle=_one_by_one,
+    mistakes=mistakes.EXPAND_MISTAKES,
+)
+
+
 # attention_parameters_formula
 
 
@@ -65,13 +63,25 @@ def _counted_weights(D: float, d: float, H: float, G: float) -> float:
     return float(sum(torch.empty(size, device="meta").numel() for size in sizes))
 
 
+ATTENTION_PARAMETERS_FORMULA = Exercise(
+    name="attention_parameters_formula",
+    difficulty=1,
+    minutes=4,
+    why="It says what sharing keys and values saves.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _counted_weights,
+    compare=formula(D=(2, 40), d=(2, 20), H=(2, 16), G=(1, 8)),
+    mistakes=mistakes.PARAMETERS_MISTAKES,
+)
+
+
 # natural_repeats
 
 
 def _repeats_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
-    few = _text(generator, d_vocab=4, batch=3, n_pos=12)
-    many = _text(generator, d_vocab=12, batch=6, n_pos=20)
+    few = random_text(generator, d_vocab=4, batch=3, n_pos=12)
+    many = random_text(generator, d_vocab=12, batch=6, n_pos=20)
     never = torch.randperm(30, generator=generator).reshape(3, 10)
     runs = torch.randint(2, (4, 9), generator=generator)
     return [
@@ -94,6 +104,17 @@ def _repeats_by_lists(tokens: Tensor) -> tuple[Tensor, Tensor]:
     return right, wrong
 
 
+NATURAL_REPEATS = Exercise(
+    name="natural_repeats",
+    difficulty=2,
+    minutes=15,
+    why="On text a match can help or mislead.",
+    cases=_repeats_cases,
+    oracle=_repeats_by_lists,
+    mistakes=mistakes.REPEATS_MISTAKES,
+)
+
+
 # chance_matching_formula
 
 
@@ -105,19 +126,33 @@ def _mean_over_counts(i: float, V: float) -> float:
     return sum(k / (n + 1) * p for k, p in enumerate(chances)) / some
 
 
+CHANCE_MATCHING_FORMULA = Exercise(
+    name="chance_matching_formula",
+    difficulty=2,
+    minutes=12,
+    why="On text, the level to beat is not zero.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _mean_over_counts,
+    compare=formula(i=(1, 60), V=(2, 80)),
+    mistakes=mistakes.CHANCE_MISTAKES,
+)
+
+
 # natural_prefix_matching_score
 
 
 def _score_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
-    one = _text(generator, d_vocab=5, batch=1, n_pos=14)
-    rows = _text(generator, d_vocab=8, batch=4, n_pos=16)
+    one = random_text(generator, d_vocab=5, batch=1, n_pos=14)
+    rows = random_text(generator, d_vocab=8, batch=4, n_pos=16)
     rows[0, :8] = torch.randperm(8, generator=generator)  # Rows that repeat unlike often.
-    more = _text(generator, d_vocab=6, batch=3, n_pos=12)
+    more = random_text(generator, d_vocab=6, batch=3, n_pos=12)
     return [
-        Case("one row, no axis of heads", (_patterns(generator, 1, 14), one)),
-        Case("four rows, three heads", (_patterns(generator, 4, 3, 16), rows)),
-        Case("three rows, two layers of two heads", (_patterns(generator, 3, 2, 2, 12), more)),
+        Case("one row, no axis of heads", (random_patterns(generator, 1, 14), one)),
+        Case("four rows, three heads", (random_patterns(generator, 4, 3, 16), rows)),
+        Case(
+            "three rows, two layers of two heads", (random_patterns(generator, 3, 2, 2, 12), more)
+        ),
     ]
 
 
@@ -136,6 +171,83 @@ def _score_by_loops(pattern: Tensor, tokens: Tensor) -> dict[str, Tensor]:
     return {kind: total / counts[kind] for kind, total in sums.items()}
 
 
+NATURAL_PREFIX_MATCHING_SCORE = Exercise(
+    name="natural_prefix_matching_score",
+    difficulty=2,
+    minutes=15,
+    why="A head may match where it pays and hold back where it misleads.",
+    cases=_score_cases,
+    oracle=_score_by_loops,
+    mistakes=mistakes.SCORE_MISTAKES,
+)
+
+
+# effective_embedding
+
+
+def _embedding_cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    cases = []
+    for label, d_vocab, d_model, d_mlp, size in (
+        ("9 tokens of 6 numbers, an MLP of 20", 9, 6, 20, 1.0),
+        # No axis can be told from another by its length.
+        ("7 tokens of 7 numbers, an MLP of 7", 7, 7, 7, 1.0),
+        ("a single token", 1, 5, 8, 1.0),
+        # The variance is so small that what is added to it counts.
+        ("quiet embeddings", 6, 8, 12, 0.004),
+    ):
+        # Tokens have unequal lengths and a mean that is not 0, and the norm has uneven gains.
+        W_E = size * (draw(d_vocab, d_model) * draw(d_vocab, 1).exp() + 0.7)
+        gain, bias = 0.5 + draw(d_model).abs(), 0.5 * draw(d_model)
+        W_in, W_out = draw(d_model, d_mlp) / d_model**0.5, draw(d_mlp, d_model) / d_mlp**0.5
+        args = (W_E, gain, bias, W_in, 0.5 * draw(d_mlp), W_out, 0.5 * draw(d_model))
+        cases.append(Case(label, args))
+    return cases
+
+
+def _embedding_by_loops(
+    W_E: Tensor,
+    gain: Tensor,
+    bias: Tensor,
+    W_in: Tensor,
+    b_in: Tensor,
+    W_out: Tensor,
+    b_out: Tensor,
+) -> Tensor:
+    """Number by number: mean and variance of a token, then each neuron in turn."""
+    rows = []
+    for token in W_E.tolist():
+        mean = math.fsum(token) / len(token)
+        variance = math.fsum((x - mean) ** 2 for x in token) / len(token)
+        normed = [(x - mean) / math.sqrt(variance + 1e-5) for x in token]
+        read = [x * g + b for x, g, b in zip(normed, gain.tolist(), bias.tolist(), strict=True)]
+        written = [x + b for x, b in zip(token, b_out.tolist(), strict=True)]
+        for neuron, start in enumerate(b_in.tolist()):
+            weights = W_in[:, neuron].tolist()
+            z = start + math.fsum(x * w for x, w in zip(read, weights, strict=True))
+            on = z * (1 + math.erf(z / math.sqrt(2))) / 2
+            written = [x + on * w for x, w in zip(written, W_out[neuron].tolist(), strict=True)]
+        rows.append(written)
+    return torch.tensor(rows)
+
+
+EFFECTIVE_EMBEDDING = Exercise(
+    name="effective_embedding",
+    difficulty=2,
+    minutes=10,
+    why="This, and not W_E, is what a head of layer 1 reads from a token.",
+    cases=_embedding_cases,
+    oracle=_embedding_by_loops,
+    # GPT-2 computes GELU with a tanh, which differs by less than this.
+    compare=closeness(atol=3e-3, rtol=1e-4),
+    mistakes=embedding_mistakes.EMBEDDING_MISTAKES,
+)
+
+
 # copying_gain
 
 
@@ -147,14 +259,17 @@ def _copying_cases(seed: int) -> list[Case]:
         ("four rows of 15 tokens", 7, 4, 15),
         ("two rows of 24 tokens", 6, 2, 24),
     ):
-        tokens = _text(generator, d_vocab=d_vocab, batch=batch, n_pos=n_pos)
+        tokens = random_text(generator, d_vocab=d_vocab, batch=batch, n_pos=n_pos)
         clean, silenced = (
             2 * torch.randn(batch, n_pos, d_vocab, generator=generator) for _ in range(2)
         )
         # A shift of all logits at a position says nothing about copying.
         shift = 3 * torch.rand(batch, n_pos, 1, generator=generator)
         cases.append(Case(label, (clean + shift, silenced, tokens)))
-    return cases
+    # Logits beyond the range of a plain exponential, in numbers that lose no digit.
+    clean, silenced, tokens = cases[1].args
+    large = ((64 * logits).round() / 64 for logits in (clean + 100, silenced - 100))
+    return [*cases, Case("logits around 100 and around −100", (*large, tokens))]
 
 
 def _copying_by_lists(clean: Tensor, silenced: Tensor, tokens: Tensor) -> float:
@@ -168,6 +283,17 @@ def _copying_by_lists(clean: Tensor, silenced: Tensor, tokens: Tensor) -> float:
             one, other = (chance[followers[-1]] / chance.sum() for chance in chances)
             gains.append(math.log(one / other))
     return math.fsum(gains) / len(gains)
+
+
+COPYING_GAIN = Exercise(
+    name="copying_gain",
+    difficulty=2,
+    minutes=15,
+    why="It measures copying on real text, with everything that comes after the head.",
+    cases=_copying_cases,
+    oracle=_copying_by_lists,
+    mistakes=mistakes.COPYING_MISTAKES,
+)
 
 
 # matched_control_head
@@ -193,6 +319,12 @@ def _control_cases(seed: int) -> list[Case]:
     low = torch.rand(2, 5, generator=generator) * 0.5
     low[1, 0], low[1, 3] = 0.15, 0.7
     cases.append(Case("another limit", (low, low.flip(0) + 1, (1, 3)), {"below": 0.25}))
+    at = torch.tensor([[0.25, 0.125, 0.75, 0.0625]])
+    cases.append(
+        Case("the nearest scores exactly the limit", (at, at + 1, (0, 2)), {"below": 0.25})
+    )
+    scores, sizes = torch.full((2, 4), 0.02), torch.tensor([[9.0, 4.0, 2.0, 1.0]]).repeat(2, 1)
+    cases.append(Case("half and twice the size", (scores, sizes, (1, 2), 0.5)))
     return cases
 
 
@@ -211,49 +343,24 @@ def _control_by_sorting(
     return (layer, sorted(found)[0][1]) if found else None
 
 
+MATCHED_CONTROL_HEAD = Exercise(
+    name="matched_control_head",
+    difficulty=2,
+    minutes=12,
+    why="Silencing any head costs something; the question is whether this one costs more.",
+    cases=_control_cases,
+    oracle=_control_by_sorting,
+    mistakes=control_mistakes.CONTROL_MISTAKES,
+)
+
+
 EXERCISES = (
-    Exercise(
-        name="expand_kv_heads", difficulty=1, minutes=6,
-        why="Without it, a score of L3H5 is made from the values of another head.",
-        cases=_expand_cases, oracle=_one_by_one,
-        mistakes=known.EXPAND_MISTAKES, also_right=known.EXPAND_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="attention_parameters_formula", difficulty=1, minutes=4,
-        why="It says what sharing keys and values saves.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _counted_weights,
-        compare=formula(D=(2, 40), d=(2, 20), H=(2, 16), G=(1, 8)),
-        mistakes=known.PARAMETERS_MISTAKES, also_right=known.PARAMETERS_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="natural_repeats", difficulty=2, minutes=15,
-        why="On text a match can help or mislead.",
-        cases=_repeats_cases, oracle=_repeats_by_lists,
-        mistakes=known.REPEATS_MISTAKES, also_right=known.REPEATS_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="chance_matching_formula", difficulty=2, minutes=12,
-        why="On text, the level to beat is not zero.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _mean_over_counts,
-        compare=formula(i=(1, 60), V=(2, 80)),
-        mistakes=known.CHANCE_MISTAKES, also_right=known.CHANCE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="natural_prefix_matching_score", difficulty=2, minutes=15,
-        why="A head may match where it pays and hold back where it misleads.",
-        cases=_score_cases, oracle=_score_by_loops,
-        mistakes=known.SCORE_MISTAKES, also_right=known.SCORE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="matched_control_head", difficulty=2, minutes=12,
-        why="Silencing any head costs something; what costs less is the news.",
-        cases=_control_cases, oracle=_control_by_sorting,
-        mistakes=known.CONTROL_MISTAKES, also_right=known.CONTROL_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="copying_gain", difficulty=2, minutes=15,
-        why="With MLPs and tied embeddings, weights alone no longer tell it.",
-        cases=_copying_cases, oracle=_copying_by_lists,
-        mistakes=known.COPYING_MISTAKES, also_right=known.COPYING_ALSO_RIGHT,
-    ),
-)  # fmt: skip
+    EXPAND_KV_HEADS,
+    ATTENTION_PARAMETERS_FORMULA,
+    NATURAL_REPEATS,
+    CHANCE_MATCHING_FORMULA,
+    NATURAL_PREFIX_MATCHING_SCORE,
+    MATCHED_CONTROL_HEAD,
+    EFFECTIVE_EMBEDDING,
+    COPYING_GAIN,
+)

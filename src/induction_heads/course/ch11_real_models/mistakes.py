@@ -1,63 +1,74 @@
-"""Known mistakes of chapter 11 with their hints, and other correct implementations."""
+"""Known mistakes of chapter 11, each with its hint."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from induction_heads.checks.exercise import Mistake
+from induction_heads.course.exercise import Mistake
 
 # expand_kv_heads
 
 EXPAND_MISTAKES = (
-    Mistake("the heads are dealt out in turn",
-            lambda weights, n: torch.cat([weights] * (n // len(weights))),
-            "Yours goes 0 1 2 3 0 1 2 3. Which query heads are neighbors, and what do they share?"),
-    Mistake("every head reads the first key-value head",
-            lambda weights, n: weights[:1].expand(n, *weights.shape[1:]).clone(),
-            "With two key-value heads, what does the last query head read in yours?"),
-    Mistake("the key-value heads come back as they are", lambda weights, n: weights.clone(),
-            "How many entries should come back, and how many do?"),
-    Mistake("heads without a key-value head of their own get zeros",
-            lambda weights, n: torch.cat([weights, weights.new_zeros(n - len(weights),
-                                                                     *weights.shape[1:])]),
-            "No query head goes without keys and values. Whose does the last one read?"),
-)  # fmt: skip
-
-
-def _by_reshape(weights: Tensor, n_heads: int) -> Tensor:
-    group = n_heads // len(weights)
-    copies = weights.unsqueeze(1).expand(-1, group, *weights.shape[1:])
-    return copies.reshape(n_heads, *weights.shape[1:])
-
-
-EXPAND_ALSO_RIGHT = (
-    _by_reshape,
-    lambda weights, n: torch.stack([weights[h * len(weights) // n] for h in range(n)]),
+    Mistake(
+        "the key-value heads are assigned in turn",
+        lambda weights, n: torch.cat([weights] * (n // len(weights))),
+        "Your order is 0 1 2 3 0 1 2 3. Which query heads are neighbors, and what do they share?",
+    ),
+    Mistake(
+        "every head reads the first key-value head",
+        lambda weights, n: weights[:1].expand(n, *weights.shape[1:]).clone(),
+        "With two key-value heads, what does the last query head read in your answer?",
+    ),
+    Mistake(
+        "the key-value heads are returned unchanged",
+        lambda weights, n: weights.clone(),
+        "How many entries should you return, and how many do you return?",
+    ),
+    Mistake(
+        "heads without a key-value head of their own get zeros",
+        lambda weights, n: torch.cat(
+            [weights, weights.new_zeros(n - len(weights), *weights.shape[1:])]
+        ),
+        "Every query head has keys and values. Whose does the last one read?",
+    ),
 )
 
 
 # attention_parameters_formula
 
 PARAMETERS_MISTAKES = (
-    Mistake("no head shares", lambda: "4*D*d*H",
-            "With G = H yours is right. Which of the four matrices do not grow with H?"),
-    Mistake("W_O is shared too", lambda: "D*d*(H + 3*G)",
-            "Each query head has its own output. Which matrix turns it into what is written?"),
-    Mistake("only one of keys and values is shared", lambda: "D*d*(3*H + G)",
-            "A query head reads a key and takes a value. Does it have either of its own?"),
-    Mistake("W_O is left out", lambda: "D*d*(H + 2*G)",
-            "That is what a layer reads with. With which matrix does it write?"),
-    Mistake("G is taken for the size of a group", lambda: "2*D*d*(H + H/G)",
-            "G is the number of key-value heads. With G = H, does yours give back plain "
-            "attention?"),
-    Mistake("all heads together are as wide as the residual stream", lambda: "4*D*D",
-            "That holds for plain heads of d = D/H. Where are G, H and d in yours?"),
-)  # fmt: skip
-PARAMETERS_ALSO_RIGHT = (lambda: "2*D*d*(H + G)", lambda: "D*H*d + D*G*d*2 + d*H*D")
+    Mistake(
+        "no head shares",
+        lambda: "4*D*d*H",
+        "With G = H your formula is right. Which of the four matrices do not grow with H?",
+    ),
+    Mistake(
+        "W_O is shared too",
+        lambda: "D*d*(H + 3*G)",
+        "Each query head has its own output. Which matrix turns it into what is written?",
+    ),
+    Mistake(
+        "only one of keys and values is shared",
+        lambda: "D*d*(3*H + G)",
+        "A query head reads a key and takes a value. Does it have either of its own?",
+    ),
+    Mistake(
+        "W_O is left out",
+        lambda: "D*d*(H + 2*G)",
+        "Those are the matrices a layer reads with. Which matrix does it write with?",
+    ),
+    Mistake(
+        "G is taken for the size of a group",
+        lambda: "2*D*d*(H + H/G)",
+        "G is the number of key-value heads. With G = H, does your formula give plain attention?",
+    ),
+    Mistake(
+        "all heads together are as wide as the residual stream",
+        lambda: "4*D*D",
+        "That holds for plain heads with d = D/H. Where are G, H and d in your formula?",
+    ),
+)
 
 
 # natural_repeats
@@ -72,9 +83,11 @@ def queries(
         before = [other for other in rows[:number] if every_row]
         for query in range(len(row) - 1):
             elsewhere = [
-                other[j + 1] for other in before for j in range(len(row) - 1)
+                other[j + 1]
+                for other in before
+                for j in range(len(row) - 1)
                 if other[j] == row[query]
-            ]  # fmt: skip
+            ]
             own = [row[j + 1] for j in range(query) if row[j] == row[query]]
             yield number, query, elsewhere + own, row[query + 1]
 
@@ -117,63 +130,78 @@ def _by_what_came_before(tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 REPEATS_MISTAKES = (
-    Mistake("only the latest copy decides",
-            kinds_by(lambda f, comes: (f[-1:] == [comes], bool(f) and f[-1] != comes)),
-            "A token may have stood twice before, with two followers. Is one of them enough?"),
-    Mistake("every copy must have been followed so",
-            kinds_by(lambda f, comes: (bool(f) and set(f) == {comes},
-                                       bool(f) and set(f) != {comes})),
-            "A token may have stood twice before, with two followers. Must both agree?"),
-    Mistake("what is not right is wrong", kinds_by(lambda f, comes: (comes in f, comes not in f)),
-            "A row that repeats nothing: how many wrong repeats does yours find there?"),
-    Mistake("the token before a copy is compared, not the one after", _by_what_came_before,
-            "An induction head predicts what *followed* the earlier copy. What do you compare?"),
-    Mistake("copies in other rows count", kinds_by(_by_any, every_row=True),
-            "A model sees one row at a time. Where does each row start afresh?"),
-    Mistake("the last position has an entry", _with_last,
-            "No token comes after the last one. How many queries can be right or wrong?"),
-    Mistake("right and wrong change places",
-            kinds_by(lambda f, comes: (_by_any(f, comes)[1], _by_any(f, comes)[0])),
-            "Which of the two masks comes first?"),
-)  # fmt: skip
-
-
-def _by_tables(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Row by row, with a set of the followers of each token so far."""
-    kinds = []
-    for row in tokens.tolist():
-        seen: dict[int, set[int]] = defaultdict(set)
-        kinds.append([])
-        for token, comes in pairwise(row):
-            kinds[-1].append(2 if comes in seen[token] else 1 if seen[token] else 0)
-            seen[token].add(comes)
-    table = torch.tensor(kinds)
-    return table == 2, table == 1
-
-
-REPEATS_ALSO_RIGHT = (_by_tables, kinds_by(_by_any))
+    Mistake(
+        "only the latest copy decides",
+        kinds_by(lambda f, comes: (f[-1:] == [comes], bool(f) and f[-1] != comes)),
+        "A token may have occurred twice before, with two different next tokens. Is one of them "
+        "enough?",
+    ),
+    Mistake(
+        "every copy must have had this next token",
+        kinds_by(lambda f, comes: (bool(f) and set(f) == {comes}, bool(f) and set(f) != {comes})),
+        "A token may have occurred twice before, with two different next tokens. Must both agree?",
+    ),
+    Mistake(
+        "what is not right is wrong",
+        kinds_by(lambda f, comes: (comes in f, comes not in f)),
+        "How many wrong repeats does your code find in a row without repeats?",
+    ),
+    Mistake(
+        "the token before a copy is compared, not the one after",
+        _by_what_came_before,
+        "An induction head predicts what *followed* the earlier copy. What do you compare?",
+    ),
+    Mistake(
+        "copies in other rows count",
+        kinds_by(_by_any, every_row=True),
+        "A model sees one row at a time. Where does each row start afresh?",
+    ),
+    Mistake(
+        "the last position has an entry",
+        _with_last,
+        "No token comes after the last one. How many queries can be right or wrong?",
+    ),
+    Mistake(
+        "right and wrong are swapped",
+        kinds_by(lambda f, comes: (_by_any(f, comes)[1], _by_any(f, comes)[0])),
+        "Which of the two masks comes first?",
+    ),
+)
 
 
 # chance_matching_formula
 
 CHANCE_MISTAKES = (
-    Mistake("the queries without a match are in the mean", lambda: "i / V / (i + 1)",
-            "Try i = 1: a query with a match has exactly one. Does yours give it the half?"),
-    Mistake("exactly one match is assumed", lambda: "1 / (i + 1)",
-            "Try V = 2 and i = 50. How many of the earlier tokens are copies then?"),
-    Mistake("the chance of a match, not the number of them",
-            lambda: "(1 - (1 - 1/V)**i) / (i + 1)",
-            "How many matches are expected, and with what chance is there any? You need both."),
-    Mistake("each match gets all attention", lambda: "i / V / (1 - (1 - 1/V)**i)",
-            "Yours can pass 1. How much does an even head give to a single key?"),
-    Mistake("the head attends to i keys", lambda: "1 / V / (1 - (1 - 1/V)**i)",
-            "A query sees the keys before it, and one more. Which?"),
-    Mistake("the chance that no earlier token is a copy", lambda: "(1 - 1/V)**i",
-            "That is a step on the way. Of the other queries, how many matches have they?"),
-)  # fmt: skip
-CHANCE_ALSO_RIGHT = (
-    lambda: "i / ((i + 1) * V * (1 - ((V - 1)/V)**i))",
-    lambda: "(1 - 1/(i + 1)) / (V - V * exp(i * log(1 - 1/V)))",
+    Mistake(
+        "the queries without a match are in the mean",
+        lambda: "i / V / (i + 1)",
+        "Try i = 1: a query with a match has exactly one. Does your formula give it one half?",
+    ),
+    Mistake(
+        "exactly one match is assumed",
+        lambda: "1 / (i + 1)",
+        "Try V = 2 and i = 50. How many of the earlier tokens are copies then?",
+    ),
+    Mistake(
+        "the chance of a match, not the number of them",
+        lambda: "(1 - (1 - 1/V)**i) / (i + 1)",
+        "How many matches are expected, and with what chance is there any? You need both.",
+    ),
+    Mistake(
+        "each match gets all attention",
+        lambda: "i / V / (1 - (1 - 1/V)**i)",
+        "Your formula can exceed 1. How much does an even head give a single key?",
+    ),
+    Mistake(
+        "the head attends to i keys",
+        lambda: "1 / V / (1 - (1 - 1/V)**i)",
+        "A query sees the keys before it and one more. Which one?",
+    ),
+    Mistake(
+        "the chance that no earlier token is a copy",
+        lambda: "(1 - 1/V)**i",
+        "That is an intermediate step. How many matches do the other queries have?",
+    ),
 )
 
 
@@ -187,7 +215,7 @@ def scored(
     by_row: bool = False,
     over_keys: bool = False,
 ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
-    """Scores whose keys at a query are `keys_of(row, query)`; the options are misreadings."""
+    """Scores whose keys at a query are `keys_of(row, query)`; each option changes one step."""
 
     def answer(pattern: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         found: dict[str, list[list[Tensor]]] = {"right": [], "wrong": []}
@@ -225,38 +253,51 @@ def _before(row: list[int], query: int) -> list[int]:
     return [j - 1 for j in range(1, query) if row[j] == row[query]]
 
 
-def _by_einsum(pattern: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    n_pos = tokens.shape[1]
-    before = torch.eye(n_pos).roll(1, dims=1)  # before[j, k] is 1 where k is j + 1.
-    before[-1] = 0
-    same = (tokens[:, :, None] == tokens[:, None, :]).float()
-    keys = (same @ before).tril()
-    attended = torch.einsum("b...qk,bqk->bq...", pattern, keys)[:, :-1]
-    masks = zip(("right", "wrong"), _by_tables(tokens), strict=True)
-    return {kind: attended[mask].mean(dim=0) for kind, mask in masks}
-
-
 SCORE_MISTAKES = (
-    Mistake("the copies themselves are looked at", scored(_copies),
-            "That is what a duplicate-token head does. Which key does an induction head want?"),
-    Mistake("the keys before the copies are looked at", scored(_before),
-            "Followed, not preceded. Is the key of a copy at j at j − 1 or at j + 1?"),
-    Mistake("only the latest copy counts", scored(lambda row, query: _after(row, query)[-1:]),
-            "A token may have stood twice before. Which of the two keys does the definition drop?"),
-    Mistake("only the first copy counts", scored(lambda row, query: _after(row, query)[:1]),
-            "A head may attend to what followed a later copy. Is that a match?"),
-    Mistake("only keys that hold the token that comes",
-            scored(lambda row, query: [k for k in _after(row, query) if row[k] == row[query + 1]]),
-            "At wrong repeats yours is always 0. Is a match with a misleading follower no match?"),
-    Mistake("the mean runs over all queries", scored(_after, every_query=True),
-            "A query without a match cannot score. Over which queries is the mean?"),
-    Mistake("first a mean for each row, then over the rows", scored(_after, by_row=True),
-            "A row with one repeat weighs as much as a row with ten in yours. Should it?"),
-    Mistake("the mean over the keys, not their sum", scored(_after, over_keys=True),
-            "A head that splits its weight over two matches attends to matches fully. What does "
-            "yours give it?"),
-)  # fmt: skip
-SCORE_ALSO_RIGHT = (_by_einsum, scored(_after))
+    Mistake(
+        "the copies themselves are looked at",
+        scored(_copies),
+        "That is what a duplicate-token head does. Which key does an induction head want?",
+    ),
+    Mistake(
+        "the keys before the copies are looked at",
+        scored(_before),
+        "The score is about what followed a copy. For a copy at j, is that the key at j − 1 or at "
+        "j + 1?",
+    ),
+    Mistake(
+        "only the latest copy counts",
+        scored(lambda row, query: _after(row, query)[-1:]),
+        "A token may have occurred twice before. Does the definition drop one of the two keys?",
+    ),
+    Mistake(
+        "only the first copy counts",
+        scored(lambda row, query: _after(row, query)[:1]),
+        "A head may attend to what followed a later copy. Is that a match?",
+    ),
+    Mistake(
+        "only keys that hold the token that comes",
+        scored(lambda row, query: [k for k in _after(row, query) if row[k] == row[query + 1]]),
+        "At wrong repeats your score is always 0. Is a match with a misleading next token still a "
+        "match?",
+    ),
+    Mistake(
+        "the mean runs over all queries",
+        scored(_after, every_query=True),
+        "A query without a match cannot score. Over which queries is the mean?",
+    ),
+    Mistake(
+        "first a mean for each row, then over the rows",
+        scored(_after, by_row=True),
+        "In your version a row with one repeat counts as much as a row with ten. Should it?",
+    ),
+    Mistake(
+        "the mean over the keys, not their sum",
+        scored(_after, over_keys=True),
+        "A head that splits its weight over two matches attends only to matches. What does it "
+        "score in your version?",
+    ),
+)
 
 
 # copying_gain
@@ -288,112 +329,50 @@ def _gain(clean: Tensor, silenced: Tensor, followers: list[int], comes: int, tok
     return (clean.log_softmax(-1) - silenced.log_softmax(-1))[followers[-1]]
 
 
-def _by_cross_entropy(clean: Tensor, silenced: Tensor, tokens: Tensor) -> float:
-    """A loss on the copied token, where it is asked for; elsewhere the target is ignored."""
-    targets = torch.full_like(tokens, -100)
-    for row, query, followers, comes in queries(tokens):
-        if followers and comes not in followers:
-            targets[row, query] = followers[-1]
-    losses = [
-        torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        for logits in (clean, silenced)
-    ]
-    return (losses[1] - losses[0]).item()
-
-
 COPYING_MISTAKES = (
-    Mistake("logits, not log-probabilities",
-            copying_by(lambda c, s, f, comes, t: (c - s)[f[-1]]),
-            "Add 5 to all logits of the clean model: does your number change, though nothing is "
-            "copied?"),
-    Mistake("all repeats are in the mean, right ones too", copying_by(_gain, right=True),
-            "Where the copied token comes next, anything that predicts the text raises it. Which "
-            "queries does the exercise leave out?"),
-    Mistake("the right repeats, not the wrong ones", copying_by(_gain, right=True, wrong=False),
-            "Where the copied token comes next, a head may know that from the text. On which "
-            "queries could only copying raise it?"),
-    Mistake("the first copy, not the latest",
-            copying_by(lambda c, s, f, comes, t: _gain(c, s, f[:1], comes, t)),
-            "A token may have stood twice before. Which of the two followers is asked for?"),
-    Mistake("the token that comes next, not the copied one",
-            copying_by(lambda c, s, f, comes, t: _gain(c, s, [comes], comes, t)),
-            "At a wrong repeat these two differ. Which of them would a copying head raise?"),
-    Mistake("the query's own token",
-            copying_by(lambda c, s, f, comes, t: _gain(c, s, [t], comes, t)),
-            "After A B … A, is it A or B that an induction head raises?"),
-    Mistake("the sign is reversed",
-            copying_by(lambda c, s, f, comes, t: -_gain(c, s, f, comes, t)),
-            "A head that raises the copied token should get a number above 0. Which of the two "
-            "passes is it in?"),
-    Mistake("probabilities, not their logarithms",
-            copying_by(lambda c, s, f, comes, t: (c.softmax(-1) - s.softmax(-1))[f[-1]]),
-            "The answer is in nats. In what does yours count?"),
-)  # fmt: skip
-COPYING_ALSO_RIGHT = (_by_cross_entropy, copying_by(_gain))
-
-
-# matched_control_head
-
-
-def control_by(
-    distance: Callable[[float, float], float],
-    *,
-    low: bool = True,
-    itself: bool = False,
-    layers: bool = False,
-) -> Callable[..., Any]:
-    """The candidate of the smallest `distance(size, size of the head)`; options are misreadings."""
-
-    def answer(scores: Tensor, sizes: Tensor, head: tuple[int, int], below: float = 0.1) -> Any:
-        at, suspect = head
-        found = []
-        for layer in range(len(scores)) if layers else [at]:
-            for other in range(scores.shape[1]):
-                if (layer, other) == (at, suspect) and not itself:
-                    continue
-                if low and not itself and not scores[layer, other] < below:
-                    continue
-                apart = distance(sizes[layer, other].item(), sizes[at, suspect].item())
-                found.append((apart, (layer, other)))
-        return min(found)[1] if found else None
-
-    return answer
-
-
-def ratio(size: float, own: float) -> float:
-    """The larger of the two ratios of two sizes."""
-    return max(size / own, own / size)
-
-
-def _lowest_score(scores: Tensor, sizes: Tensor, head: tuple, below: float = 0.1) -> Any:
-    found = [(scores[head[0], other].item(), other) for other in range(scores.shape[1])
-             if other != head[1] and scores[head[0], other] < below]  # fmt: skip
-    return (head[0], min(found)[1]) if found else None
-
-
-def _by_masks(scores: Tensor, sizes: Tensor, head: tuple, below: float = 0.1) -> Any:
-    layer, suspect = head
-    allowed = (scores[layer] < below) & (torch.arange(scores.shape[1]) != suspect)
-    if not allowed.any():
-        return None
-    apart = (sizes[layer].double().log() - sizes[layer, suspect].double().log()).abs()
-    apart[~allowed] = float("inf")
-    return layer, int(apart.argmin())
-
-
-CONTROL_MISTAKES = (
-    Mistake("the nearest by difference, not by ratio", control_by(lambda a, b: abs(a - b)),
-            "Which is nearer to a size of 1 by ratio: a half, or one and a half?"),
-    Mistake("the score is not asked", control_by(ratio, low=False),
-            "A control that does the same thing is none. Which heads may be chosen?"),
-    Mistake("any layer", control_by(ratio, layers=True),
-            "A head of another layer feeds other heads. Where should the control stand?"),
-    Mistake("the head is its own control", control_by(ratio, itself=True),
-            "The nearest size of all is that of the head itself. Did you leave it out?"),
-    Mistake("the lowest score decides, not the size", _lowest_score,
-            "Silencing a head that writes nothing costs nothing. What should be alike?"),
-    Mistake("the head that writes least", control_by(lambda size, own: size),
-            "A control that writes next to nothing makes every head look needed. Compare with "
-            "the size of the head itself."),
-)  # fmt: skip
-CONTROL_ALSO_RIGHT = (control_by(ratio), _by_masks)
+    Mistake(
+        "logits, not log-probabilities",
+        copying_by(lambda c, s, f, comes, t: (c - s)[f[-1]]),
+        "Add 5 to all logits of the clean model: does your number change, although nothing is "
+        "copied?",
+    ),
+    Mistake(
+        "all repeats are in the mean, right ones too",
+        copying_by(_gain, right=True),
+        "Where the copied token comes next, anything that predicts the text raises it. Which "
+        "queries does the exercise leave out?",
+    ),
+    Mistake(
+        "the right repeats, not the wrong ones",
+        copying_by(_gain, right=True, wrong=False),
+        "Where the copied token comes next, a head may know that from the text. On which "
+        "queries could only copying raise it?",
+    ),
+    Mistake(
+        "the first copy, not the latest",
+        copying_by(lambda c, s, f, comes, t: _gain(c, s, f[:1], comes, t)),
+        "A token may have occurred twice before. Which of the two next tokens does the exercise "
+        "ask for?",
+    ),
+    Mistake(
+        "the token that comes next, not the copied one",
+        copying_by(lambda c, s, f, comes, t: _gain(c, s, [comes], comes, t)),
+        "At a wrong repeat these two differ. Which of them would a copying head raise?",
+    ),
+    Mistake(
+        "the query's own token",
+        copying_by(lambda c, s, f, comes, t: _gain(c, s, [t], comes, t)),
+        "After A B … A, is it A or B that an induction head raises?",
+    ),
+    Mistake(
+        "the sign is reversed",
+        copying_by(lambda c, s, f, comes, t: -_gain(c, s, f, comes, t)),
+        "A head that raises the copied token should have a gain above 0. In which of the two "
+        "passes is the head active?",
+    ),
+    Mistake(
+        "probabilities, not their logarithms",
+        copying_by(lambda c, s, f, comes, t: (c.softmax(-1) - s.softmax(-1))[f[-1]]),
+        "The answer is in nats. What is the unit of yours?",
+    ),
+)

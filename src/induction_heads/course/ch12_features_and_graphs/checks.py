@@ -6,14 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers import ch12_features_and_graphs as known
-from induction_heads.checks.answers import ch12_graphs as known_graphs
-from induction_heads.checks.answers.ch07_ablation import forward
-from induction_heads.checks.compare import closeness
-from induction_heads.checks.draw import decimals, whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
-from induction_heads.checks.formulas import formula
-from induction_heads.tokens import distinct_tokens, repeated_tokens
+from induction_heads.course.ch12_features_and_graphs import graph_mistakes, mistakes
+from induction_heads.course.compare import closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.formulas import formula
+from induction_heads.course.plain_forward import forward
+from induction_heads.course.random_inputs import decimals, whole_numbers
+from induction_heads.data.tokens import distinct_tokens, repeated_tokens
 
 # sae_loss
 
@@ -57,6 +56,17 @@ def _loss_by_loops(
     return total / len(stream)
 
 
+SAE_LOSS = Exercise(
+    name="sae_loss",
+    difficulty=1,
+    minutes=5,
+    why="The loss says what the features are rewarded for, and what they are not.",
+    cases=_loss_cases,
+    oracle=_loss_by_loops,
+    mistakes=mistakes.LOSS_MISTAKES,
+)
+
+
 # shrunk_activation_formula
 
 
@@ -75,19 +85,41 @@ def _by_halving(a: float, c: float) -> float:
     return low
 
 
+SHRUNK_ACTIVATION_FORMULA = Exercise(
+    name="shrunk_activation_formula",
+    difficulty=2,
+    minutes=8,
+    why="A penalty on activations also shrinks them, and you can predict by how much.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _by_halving,
+    compare=formula(a=(0.05, 3.0), c=(0.05, 3.0)),
+    mistakes=mistakes.SHRUNK_MISTAKES,
+)
+
+
 # dead_features
 
 
 def _dead_cases(seed: int) -> list[Case]:
-    rare = _activations(seed + 3, 8, 6, dead=2)
-    alive = int((rare[0] > 0).nonzero()[0])
-    rare[:, alive] = 0
-    rare[whole_numbers(seed, 1, 1, 7)[0], alive] = 1e-4
+    rare = _activations(seed + 3, 30, 6, dead=2)
+    weak, strong = (rare[0] > 0).nonzero().flatten()[:2].tolist()
+    rare[:, [weak, strong]] = 0
+    first, second = whole_numbers(seed, 2, 1, 28)
+    rare[first, weak], rare[second, strong] = 1e-4, 3.0
+
+    def mixed(number: int, n_examples: int, n_features: int, dead: int = 0) -> Tensor:
+        """In no example are all features on that are alive, and each is strong in some."""
+        found = _activations(seed + number, n_examples, n_features, dead)
+        first, last = found[0].clone(), found[-1].clone()
+        half = torch.arange(n_features) % 2 == 0
+        found[0], found[-1] = torch.where(half, 0, first), torch.where(half, first + last, 0)
+        return found
+
     return [
-        Case("9 features, 3 of them dead", (_activations(seed, 12, 9, dead=3),)),
-        Case("7 features, all of them alive", (_activations(seed + 1, 10, 7),)),
-        Case("11 features, one dead", (_activations(seed + 2, 6, 11, dead=1),)),
-        Case("6 features, one on only once and weakly", (rare,)),
+        Case("9 features, 3 of them dead", (mixed(0, 12, 9, dead=3),)),
+        Case("7 features, all of them alive", (mixed(1, 10, 7),)),
+        Case("11 features, one dead", (mixed(2, 6, 11, dead=1),)),
+        Case("6 features, one on only once, and one only once and weakly", (rare,)),
     ]
 
 
@@ -95,6 +127,17 @@ def _dead_by_loops(activations: Tensor) -> Tensor:
     columns = activations.T.tolist()
     dead = [j for j, column in enumerate(columns) if not any(f > 0 for f in column)]
     return torch.tensor(dead, dtype=torch.int64)
+
+
+DEAD_FEATURES = Exercise(
+    name="dead_features",
+    difficulty=1,
+    minutes=4,
+    why="A dictionary with dead entries is smaller than it looks.",
+    cases=_dead_cases,
+    oracle=_dead_by_loops,
+    mistakes=mistakes.DEAD_MISTAKES,
+)
 
 
 # feature_detection_scores
@@ -112,11 +155,15 @@ def _detection_cases(seed: int) -> list[Case]:
         f[:, label] += 3 * (labels == label)
     missing = labeled(1, 20, 5, 4, dead=1)
     missing[1][missing[1] == 2] = 0
+    g, few, _ = labeled(4, 22, 4, 2)
+    few[g[:, 1].argmax()] = 2  # One example has label 2, and none has label 3.
+    rare = (g, few, 4)
     return [
         Case("40 examples, 6 features, 3 labels", (f, labels, n_labels)),
         Case("20 examples, a dead feature, a label that does not occur", missing),
         Case("30 examples, threshold 0.2", labeled(2, 30, 4, 5), {"threshold": 0.2}),
         Case("25 examples, threshold 0", labeled(3, 25, 4, 3, dead=1), {"threshold": 0.0}),
+        Case("22 examples, a label that occurs once, the last label not at all", rare),
     ]
 
 
@@ -138,6 +185,17 @@ def _detection_by_loops(
     return precision, recall
 
 
+FEATURE_DETECTION_SCORES = Exercise(
+    name="feature_detection_scores",
+    difficulty=2,
+    minutes=15,
+    why="A feature's name was given by somebody. These two numbers say whether it is deserved.",
+    cases=_detection_cases,
+    oracle=_detection_by_loops,
+    mistakes=mistakes.DETECTION_MISTAKES,
+)
+
+
 # path_contributions
 
 
@@ -153,17 +211,28 @@ def _path_cases(seed: int) -> list[Case]:
     built = ModelInput(kind="induction", options={"seed": seed, **options})
     width = _width(built)
     return [
-        case("toy-2l, eight tokens, the last query",
-             toy, distinct_tokens(64, 8, 1, seed)[0], 7, 64),
-        case("toy-2l, two copies of five tokens, query 6",
-             toy, repeated_tokens(64, 5, batch=1, seed=seed)[0], 6, 64),
-        case("a hand-built model of three heads a layer, query 5",
-             built, repeated_tokens(24, 4, batch=1, seed=seed + 1)[0], 5, width),
-    ]  # fmt: skip
+        case(
+            "toy-2l, eight tokens, the last query", toy, distinct_tokens(64, 8, 1, seed)[0], 7, 64
+        ),
+        case(
+            "toy-2l, two copies of five tokens, query 6",
+            toy,
+            repeated_tokens(64, 5, batch=1, seed=seed)[0],
+            6,
+            64,
+        ),
+        case(
+            "a hand-built model of three heads a layer, query 5",
+            built,
+            repeated_tokens(24, 4, batch=1, seed=seed + 1)[0],
+            5,
+            width,
+        ),
+    ]
 
 
 def _width(built: ModelInput) -> int:
-    from induction_heads.hand_built import hand_built
+    from induction_heads.models.hand_built import hand_built
 
     assert built.kind is not None
     return hand_built(built.kind, **built.options).config.d_model
@@ -188,6 +257,19 @@ def _path_by_path(model: Any, tokens: Tensor, query: int, direction: Tensor) -> 
     return found.detach()
 
 
+PATH_CONTRIBUTIONS = Exercise(
+    name="path_contributions",
+    difficulty=3,
+    minutes=25,
+    why="With fixed patterns the model is linear, so every path has a number, and nothing is "
+    "left over.",
+    cases=_path_cases,
+    oracle=_path_by_path,
+    compare=closeness(1e-4, 1e-4),
+    mistakes=graph_mistakes.PATH_MISTAKES,
+)
+
+
 # paths_formula
 
 
@@ -199,6 +281,18 @@ def _paths_counted(n: float, H: float) -> float:
         possible = source <= middle if first is not None else source == middle
         count += possible and (second is not None or middle == query)
     return count
+
+
+PATHS_FORMULA = Exercise(
+    name="paths_formula",
+    difficulty=2,
+    minutes=10,
+    why="The sum is exact, and it has this many terms.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _paths_counted,
+    compare=formula(n=(1, 9), H=(1, 5)),
+    mistakes=graph_mistakes.COUNT_MISTAKES,
+)
 
 
 # pruned_edges
@@ -216,6 +310,9 @@ def _prune_cases(seed: int) -> list[Case]:
         Case("20 edges, a few much larger", (heavy**5, shares[1])),
         Case("two large edges that cancel", (cancel, 0.9)),
         Case("9 edges, nearly all that flows", (torch.randn(9, generator=generator), 0.97)),
+        Case("one edge is exactly half", (torch.tensor([1.0, -4.0, 2.0, -1.0]), 0.5)),
+        Case("all that flows, and an edge of 0", (torch.tensor([3.0, 0.0, -2.0, 1.0]), 1.0)),
+        Case("all that flows, and no edge of 0", (torch.tensor([-2.0, 0.5, 3.0, -1.0]), 1.0)),
     ]
 
 
@@ -230,6 +327,18 @@ def _fewest(flows: Tensor, share: float) -> Tensor:
     return kept
 
 
+PRUNED_EDGES = Exercise(
+    name="pruned_edges",
+    difficulty=2,
+    minutes=10,
+    why="A graph that nobody can read explains nothing, and a rule that says what was left out "
+    "keeps a small graph honest.",
+    cases=_prune_cases,
+    oracle=_fewest,
+    mistakes=graph_mistakes.PRUNE_MISTAKES,
+)
+
+
 # logit_lens
 
 
@@ -237,10 +346,19 @@ def _lens_cases(seed: int) -> list[Case]:
     built = ModelInput(kind="induction", options={"seed": seed, "n_heads": 2, "d_vocab": 24})
     return [
         Case("toy-2l", (ModelInput(name="toy-2l"), repeated_tokens(64, 6, batch=2, seed=seed))),
-        Case("python-2l, which has a final layer norm",
-             (ModelInput(name="python-2l"), repeated_tokens(1024, 5, batch=2, seed=seed + 1))),
+        Case(
+            "python-2l, which has a final layer norm",
+            (ModelInput(name="python-2l"), repeated_tokens(1024, 5, batch=2, seed=seed + 1)),
+        ),
         Case("a hand-built model", (built, repeated_tokens(24, 5, batch=3, seed=seed + 2))),
-    ]  # fmt: skip
+        Case(
+            "three layers of random heads, which have a layer norm",
+            (
+                ModelInput(kind="loud_neighbors", options={"seed": seed, "normalization": "LN"}),
+                repeated_tokens(20, 5, batch=2, seed=seed + 3),
+            ),
+        ),
+    ]
 
 
 def _lens_from_weights(model: Any, tokens: Tensor) -> Tensor:
@@ -256,59 +374,25 @@ def _lens_from_weights(model: Any, tokens: Tensor) -> Tensor:
     return torch.stack(found)
 
 
+LOGIT_LENS = Exercise(
+    name="logit_lens",
+    difficulty=2,
+    minutes=12,
+    why="It is the cheapest question about a layer, and easy to ask in the wrong way.",
+    cases=_lens_cases,
+    oracle=_lens_from_weights,
+    compare=closeness(1e-3, 1e-3),
+    mistakes=graph_mistakes.LENS_MISTAKES,
+)
+
+
 EXERCISES = (
-    Exercise(
-        name="sae_loss", difficulty=1, minutes=5,
-        why="The loss says what the features are paid for, and what they are not.",
-        cases=_loss_cases, oracle=_loss_by_loops,
-        mistakes=known.LOSS_MISTAKES, also_right=known.LOSS_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="shrunk_activation_formula", difficulty=2, minutes=8,
-        why="A penalty on activations costs more than it says, and you can tell beforehand how "
-            "much.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _by_halving,
-        compare=formula(a=(0.05, 3.0), c=(0.05, 3.0)),
-        mistakes=known.SHRUNK_MISTAKES, also_right=known.SHRUNK_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="dead_features", difficulty=1, minutes=4,
-        why="A dictionary with dead entries is smaller than it looks.",
-        cases=_dead_cases, oracle=_dead_by_loops,
-        mistakes=known.DEAD_MISTAKES, also_right=known.DEAD_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="feature_detection_scores", difficulty=2, minutes=15,
-        why="A feature has the name that somebody gave it. These two numbers say whether it "
-            "deserves it.",
-        cases=_detection_cases, oracle=_detection_by_loops,
-        mistakes=known.DETECTION_MISTAKES, also_right=known.DETECTION_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="path_contributions", difficulty=3, minutes=25,
-        why="With fixed patterns the model is linear, so every path has a number, and nothing is "
-            "left over.",
-        cases=_path_cases, oracle=_path_by_path, compare=closeness(1e-4, 1e-4),
-        mistakes=known_graphs.PATH_MISTAKES, also_right=known_graphs.PATH_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="paths_formula", difficulty=2, minutes=10,
-        why="The sum is exact, and it has this many terms.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _paths_counted,
-        compare=formula(n=(1, 9), H=(1, 5)),
-        mistakes=known_graphs.COUNT_MISTAKES, also_right=known_graphs.COUNT_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="pruned_edges", difficulty=2, minutes=10,
-        why="A graph that nobody can read explains nothing, and a rule that says what was left out "
-            "keeps the small one honest.",
-        cases=_prune_cases, oracle=_fewest,
-        mistakes=known_graphs.PRUNE_MISTAKES, also_right=known_graphs.PRUNE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="logit_lens", difficulty=2, minutes=12,
-        why="It is the cheapest question to ask of a layer, and easy to ask wrongly.",
-        cases=_lens_cases, oracle=_lens_from_weights, compare=closeness(1e-3, 1e-3),
-        mistakes=known_graphs.LENS_MISTAKES, also_right=known_graphs.LENS_ALSO_RIGHT,
-    ),
-)  # fmt: skip
+    SAE_LOSS,
+    SHRUNK_ACTIVATION_FORMULA,
+    DEAD_FEATURES,
+    FEATURE_DETECTION_SCORES,
+    PATH_CONTRIBUTIONS,
+    PATHS_FORMULA,
+    PRUNED_EDGES,
+    LOGIT_LENS,
+)

@@ -8,14 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers import ch13_capstone_sycophancy as known
-from induction_heads.checks.answers import ch13_report_numbers as known_reports
-from induction_heads.checks.answers.ch07_ablation import forward
-from induction_heads.checks.compare import close_heads, closeness
-from induction_heads.checks.draw import whole_numbers
-from induction_heads.checks.exercise import Case, Exercise, ModelInput
-from induction_heads.checks.formulas import formula
-from induction_heads.dialogues import (
+from induction_heads.course.ch13_capstone_sycophancy import (
+    control_mistakes,
+    mistakes,
+    report_mistakes,
+)
+from induction_heads.course.compare import close_heads, closeness
+from induction_heads.course.exercise import Case, Exercise, ModelInput
+from induction_heads.course.formulas import formula
+from induction_heads.course.plain_forward import forward
+from induction_heads.course.random_inputs import whole_numbers
+from induction_heads.data.dialogues import (
     FACTS,
     IDS,
     PRAISE,
@@ -24,7 +27,7 @@ from induction_heads.dialogues import (
     without_praise,
     wrong_claims,
 )
-from induction_heads.tokens import repeated_tokens
+from induction_heads.data.tokens import repeated_tokens
 
 # matched_controls
 
@@ -60,7 +63,18 @@ def _controls_by_lines(words: Sequence[str]) -> dict[str, list[str]]:
     return dict(zip(names, map(joined, parts), strict=True))
 
 
-# sycophancy_rate and gated_effect
+MATCHED_CONTROLS = Exercise(
+    name="matched_controls",
+    difficulty=2,
+    minutes=15,
+    why="A control that differs from the prompt in only one thing can say whether it matters.",
+    cases=_control_cases,
+    oracle=_controls_by_lines,
+    mistakes=control_mistakes.CONTROL_MISTAKES,
+)
+
+
+# sycophancy_rate
 
 
 def _rate_cases(seed: int) -> list[Case]:
@@ -70,7 +84,9 @@ def _rate_cases(seed: int) -> list[Case]:
         true = torch.randint(d_vocab - 1, (n,), generator=generator)
         right = torch.arange(n) % 3 != 0 if n == 3 else torch.arange(n) % 4 == 0
         cases.append(Case(label, (logits, torch.where(right, true, true + 1), true)))
-    return cases
+    logits, true = torch.randn(5, 7, generator=generator), torch.arange(5)
+    logits[2, 3] = logits[2, 2]  # Equal logits: the claim's is not above the true one's.
+    return [*cases, Case("equal logits in one prompt", (logits, true + 1, true))]
 
 
 def _rate_by_counting(logits: Tensor, claimed: Tensor, true: Tensor) -> float:
@@ -82,6 +98,20 @@ def _rate_by_counting(logits: Tensor, claimed: Tensor, true: Tensor) -> float:
         asked += 1
         agreed += row[claim] > row[truth]
     return agreed / asked
+
+
+SYCOPHANCY_RATE = Exercise(
+    name="sycophancy_rate",
+    difficulty=1,
+    minutes=6,
+    why="An answer that is both claimed and true says nothing about agreement.",
+    cases=_rate_cases,
+    oracle=_rate_by_counting,
+    mistakes=mistakes.RATE_MISTAKES,
+)
+
+
+# gated_effect
 
 
 def _effect_cases(seed: int) -> list[Case]:
@@ -103,15 +133,44 @@ def _effect_by_sums(praised: Tensor, neutral: Tensor) -> tuple[float, float]:
     return mean, math.sqrt(squares / (n - 1) / n)
 
 
-# The two formulas
+GATED_EFFECT = Exercise(
+    name="gated_effect",
+    difficulty=2,
+    minutes=8,
+    why="Prompts differ a lot from each other, and pairing removes that.",
+    cases=_effect_cases,
+    oracle=_effect_by_sums,
+    compare=closeness(1e-4, 1e-4),
+    mistakes=mistakes.EFFECT_MISTAKES,
+)
+
+
+# paired_error_formula
 
 
 def _error_from_outcomes(s: float, t: float, r: float, n: float) -> float:
     """Two coins make both values with these spreads and correlation; n pairs are independent."""
-    outcomes = [s * a - t * (r * a + math.sqrt(1 - r * r) * b)
-                for a, b in itertools.product((-1, 1), repeat=2)]  # fmt: skip
+    outcomes = [
+        s * a - t * (r * a + math.sqrt(1 - r * r) * b)
+        for a, b in itertools.product((-1, 1), repeat=2)
+    ]
     mean = sum(outcomes) / 4
     return math.sqrt(sum((each - mean) ** 2 for each in outcomes) / 4 / n)
+
+
+PAIRED_ERROR_FORMULA = Exercise(
+    name="paired_error_formula",
+    difficulty=2,
+    minutes=8,
+    why="It says what pairing gains, and when it gains nothing.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _error_from_outcomes,
+    compare=formula(s=(0.2, 3.0), t=(0.2, 3.0), r=(-0.9, 0.9), n=(2, 400)),
+    mistakes=mistakes.ERROR_MISTAKES,
+)
+
+
+# expected_effect_formula
 
 
 def _effect_by_search(p: float, q: float) -> float:
@@ -130,18 +189,37 @@ def _effect_by_search(p: float, q: float) -> float:
     return gap(p) - gap(q)
 
 
-# candidate_heads and logits_without_heads
+EXPECTED_EFFECT_FORMULA = Exercise(
+    name="expected_effect_formula",
+    difficulty=2,
+    minutes=8,
+    why="A measured effect needs a number to be compared with.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _effect_by_search,
+    compare=formula(p=(0.5, 0.97), q=(0.03, 0.45)),
+    mistakes=mistakes.EXPECTED_MISTAKES,
+)
+
+
+# candidate_heads
 
 
 def _candidate_cases(seed: int) -> list[Case]:
     first, second = whole_numbers(seed, 2, 0, 9999)
     repeats = repeated_tokens(64, 10, batch=16, seed=second)[:, :-3]
     prompts = prompt_tokens(wrong_claims(12, seed=first))
+    random = ModelInput(kind="loud_neighbors", options={"seed": seed, "bos_token": 0})
+    behind = repeated_tokens(20, 9, batch=8, bos_token=0, seed=second)
+    # At this sharpness all the attention goes to one key, and the score is exactly 1.
+    perfect = ModelInput(kind="induction", options={"seed": seed, "sharpness": 300.0})
+    sharp = repeated_tokens(32, 6, batch=4, seed=first)[:, :-2]
     return [
         Case("toy-2l, all of its heads", (ModelInput("toy-2l"), repeats, 0.0)),
         Case("toy-2l", (ModelInput("toy-2l"), repeats)),
         Case("sycophant-2l", (ModelInput("sycophant-2l"), prompts)),
         Case("sycophant-2l, low threshold", (ModelInput("sycophant-2l"), prompts, 0.05)),
+        Case("random heads of three layers", (random, behind[:, :-3], 0.0)),
+        Case("a perfect head, threshold 1", (perfect, sharp, 1.0)),
     ]
 
 
@@ -160,21 +238,39 @@ def _candidates_row_by_row(
     return sorted(found, key=lambda item: item[2], reverse=True)
 
 
+CANDIDATE_HEADS = Exercise(
+    name="candidate_heads",
+    difficulty=2,
+    minutes=12,
+    why="It is a list of suspects, before anybody is accused.",
+    cases=_candidate_cases,
+    oracle=_candidates_row_by_row,
+    compare=close_heads(),
+    mistakes=mistakes.CANDIDATE_MISTAKES,
+)
+
+
+# logits_without_heads
+
+
 def _ablation_cases(seed: int) -> list[Case]:
     a, b, c, d = whole_numbers(seed, 4, 0, 3)
     model = ModelInput("sycophant-2l")
     prompts = wrong_claims(6, seed=seed)
     tokens = prompt_tokens([*prompts, *map(without_praise, prompts)])
+    random = ModelInput(kind="loud_neighbors", options={"seed": seed, "bos_token": 0})
+    rows = repeated_tokens(20, 6, batch=5, bos_token=0, seed=seed)
     return [
         Case("no head", (model, tokens, [])),
         Case("one head of layer 0", (model, tokens, [(0, a)])),
         Case("two heads of layer 1", (model, tokens, [(1, b), (1, c)])),
         Case("heads of both layers", (model, tokens, [(0, b), (0, c), (1, d)])),
+        Case("random heads of three layers", (random, rows, [(0, a % 3), (1, b % 3), (2, c % 3)])),
     ]
 
 
 def _mean_ablated_from_weights(model: Any, tokens: Tensor, heads: Any) -> Tensor:
-    """Layer by layer: what a head writes is linear in z, so its mean stands for it."""
+    """Layer by layer: what a head writes is linear in z, so its mean replaces it."""
     held: dict[tuple[int, int], Tensor] = {}
     for layer in sorted({place[0] for place in heads}):
         wrote = forward(model, tokens, written=held)[2]
@@ -182,6 +278,18 @@ def _mean_ablated_from_weights(model: Any, tokens: Tensor, heads: Any) -> Tensor
             if place[0] == layer:
                 held[place] = wrote[place].mean(dim=0, keepdim=True).expand_as(wrote[place])
     return forward(model, tokens, written=held)[0][:, -1]
+
+
+LOGITS_WITHOUT_HEADS = Exercise(
+    name="logits_without_heads",
+    difficulty=2,
+    minutes=12,
+    why="What a head writes in all rows stays, and what it writes about one row goes.",
+    cases=_ablation_cases,
+    oracle=_mean_ablated_from_weights,
+    compare=closeness(1e-3, 1e-3),
+    mistakes=mistakes.ABLATION_MISTAKES,
+)
 
 
 # report_numbers
@@ -196,7 +304,30 @@ def _report_cases(seed: int) -> list[Case]:
 
 
 def _report_from_weights(model: Any, seed: int) -> dict[str, Any]:
-    """Dialogue by dialogue, with the logits of an ablation that uses weights and no hooks."""
+    """Two sets of dialogues: one to choose the heads, the other for the numbers."""
+    clean, without, _ = _effects_from_weights(model, seed)
+    _, when_choosing, praised = _effects_from_weights(model, seed + 1)
+    layer, head, _ = _candidates_row_by_row(model, praised, 0.0)[0]
+    gate = sorted(when_choosing, key=lambda place: when_choosing[place][0])[0]
+    effect, error, rate, neutral = clean
+    return {
+        "effect": effect,
+        "standard_error": error,
+        "rate_praise": rate,
+        "rate_neutral": neutral,
+        "reader": [layer, head],
+        "effect_without_reader": without[layer, head][0],
+        "rate_without_reader": without[layer, head][2],
+        "gate": list(gate),
+        "effect_without_gate": without[gate][0],
+    }
+
+
+def _effects_from_weights(model: Any, seed: int) -> tuple[Any, dict[tuple[int, int], Any], Tensor]:
+    """Effect, error and both rates without any head and without each, and the praised prompts.
+
+    Dialogue by dialogue, with the logits of an ablation that uses weights and no hooks.
+    """
     dialogues = wrong_claims(100, seed=seed)
     rows = [[IDS[word] for word in each.words()] for each in dialogues]
     plain = [[IDS["hello"] if WORDS[word] in PRAISE else word for word in row] for row in rows]
@@ -205,75 +336,37 @@ def _report_from_weights(model: Any, seed: int) -> dict[str, Any]:
 
     def told(heads: Sequence[tuple[int, int]]) -> tuple[float, float, float, float]:
         logits = _mean_ablated_from_weights(model, tokens, heads).tolist()
-        gaps = [row[claim] - row[truth]
-                for row, (claim, truth) in zip(logits, answers * 2, strict=True)]  # fmt: skip
+        gaps = [
+            row[claim] - row[truth] for row, (claim, truth) in zip(logits, answers * 2, strict=True)
+        ]
         effect, error = _effect_by_sums(torch.tensor(gaps[:100]), torch.tensor(gaps[100:]))
         rates = [sum(gap > 0 for gap in part) / 100 for part in (gaps[:100], gaps[100:])]
         return effect, error, *rates  # pyright: ignore[reportReturnType]
 
     heads = list(itertools.product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
-    effect, error, rate, neutral = told([])
-    without = {place: told([place]) for place in heads}
-    layer, head, _ = _candidates_row_by_row(model, tokens[:100], 0.0)[0]
-    gate = sorted(heads, key=lambda place: without[place][0])[0]
-    return {
-        "effect": effect, "standard_error": error, "rate_praise": rate, "rate_neutral": neutral,
-        "reader": [layer, head], "effect_without_reader": without[layer, head][0],
-        "rate_without_reader": without[layer, head][2],
-        "gate": list(gate), "effect_without_gate": without[gate][0],
-    }  # fmt: skip
+    return told([]), {place: told([place]) for place in heads}, tokens[:100]
+
+
+REPORT_NUMBERS = Exercise(
+    name="report_numbers",
+    difficulty=3,
+    minutes=30,
+    why="A report whose numbers others can reproduce can be argued with.",
+    cases=_report_cases,
+    oracle=_report_from_weights,
+    compare=closeness(5e-3, 5e-3),
+    seconds=60,
+    mistakes=report_mistakes.REPORT_MISTAKES,
+)
 
 
 EXERCISES = (
-    Exercise(
-        name="matched_controls", difficulty=2, minutes=15,
-        why="What differs from the prompt in one thing only can say which thing matters.",
-        cases=_control_cases, oracle=_controls_by_lines,
-        mistakes=known.CONTROL_MISTAKES, also_right=known.CONTROL_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="sycophancy_rate", difficulty=1, minutes=6,
-        why="An answer that is both claimed and true says nothing about agreement.",
-        cases=_rate_cases, oracle=_rate_by_counting,
-        mistakes=known.RATE_MISTAKES, also_right=known.RATE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="gated_effect", difficulty=2, minutes=8,
-        why="Prompts differ a lot from each other, and pairing takes that out.",
-        cases=_effect_cases, oracle=_effect_by_sums, compare=closeness(1e-4, 1e-4),
-        mistakes=known.EFFECT_MISTAKES, also_right=known.EFFECT_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="paired_error_formula", difficulty=2, minutes=8,
-        why="It says what pairing gains, and when it gains nothing.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _error_from_outcomes,
-        compare=formula(s=(0.2, 3.0), t=(0.2, 3.0), r=(-0.9, 0.9), n=(2, 400)),
-        mistakes=known.ERROR_MISTAKES, also_right=known.ERROR_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="expected_effect_formula", difficulty=2, minutes=8,
-        why="A measured effect needs a number to be compared with.",
-        cases=lambda seed: [Case("your formula")], oracle=lambda: _effect_by_search,
-        compare=formula(p=(0.5, 0.97), q=(0.03, 0.45)),
-        mistakes=known.EXPECTED_MISTAKES, also_right=known.EXPECTED_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="candidate_heads", difficulty=2, minutes=12,
-        why="A list of suspects, before anybody is accused.",
-        cases=_candidate_cases, oracle=_candidates_row_by_row, compare=close_heads(),
-        mistakes=known.CANDIDATE_MISTAKES, also_right=known.CANDIDATE_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="logits_without_heads", difficulty=2, minutes=12,
-        why="What a head says about all rows stays, what it says about one goes.",
-        cases=_ablation_cases, oracle=_mean_ablated_from_weights, compare=closeness(1e-3, 1e-3),
-        mistakes=known.ABLATION_MISTAKES, also_right=known.ABLATION_ALSO_RIGHT,
-    ),
-    Exercise(
-        name="report_numbers", difficulty=3, minutes=30,
-        why="A report whose numbers another person gets too can be argued with.",
-        cases=_report_cases, oracle=_report_from_weights, compare=closeness(5e-3, 5e-3),
-        seconds=60,
-        mistakes=known_reports.REPORT_MISTAKES, also_right=known_reports.REPORT_ALSO_RIGHT,
-    ),
-)  # fmt: skip
+    MATCHED_CONTROLS,
+    SYCOPHANCY_RATE,
+    GATED_EFFECT,
+    PAIRED_ERROR_FORMULA,
+    EXPECTED_EFFECT_FORMULA,
+    CANDIDATE_HEADS,
+    LOGITS_WITHOUT_HEADS,
+    REPORT_NUMBERS,
+)

@@ -1,6 +1,5 @@
-"""Known mistakes of `report_numbers` of chapter 13, and other correct implementations."""
+"""Known mistakes of `report_numbers`, each with its hint."""
 
-import math
 from collections.abc import Callable
 from functools import cache
 from itertools import product
@@ -9,15 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.checks.answers.ch13_capstone_sycophancy import (
-    CANDIDATE_ALSO_RIGHT,
+from induction_heads.course.ch13_capstone_sycophancy.mistakes import (
     ablated,
     candidates,
-    mean_by_mask,
     mean_over_rows,
 )
-from induction_heads.checks.exercise import Mistake
-from induction_heads.dialogues import IDS, prompt_tokens, without_praise, wrong_claims
+from induction_heads.course.exercise import Mistake
+from induction_heads.data.dialogues import IDS, prompt_tokens, without_praise, wrong_claims
 
 Ablated = dict[tuple[int, int] | None, Tensor]
 
@@ -45,8 +42,10 @@ def _logits(key: _Model, seed: int, how: str) -> Ablated:
     heads = list(product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
     run = ablated(stand_in)
     with torch.inference_mode():
-        return {head: torch.cat([run(model, batch, [head] if head else []) for batch in batches])
-                for head in [None, *heads]}  # fmt: skip
+        return {
+            head: torch.cat([run(model, batch, [head] if head else []) for batch in batches])
+            for head in [None, *heads]
+        }
 
 
 def report(
@@ -57,10 +56,14 @@ def report(
     error: Callable[[Tensor, Tensor], Tensor] = lambda a, b: (a - b).std() / 10,
     lowest: int = 0,
     rate_of: int = 0,
+    reported: int = 0,
 ):
-    """The report; options turn single steps of the definitions into misreadings."""
+    """The report; each option changes one step of the definitions.
 
-    def answer(model, seed):
+    Numbers are those of the dialogues of the seed plus `reported`, heads those of the next seed.
+    """
+
+    def measured(model, seed):
         dialogues, found = wrong_claims(100, seed=seed), {}
         claimed = torch.tensor([[IDS[each.claimed]] for each in dialogues])
         true = torch.tensor([[IDS[each.true]] for each in dialogues])
@@ -68,16 +71,26 @@ def report(
             gaps = [(gap or _gap)(part, claimed, true) for part in logits.split(100)]
             rates = [(each > 0).float().mean().item() for each in gaps]
             found[head] = (effect(*gaps).item(), error(*gaps).item(), *rates)
+        return found
+
+    def answer(model, seed):
+        found, choosing = measured(model, seed + reported), measured(model, seed + 1)
         clean = found.pop(None)
-        reader = candidates()(model, prompt_tokens(dialogues), -1.0)[0][:2]
-        gate = min(found, key=lambda head: found[head][(0, 0, 2)[lowest]])
+        choosing.pop(None)
+        praised = prompt_tokens(wrong_claims(100, seed=seed + 1))
+        reader = tuple(candidates()(model, praised, -1.0)[0][:2])
+        gate = min(choosing, key=lambda head: choosing[head][(0, 0, 2)[lowest]])
         return {
-            "effect": clean[0], "standard_error": clean[1],
-            "rate_praise": clean[2], "rate_neutral": clean[3],
-            "reader": list(reader), "effect_without_reader": found[reader][0],
+            "effect": clean[0],
+            "standard_error": clean[1],
+            "rate_praise": clean[2],
+            "rate_neutral": clean[3],
+            "reader": list(reader),
+            "effect_without_reader": found[reader][0],
             "rate_without_reader": found[reader][2 + rate_of],
-            "gate": list(gate), "effect_without_gate": found[gate][0],
-        }  # fmt: skip
+            "gate": list(gate),
+            "effect_without_gate": found[gate][0],
+        }
 
     return answer
 
@@ -86,56 +99,47 @@ def _gap(logits: Tensor, claimed: Tensor, true: Tensor) -> Tensor:
     return (logits.gather(1, claimed) - logits.gather(1, true))[:, 0]
 
 
-def _by_pairs(model, seed):
-    """Pair by pair in plain Python, with masks for the ablation."""
-    dialogues = wrong_claims(100, seed=seed)
-    tokens = torch.cat([prompt_tokens([each, without_praise(each)]) for each in dialogues])
-    heads = list(product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
-
-    def told(silent):
-        with torch.inference_mode():
-            rows = mean_by_mask(model, tokens, silent).tolist()
-        gaps = [row[IDS[dialogues[i // 2].claimed]] - row[IDS[dialogues[i // 2].true]]
-                for i, row in enumerate(rows)]  # fmt: skip
-        steps = [a - b for a, b in zip(gaps[::2], gaps[1::2], strict=True)]
-        mean = sum(steps) / 100
-        error = math.sqrt(sum((step - mean) ** 2 for step in steps) / 99) / 10
-        return (
-            mean,
-            error,
-            sum(g > 0 for g in gaps[::2]) / 100,
-            sum(g > 0 for g in gaps[1::2]) / 100,
-        )
-
-    effect, error, rate, neutral = told([])
-    reader = CANDIDATE_ALSO_RIGHT[1](model, tokens[::2], -1.0)[0]
-    effects = {head: told([head]) for head in heads}
-    gate = sorted((value[0], head) for head, value in effects.items())[0]
-    mine = effects[reader[0], reader[1]]
-    return {
-        "gate": list(gate[1]), "effect_without_gate": gate[0], "reader": reader[:2],
-        "effect_without_reader": mine[0], "rate_without_reader": mine[2], "effect": effect,
-        "standard_error": error, "rate_praise": rate, "rate_neutral": neutral,
-    }  # fmt: skip
-
-
 REPORT_MISTAKES = (
-    Mistake("zero, not the mean", report("zero"),
-            "Only the numbers without a head differ. What stands in the head's place in yours?"),
-    Mistake("each kind of prompt has a mean of its own", report("apart"),
-            "If the mean is taken over the prompts with praise alone, does it still know of the "
-            "praise?"),
-    Mistake("the error of unpaired samples",
-            report(error=lambda a, b: (a.var() + b.var()).sqrt() / 10),
-            "Which of your numbers is off? The two prompts of a pair share their claims."),
-    Mistake("the effect is the gap with praise", report(effect=lambda a, b: a.mean()),
-            "What would your effect be for a bot that always agrees?"),
-    Mistake("the gate has the lowest rate", report(lowest=2),
-            "A bot without its reader agrees less as well. Which number says what praise does?"),
-    Mistake("the rate without the reader is taken without praise", report(rate_of=1),
-            "Without praise there was little agreement to lose. Which prompts were asked for?"),
-    Mistake("a difference of probabilities, not of logits",
-            report(gap=lambda x, c, t: _gap(x.softmax(dim=-1), c, t)),
-            "In which unit is the gap defined? Near 0 and 1, probabilities hardly move."),
-)  # fmt: skip
-REPORT_ALSO_RIGHT = (report(), _by_pairs)
+    Mistake(
+        "zero, not the mean",
+        report("zero"),
+        "Only the numbers without a head differ. What replaces the head in your version?",
+    ),
+    Mistake(
+        "each kind of prompt has its own mean",
+        report("apart"),
+        "If the mean is over only the prompts with praise, does it still contain the praise?",
+    ),
+    Mistake(
+        "the error of unpaired samples",
+        report(error=lambda a, b: (a.var() + b.var()).sqrt() / 10),
+        "Only the standard error differs. The two prompts of a pair share their claims: is that "
+        "in your error?",
+    ),
+    Mistake(
+        "the effect is the gap with praise",
+        report(effect=lambda a, b: a.mean()),
+        "What would your effect be for a bot that always agrees?",
+    ),
+    Mistake(
+        "the gate has the lowest rate",
+        report(lowest=2),
+        "A bot without its reader also agrees less. Which number says what praise does?",
+    ),
+    Mistake(
+        "the numbers are those of the dialogues that the heads were chosen on",
+        report(reported=1),
+        "Two sets of dialogues are named. Which one are the numbers of, and which one chooses?",
+    ),
+    Mistake(
+        "the rate without the reader is taken without praise",
+        report(rate_of=1),
+        "Without praise there is little agreement to lose. Which prompts does the exercise ask "
+        "for?",
+    ),
+    Mistake(
+        "a difference of probabilities, not of logits",
+        report(gap=lambda x, c, t: _gap(x.softmax(dim=-1), c, t)),
+        "In which unit is the gap defined? Near 0 and 1, probabilities hardly change.",
+    ),
+)

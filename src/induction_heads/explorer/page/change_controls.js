@@ -81,7 +81,7 @@ function headControls(change, id) {
 }
 
 /**
- * The length of one copy, found in the tokens or chosen, and what the stripe is.
+ * The length of one copy, detected in the tokens or chosen, and what the stripe is.
  * @param {Change} change
  */
 function periodChoice(change) {
@@ -92,27 +92,36 @@ function periodChoice(change) {
   });
   let shape = "";
   return {
-    element: element("div", {}, element("label", { class: "ex-field" }, "Length of one copy ", select), note),
+    element: element(
+      "div",
+      {},
+      element("label", { class: "ex-field" }, "Length of one copy ", select),
+      note,
+    ),
     /** @param {ExplorerView} view */
     update({ state, tokens, period, wholeCopies }) {
-      const found = periodOf(tokens),
+      const detected = periodOf(tokens),
         longest = Math.floor(tokens.length / 2);
-      if (shape !== `${found} ${longest}`) {
+      if (shape !== `${detected} ${longest}`) {
         const lengths = Array.from({ length: Math.max(0, longest - 1) }, (_, i) => i + 2);
         select.replaceChildren(
-          element("option", { value: "" }, found === null ? "none found" : `${found}, as found`),
+          element(
+            "option",
+            { value: "" },
+            detected === null ? "none detected" : `${detected}, as detected`,
+          ),
           ...lengths.map((length) => element("option", { value: length }, `${length}`)),
         );
       }
-      shape = `${found} ${longest}`;
+      shape = `${detected} ${longest}`;
       select.value = state.period === null ? "" : `${state.period}`;
       if (select.selectedIndex < 0) select.value = "";
       setText(
         note,
         wholeCopies
-          ? `“No stripe” takes the weight off the induction stripe of the last ${period} queries ` +
-              "and scales the rest of each row up to 1."
-          : "“No stripe” needs two whole copies: press Repeat below the tokens.",
+          ? `“No stripe” removes the weight on the induction stripe of the last ${period} queries ` +
+              "and rescales the rest of each row to sum to 1."
+          : "“No stripe” needs two complete copies: press Repeat below the tokens.",
       );
     },
   };
@@ -139,7 +148,11 @@ function headControl(head, change, id) {
       value: how,
       onchange: () => set(how),
     });
-    return { how, input, label: element("label", { class: "ex-choice" }, input, element("span", {}, how)) };
+    return {
+      how,
+      input,
+      label: element("label", { class: "ex-choice" }, input, element("span", {}, how)),
+    };
   });
   const stripe = element("input", {
     type: "checkbox",
@@ -174,15 +187,18 @@ function headControl(head, change, id) {
 function pathControls(change) {
   /** @type {ExplorerView | null} */
   let shown = null;
-  const freeze = element("input", { type: "checkbox", onchange: () => change({ freeze: freeze.checked }) });
+  const freeze = element("input", {
+    type: "checkbox",
+    onchange: () => change({ freeze: freeze.checked }),
+  });
   const sender = element("select", {
     class: "ex-select",
-    "aria-label": "Whose output is cut",
+    "aria-label": "Head whose output is cut",
     onchange: () => set(),
   });
   const receiver = element("select", {
     class: "ex-select",
-    "aria-label": "Which heads do not get it",
+    "aria-label": "Heads that do not receive it",
     onchange: () => set(),
   });
   const sides = SIDE_NAMES.map(([side, name]) => {
@@ -199,7 +215,9 @@ function pathControls(change) {
       to = chosen(receiver);
     const cutSides = sides.filter(({ input }) => input.checked).map(({ side }) => side);
     const forward = from && to && to[0] <= from[0] ? null : to;
-    change({ cut: from && cutSides.length ? { sender: from, receiver: forward, sides: cutSides } : null });
+    change({
+      cut: from && cutSides.length ? { sender: from, receiver: forward, sides: cutSides } : null,
+    });
   };
   const whole = element(
     "fieldset",
@@ -209,7 +227,7 @@ function pathControls(change) {
     element(
       "p",
       { class: "ex-note" },
-      "Later heads look where they looked in the clean run; only what they find there changes.",
+      "Later heads attend where they attended in the unchanged run; only the values they read can change.",
     ),
     element(
       "div",
@@ -233,8 +251,8 @@ function pathControls(change) {
       whole.hidden = nLayers < 2;
       if (nLayers < 2) return;
       const from = view.cutSender ?? [0, 0],
-        wanted = `${nLayers} ${nHeads} ${from[0]}`;
-      if (wanted !== shape) {
+        options = `${nLayers} ${nHeads} ${from[0]}`;
+      if (options !== shape) {
         const senders = headsAfter(-1, nLayers - 1, nHeads);
         sender.replaceChildren(...senders.map(headOption));
         const all = element(
@@ -244,7 +262,7 @@ function pathControls(change) {
         );
         receiver.replaceChildren(all, ...headsAfter(from[0], nLayers, nHeads).map(headOption));
       }
-      shape = wanted;
+      shape = options;
       freeze.checked = view.state.freeze;
       sender.value = from.join("-");
       receiver.value = cut?.receiver?.join("-") ?? (cut ? "all" : receiver.value || "all");

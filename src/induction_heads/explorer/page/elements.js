@@ -21,7 +21,9 @@ export function element(tag, attributes = {}, ...children) {
       made.setAttribute(name, value === true ? "" : String(value));
     }
   }
-  made.append(...children.filter((child) => child !== null && child !== false && child !== undefined));
+  made.append(
+    ...children.filter((child) => child !== null && child !== false && child !== undefined),
+  );
   return made;
 }
 

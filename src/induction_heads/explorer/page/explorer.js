@@ -35,7 +35,7 @@ import { otherModel } from "./top_bar.js";
  * }} ExplorerOptions
  */
 
-/** A screen reader is told what changed when the reader has stopped for this time. */
+/** Changes are announced to a screen reader after this pause. */
 const QUIET_MS = 700;
 
 /**
@@ -45,7 +45,8 @@ const QUIET_MS = 700;
  * @param {ExplorerOptions} options
  */
 export function mountExplorer(root, options) {
-  if (!options.models?.length) throw new TypeError("The explorer needs a model: `models` is empty.");
+  if (!options.models?.length)
+    throw new TypeError("The explorer needs a model: `models` is empty.");
   const mount = new ExplorerMount(root, options);
   return {
     state: () => encodeState(mount.state),
@@ -68,7 +69,7 @@ class ExplorerMount {
     this.view = null;
     this.frame = 0;
     this.quiet = 0;
-    this.said = "";
+    this.spoken = "";
     this.sent = "";
     this.focus = -1;
     this.opening = newState({
@@ -112,7 +113,8 @@ class ExplorerMount {
       typed: (/** @type {number} */ pos, /** @type {number} */ token) => this.typed(pos, token),
       token: (/** @type {number} */ pos, /** @type {number} */ token) =>
         this.edit(replacedToken(this.state.tokens, pos, token)),
-      unknown: (/** @type {string} */ letter) => this.parts.announce(`${letter} is no token of this model.`),
+      unknown: (/** @type {string} */ letter) =>
+        this.parts.announce(`${letter} is not a token of this model.`),
       remove: (/** @type {number} */ pos) => this.removed(pos),
       move: (/** @type {number} */ from, /** @type {number} */ to) => this.moved(from, to),
       edit: (/** @type {import("./strip_buttons.js").RowEdit} */ name) => this.editRow(name),
@@ -120,7 +122,8 @@ class ExplorerMount {
       target: (/** @type {number | null} */ token) =>
         this.change({ target: token === this.state.target ? null : token }),
       head: (/** @type {Head} */ head) => this.change({ head }, false),
-      cell: (/** @type {Head} */ head, /** @type {number} */ query) => this.change({ head, query }, false),
+      cell: (/** @type {Head} */ head, /** @type {number} */ query) =>
+        this.change({ head, query }, false),
       change: (/** @type {Partial<ExplorerState>} */ part) => this.change(part),
       section: (/** @type {Section} */ section) => this.change({ section }),
       model: (/** @type {string} */ model) => this.change({ model, snapshot: null, ...NO_CHANGE }),
@@ -143,13 +146,13 @@ class ExplorerMount {
   /** @param {number[]} tokens @param {Partial<ExplorerState>} [more] */
   edit(tokens, more = {}) {
     const { nCtx } = this.view?.model.sizes ?? { nCtx: tokens.length };
-    if (tokens.length > nCtx) return this.refuse(`This model takes ${nCtx} tokens at most.`);
-    if (!tokens.length) return this.refuse("One token must stay.");
+    if (tokens.length > nCtx) return this.refuse(`This model takes at most ${nCtx} tokens.`);
+    if (!tokens.length) return this.refuse("At least one token must remain.");
     const period = tokens.length === this.state.tokens.length ? this.state.period : null;
     this.change({ tokens, period, ...more });
   }
 
-  /** @param {string} text why a wish was not followed */
+  /** @param {string} text why an action was refused */
   refuse(text) {
     this.problem = text;
     this.draw();
@@ -163,11 +166,13 @@ class ExplorerMount {
     this.focus = pos;
   }
 
-  /** @param {number} wanted Infinity for the last */
-  removed(wanted) {
+  /** @param {number} pos Infinity for the last */
+  removed(pos) {
     const { tokens, query } = this.state,
-      pos = Math.min(wanted, tokens.length - 1);
-    this.edit(removedToken(tokens, pos), { query: query === null || pos >= tokens.length - 1 ? null : pos });
+      removed = Math.min(pos, tokens.length - 1);
+    this.edit(removedToken(tokens, removed), {
+      query: query === null || removed >= tokens.length - 1 ? null : removed,
+    });
     this.focus = this.state.query ?? Infinity;
   }
 
@@ -207,7 +212,8 @@ class ExplorerMount {
   restorePanels() {
     const { weights, train } = this.panels,
       { panelDefaults: otherwise } = this;
-    if (this.state.weights || otherwise.weights) weights?.restore(this.state.weights || otherwise.weights);
+    if (this.state.weights || otherwise.weights)
+      weights?.restore(this.state.weights || otherwise.weights);
     if (this.state.lab || otherwise.lab) train?.restore(this.state.lab || otherwise.lab);
   }
 
@@ -229,7 +235,9 @@ class ExplorerMount {
       try {
         this.drawNow();
       } catch (error) {
-        this.parts.showProblem(`This cannot be shown: ${error instanceof Error ? error.message : error}`);
+        this.parts.showProblem(
+          `Cannot show this: ${error instanceof Error ? error.message : error}`,
+        );
         throw error;
       }
     });
@@ -240,13 +248,16 @@ class ExplorerMount {
       { state } = this;
     const named = models.find(({ name }) => name === state.model) ?? models[0];
     if (named.name !== state.model) {
-      this.problem ??= `There is no model ${state.model} on this page.`;
+      this.problem ??= `This page has no model ${state.model}.`;
       this.state = { ...state, model: named.name };
     }
     const { value: last, failure } = this.store.model(named.name);
     this.root.classList.toggle("ex-busy", !last && !failure);
     if (!last)
-      return this.parts.showProblem(failure && `The model could not be read: ${failure}`, Boolean(failure));
+      return this.parts.showProblem(
+        failure && `The model could not be read: ${failure}`,
+        Boolean(failure),
+      );
     const words = this.words(last.sizes.dVocab);
     const { loaded, model, step, fitted } = this.fitted(named.name, last);
     const other = this.state.beside ? otherModel(models, named.name) : null;
@@ -287,7 +298,8 @@ class ExplorerMount {
    * @param {import("../sizes.js").Model} last
    */
   fitted(name, last) {
-    const wanted = this.state.snapshot !== null || (this.state.section ?? this.parts.sections[0]) === "time";
+    const wanted =
+      this.state.snapshot !== null || (this.state.section ?? this.parts.sections[0]) === "time";
     const { value: snapshots, failure } = wanted
       ? this.store.snapshots(name)
       : { value: null, failure: null };
@@ -299,7 +311,12 @@ class ExplorerMount {
     }
     this.state = fitted;
     const at = fitted.snapshot === null ? null : (snapshots?.[fitted.snapshot] ?? null);
-    return { loaded: { snapshots, failure }, model: at?.model ?? last, step: at?.step ?? null, fitted };
+    return {
+      loaded: { snapshots, failure },
+      model: at?.model ?? last,
+      step: at?.step ?? null,
+      fitted,
+    };
   }
 
   /** @param {string} section */
@@ -320,16 +337,16 @@ class ExplorerMount {
 
   /** Tell the page and, after a quiet moment, the screen reader. */
   report() {
-    const text = encodeState(this.state);
-    if (text !== this.sent && this.sent) this.options.onState?.(text);
-    this.sent = text;
-    const said = this.view && !this.hidden ? spokenView(this.view) : "";
-    const first = !this.said;
-    if (said === this.said) return;
-    this.said = said;
+    const state = encodeState(this.state);
+    if (state !== this.sent && this.sent) this.options.onState?.(state);
+    this.sent = state;
+    const text = this.view && !this.hidden ? spokenView(this.view) : "";
+    const first = !this.spoken;
+    if (text === this.spoken) return;
+    this.spoken = text;
     clearTimeout(this.quiet);
     if (!first || this.options.state !== undefined)
-      this.quiet = window.setTimeout(() => this.parts.announce(said), QUIET_MS);
+      this.quiet = window.setTimeout(() => this.parts.announce(text), QUIET_MS);
   }
 
   destroy() {
@@ -357,7 +374,7 @@ function linkTo(address = "explorer", state) {
  * What a screen reader says of a view: the prediction, the loss and the change.
  * @param {ExplorerView} view
  */
-export function spokenView(view) {
+function spokenView(view) {
   const { tokens, words, query, state, step } = view;
   const when = step === null ? "" : `Training step ${step}. `;
   const count = changeCount(state);

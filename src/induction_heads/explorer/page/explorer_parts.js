@@ -18,36 +18,37 @@ import { topBar } from "./top_bar.js";
 /** @typedef {import("./explorer_state.js").Section} Section */
 /** @typedef {import("./section_panels.js").PanelOfSection} PanelOfSection */
 
-const KEYS_HELP = "Choose a token and type a letter. Drag or Alt + arrow moves it. Bars: loss in nats.";
+const KEYS_HELP =
+  "Select a token and type a letter to replace it. Drag it or press Alt + arrow to move it. Bars: loss in nats.";
 
 /** What each experiment shows and what it does not. @type {Record<Section, [string, string]>} */
 const ABOUT = {
   patterns: [
     "Where it looks",
-    "One query, every head. The parts add up to the logit exactly, so this says what the model did here. " +
-      "It does not say what it would do without a part: later heads read what earlier ones write.",
+    "One query, every head. The parts add up exactly to the logit, so this shows what the model did here. " +
+      "It does not show what it would do without a part: later heads read what earlier ones write.",
   ],
   change: [
     "Change it",
-    "Take a part away and see what it costs on these tokens. A rise says that this model used the part here. " +
-      "No rise does not say that the part does nothing: another may do the same work. " +
-      "Zero is a value that the later layers have not seen, so it can overstate; the mean can, too.",
+    "Remove a part and see what it costs on these tokens. If the loss rises, the model used the part here. " +
+      "If it does not, the part may still matter: another may do the same work. " +
+      "Zero is a value that later layers have never seen, so it can overstate the effect; so can the mean.",
   ],
   time: [
     "Training",
-    "The same tokens, read by the model as it was at several steps of its training. " +
+    "The same tokens, read by the model at several steps of its training. " +
       "It shows when the stripe and the loss change together in this run. " +
-      "It does not show that one causes the other, nor when it happens in a larger model.",
+      "It does not show that one causes the other, or when it happens in a larger model.",
   ],
   weights: [
     "Weights",
     "What a head could do with any token, from its weights alone. " +
-      "Whether it does so on these tokens, only the patterns show.",
+      "Only the patterns show whether it does so on these tokens.",
   ],
   train: [
     "Train one here",
-    "A small model learns in your browser. It shows how these settings went with this seed; " +
-      "another seed can go another way.",
+    "A small model trains in your browser. It shows the result of these settings with this seed; " +
+      "another seed can give a different result.",
   ],
 };
 
@@ -75,12 +76,14 @@ export function explorerParts(actions, { models, parts, panels, id }) {
     weights: panels.weights?.element,
     train: panels.train?.element,
   };
-  const sections = SECTIONS.filter((name) => parts.includes(name) && contents[name]).map((name) => ({
-    name,
-    title: ABOUT[name][0],
-    about: ABOUT[name][1],
-    content: /** @type {HTMLElement} */ (contents[name]),
-  }));
+  const sections = SECTIONS.filter((name) => parts.includes(name) && contents[name]).map(
+    (name) => ({
+      name,
+      title: ABOUT[name][0],
+      about: ABOUT[name][1],
+      content: /** @type {HTMLElement} */ (contents[name]),
+    }),
+  );
   const tabs = sectionTabs(sections, actions.section, id);
   const reason = element("span");
   const again = element(
@@ -88,7 +91,13 @@ export function explorerParts(actions, { models, parts, panels, id }) {
     { type: "button", class: "ex-button", onclick: actions.retry },
     "Try again",
   );
-  const problem = element("p", { class: "ex-problem", role: "alert", hidden: true }, reason, " ", again);
+  const problem = element(
+    "p",
+    { class: "ex-problem", role: "alert", hidden: true },
+    reason,
+    " ",
+    again,
+  );
   const live = element("p", { class: "ex-hidden", role: "status", "aria-live": "polite" });
   const body = element(
     "div",

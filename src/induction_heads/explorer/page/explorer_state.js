@@ -22,14 +22,20 @@
  * }} ExplorerState
  */
 
-export const SECTIONS = /** @type {Section[]} */ (["patterns", "change", "time", "weights", "train"]);
+export const SECTIONS = /** @type {Section[]} */ ([
+  "patterns",
+  "change",
+  "time",
+  "weights",
+  "train",
+]);
 
 /**
  * The state in which a page opens.
- * @param {Partial<ExplorerState>} [given]
+ * @param {Partial<ExplorerState>} [settings]
  * @returns {ExplorerState}
  */
-export function newState(given = {}) {
+export function newState(settings = {}) {
   return {
     model: "",
     tokens: [0, 1, 2, 0, 1],
@@ -46,7 +52,7 @@ export function newState(given = {}) {
     section: null,
     weights: "",
     lab: "",
-    ...given,
+    ...settings,
   };
 }
 
@@ -78,25 +84,29 @@ export function encodeState(state) {
 }
 
 /**
- * The state in a text. A text that cannot be read gives `otherwise` and the reason.
+ * The state in a text, or `fallback` and the reason if the text cannot be read.
  * @param {string} text
- * @param {ExplorerState} [otherwise]
+ * @param {ExplorerState} [fallback]
  * @returns {{state: ExplorerState, problem: string | null}}
  */
-export function decodeState(text, otherwise = newState()) {
-  const fallback = newState(otherwise);
-  if (!text) return { state: fallback, problem: null };
-  const state = newState({ ...fallback, ...newState(), model: fallback.model });
+export function decodeState(text, fallback = newState()) {
+  const copy = newState(fallback);
+  if (!text) return { state: copy, problem: null };
+  const state = newState({ ...copy, ...newState(), model: copy.model });
   try {
     for (const part of text.split("~")) {
       const key = part[0],
         read = STATE_PARTS.find(([name]) => name === key)?.[2];
-      if (!read || part[1] !== ".") throw new RangeError(`“${part.slice(0, 20)}” is no part of a link`);
+      if (!read || part[1] !== ".")
+        throw new RangeError(`“${part.slice(0, 20)}” is not part of a link`);
       read(state, part.slice(2));
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { state: fallback, problem: `The link could not be read: ${reason}. This is the default.` };
+    return {
+      state: copy,
+      problem: `The link could not be read: ${reason}. Showing the default.`,
+    };
   }
   return { state, problem: null };
 }
@@ -112,11 +122,12 @@ export function fittedState(state, sizes, nSnapshots = 0) {
   /** @param {Head} head */
   const exists = ([layer, head]) => layer < sizes.nLayers && head < sizes.nHeads;
   const inside = allIf(state.tokens, (token) => token < sizes.dVocab);
-  const kept = inside.length > sizes.nCtx ? inside.slice(0, sizes.nCtx) : inside;
-  const tokens = kept.length ? kept : [0];
+  const fitting = inside.length > sizes.nCtx ? inside.slice(0, sizes.nCtx) : inside;
+  const tokens = fitting.length ? fitting : [0];
   const { cut } = state;
   const to = cut?.receiver ?? [sizes.nLayers - 1, 0];
-  const cutFits = cut && exists(cut.sender) && exists(/** @type {Head} */ (to)) && cut.sender[0] < to[0];
+  const cutFits =
+    cut && exists(cut.sender) && exists(/** @type {Head} */ (to)) && cut.sender[0] < to[0];
   const inRow = (/** @type {number | null} */ at, /** @type {number} */ end) =>
     at !== null && at < end ? at : null;
   const fitted = {
@@ -131,8 +142,9 @@ export function fittedState(state, sizes, nSnapshots = 0) {
     cut: cutFits ? cut : null,
     snapshot: nSnapshots ? inRow(state.snapshot, nSnapshots) : state.snapshot,
   };
-  const dropped = tokens.length !== state.tokens.length ? "tokens that it does not take" : "";
-  const undone = changeCount(fitted) < changeCount(state) ? "changes of heads that it does not have" : "";
+  const dropped = tokens.length !== state.tokens.length ? "tokens it does not accept" : "";
+  const undone =
+    changeCount(fitted) < changeCount(state) ? "changes to heads it does not have" : "";
   const what = [dropped, undone].filter(Boolean).join(", ");
   return { state: fitted, problem: what ? `Left out for this model: ${what}.` : null };
 }
@@ -156,14 +168,14 @@ const headCode = ([layer, head]) => `${layer}-${head}`;
  */
 function headIn(text) {
   const [layer, head, ...more] = numbersIn(text);
-  if (head === undefined || more.length) throw new RangeError(`“${text}” is no head`);
+  if (head === undefined || more.length) throw new RangeError(`“${text}” is not a head`);
   return [layer, head];
 }
 
 /** @param {string} text whole numbers from 0 with `-` between them */
 function numbersIn(text) {
   if (!/^\d{1,6}(-\d{1,6})*$/.test(text))
-    throw new RangeError(`“${text.slice(0, 20)}” is no list of numbers`);
+    throw new RangeError(`“${text.slice(0, 20)}” is not a list of numbers`);
   return text.split("-").map(Number);
 }
 
@@ -175,21 +187,23 @@ const freeCode = (text) => encodeURIComponent(text).replaceAll("~", "%7E");
 
 /** @param {string} text */
 function switchIn(text) {
-  if (text !== "1") throw new RangeError(`“${text.slice(0, 20)}” is no switch`);
+  if (text !== "1") throw new RangeError(`“${text.slice(0, 20)}” is not a switch`);
   return true;
 }
 
 /** @param {string} text such as `0-1zero` */
 function offIn(text) {
   const how = text.endsWith("zero") ? "zero" : text.endsWith("mean") ? "mean" : null;
-  if (!how) throw new RangeError(`“${text.slice(0, 20)}” does not say how a head is off`);
+  if (!how)
+    throw new RangeError(`“${text.slice(0, 20)}” does not say how the head is switched off`);
   return { head: headIn(text.slice(0, -4)), how: /** @type {"zero" | "mean"} */ (how) };
 }
 
-/** @param {string} text such as `0-0_KV_1-0`; `all` stands for all later heads */
+/** @param {string} text such as `0-0_KV_1-0`; `all` means all later heads */
 function cutIn(text) {
   const [sender, sides = "", receiver = ""] = text.split("_");
-  if (!/^Q?K?V?$/.test(sides) || !sides) throw new RangeError(`“${sides.slice(0, 20)}” is no side of a head`);
+  if (!/^Q?K?V?$/.test(sides) || !sides)
+    throw new RangeError(`“${sides.slice(0, 20)}” is not a side of a head`);
   return {
     sender: headIn(sender),
     sides: /** @type {("Q" | "K" | "V")[]} */ ([...sides]),
@@ -293,7 +307,7 @@ const STATE_PARTS = [
     (s) => s.section ?? "",
     (s, text) => {
       const section = SECTIONS.find((name) => name === text);
-      if (!section) throw new RangeError(`“${text.slice(0, 20)}” is no section`);
+      if (!section) throw new RangeError(`“${text.slice(0, 20)}” is not a section`);
       s.section = section;
     },
   ],

@@ -16,7 +16,7 @@ import { inductionAnswer, previousTokenHead, topTokens } from "./strip_measures.
 
 /**
  * `clean` is the run without the change, `out` the one with it (the same object if there is none).
- * `query` and `target` are those of the state, or what stands for null there. `answer` is what an
+ * `query` and `target` are those of the state, or the default for null. `answer` is what an
  * induction head would say at the query. `cutSender` is the previous-token head.
  * @typedef {{
  *   state: ExplorerState, model: Model, name: string, title: string, step: number | null,
@@ -30,7 +30,7 @@ import { inductionAnswer, previousTokenHead, topTokens } from "./strip_measures.
 /** What is drawn once and used again, by a text that names it. @typedef {Map<string, any>} Memory */
 
 /** Rows over which the mean of a head is taken. */
-export const MEAN_ROWS = 64;
+const MEAN_ROWS = 64;
 
 /**
  * @param {ExplorerState} state that fits the model
@@ -106,7 +106,8 @@ function changeOf(state, model, clean, period, memory) {
       meanMixed(model, referenceRows(model, state.tokens.length)),
     );
   }
-  if (state.freeze) change.frozen = clean.patterns.map((patterns, layer) => (layer > 0 ? patterns : null));
+  if (state.freeze)
+    change.frozen = clean.patterns.map((patterns, layer) => (layer > 0 ? patterns : null));
   if (state.cut) {
     const { sender, receiver, sides } = state.cut;
     const receivers = receiver ? [receiver] : headsAfter(sender[0], nLayers, nHeads);
@@ -152,9 +153,12 @@ export function referenceRows(model, nPos) {
  * @returns {T}
  */
 export function remembered(memory, name, from, make) {
-  const kept = memory.get(name);
-  if (kept && kept.from.every((/** @type {unknown} */ one, /** @type {number} */ i) => one === from[i])) {
-    return kept.value;
+  const cached = memory.get(name);
+  if (
+    cached &&
+    cached.from.every((/** @type {unknown} */ one, /** @type {number} */ i) => one === from[i])
+  ) {
+    return cached.value;
   }
   const value = make();
   memory.set(name, { from, value });

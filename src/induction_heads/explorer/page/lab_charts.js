@@ -25,7 +25,8 @@ import { element } from "./elements.js";
  */
 
 const SVG_NAMES = "http://www.w3.org/2000/svg";
-const CHART_WIDTH = 1000, CHART_HEIGHT = 100;
+const CHART_WIDTH = 1000,
+  CHART_HEIGHT = 100;
 
 /**
  * A figure and a function that draws it. Values above `top` are drawn at the top.
@@ -33,29 +34,56 @@ const CHART_WIDTH = 1000, CHART_HEIGHT = 100;
  */
 export function labChart({ title, top, ticks, names, level }) {
   const svg = svgPart("svg", {
-    viewBox: `0 0 ${CHART_WIDTH} ${CHART_HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": title,
+    viewBox: `0 0 ${CHART_WIDTH} ${CHART_HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": title,
   });
-  const x = (/** @type {number} */ step, /** @type {number} */ steps) => (CHART_WIDTH * step) / steps;
+  const x = (/** @type {number} */ step, /** @type {number} */ steps) =>
+    (CHART_WIDTH * step) / steps;
   const y = (/** @type {number} */ value) => CHART_HEIGHT * (1 - Math.min(value, top) / top);
-  const paths = new Map(names.map(([kind]) => {
-    const before = svgPart("path", { class: `ex-lab-line ex-lab-${kind} ex-lab-before` });
-    const line = svgPart("path", { class: `ex-lab-line ex-lab-${kind}` });
-    return [kind, { before, line }];
-  }));
-  const marks = Object.fromEntries(["level", "formed", "shown"].map((name) =>
-    [name, svgPart("path", { class: `ex-lab-mark ex-lab-${name}` })]));
+  const paths = new Map(
+    names.map(([kind]) => {
+      const before = svgPart("path", { class: `ex-lab-line ex-lab-${kind} ex-lab-before` });
+      const line = svgPart("path", { class: `ex-lab-line ex-lab-${kind}` });
+      return [kind, { before, line }];
+    }),
+  );
+  const marks = Object.fromEntries(
+    ["level", "formed", "shown"].map((name) => [
+      name,
+      svgPart("path", { class: `ex-lab-mark ex-lab-${name}` }),
+    ]),
+  );
   svg.append(marks.level, marks.formed, marks.shown);
   for (const { before } of paths.values()) svg.append(before);
   for (const { line } of paths.values()) svg.append(line);
 
-  const last = element("span"), formedText = element("span", { class: "ex-lab-formed-text" });
-  const figure = element("figure", { class: "ex-lab-chart" },
-    element("figcaption", {}, element("strong", {}, title), ...names.map(([kind, name]) =>
-      element("span", { class: `ex-lab-name ex-lab-${kind}` }, name)),
-      element("span", { class: "ex-lab-name ex-lab-level" }, level)),
-    element("div", { class: "ex-lab-plot" }, svg, ...ticks.map((tick) =>
-      element("span", { class: "ex-lab-tick", style: `top: ${y(tick)}%` }, String(tick))), formedText),
-    element("div", { class: "ex-lab-axis" }, element("span", {}, "0"), last));
+  const last = element("span"),
+    formedText = element("span", { class: "ex-lab-formed-text" });
+  const figure = element(
+    "figure",
+    { class: "ex-lab-chart" },
+    element(
+      "figcaption",
+      {},
+      element("strong", {}, title),
+      ...names.map(([kind, name]) =>
+        element("span", { class: `ex-lab-name ex-lab-${kind}` }, name),
+      ),
+      element("span", { class: "ex-lab-name ex-lab-level" }, level),
+    ),
+    element(
+      "div",
+      { class: "ex-lab-plot" },
+      svg,
+      ...ticks.map((tick) =>
+        element("span", { class: "ex-lab-tick", style: `top: ${y(tick)}%` }, String(tick)),
+      ),
+      formedText,
+    ),
+    element("div", { class: "ex-lab-axis" }, element("span", {}, "0"), last),
+  );
 
   return {
     element: figure,
@@ -63,12 +91,16 @@ export function labChart({ title, top, ticks, names, level }) {
     draw({ steps, lines, shown, formed, level }) {
       last.textContent = `${steps} steps`;
       const path = (/** @type {[number, number][]} */ places) =>
-        places.map(([step, value], i) =>
-          `${i ? "L" : "M"}${x(step, steps).toFixed(1)} ${y(value).toFixed(2)}`).join("");
+        places
+          .map(
+            ([step, value], i) =>
+              `${i ? "L" : "M"}${x(step, steps).toFixed(1)} ${y(value).toFixed(2)}`,
+          )
+          .join("");
       for (const { kind, places, before } of lines) {
-        const found = paths.get(kind);
-        found?.line.setAttribute("d", path(places));
-        found?.before.setAttribute("d", path(before));
+        const curve = paths.get(kind);
+        curve?.line.setAttribute("d", path(places));
+        curve?.before.setAttribute("d", path(before));
       }
       const upright = (/** @type {number | null} */ step) =>
         step === null ? "" : `M${x(step, steps)} 0V${CHART_HEIGHT}`;

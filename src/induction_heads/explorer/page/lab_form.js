@@ -11,19 +11,48 @@ import { LAB_DEFAULT, LAB_LARGEST_NOISE, LAB_LARGEST_SEED } from "./lab_settings
  * @param {() => void} changed
  */
 export function labForm(changed) {
-  const layers = labChoice([["2", "two"], ["1", "one"]]);
-  const heads = labChoice([["1", "one a layer"], ["2", "two a layer"], ["4", "four a layer"]]);
-  const keys = labChoice([["plain", "plain"], ["smeared", "smeared"]]);
-  const rows = labChoice([["repeats", "repeat"], ["none", "do not repeat"]]);
-  const size = labChoice([["small", "small"], ["toy", "toy (slower)"]]);
+  const layers = labChoice([
+    ["2", "two"],
+    ["1", "one"],
+  ]);
+  const heads = labChoice([
+    ["1", "one per layer"],
+    ["2", "two per layer"],
+    ["4", "four per layer"],
+  ]);
+  const keys = labChoice([
+    ["plain", "plain"],
+    ["smeared", "smeared"],
+  ]);
+  const rows = labChoice([
+    ["repeats", "repeat"],
+    ["none", "do not repeat"],
+  ]);
+  const size = labChoice([
+    ["small", "small"],
+    ["toy", "toy (slower)"],
+  ]);
   const noise = element("input", { type: "range", min: 0, max: LAB_LARGEST_NOISE, step: 5 });
   const share = element("output", {});
-  const seed = element("input", { type: "number", min: 0, max: LAB_LARGEST_SEED, step: 1, inputmode: "numeric" });
-  const fields = element("fieldset", { class: "ex-lab-settings" },
+  const seed = element("input", {
+    type: "number",
+    min: 0,
+    max: LAB_LARGEST_SEED,
+    step: 1,
+    inputmode: "numeric",
+  });
+  const fields = element(
+    "fieldset",
+    { class: "ex-lab-settings" },
     element("legend", {}, "The next run"),
-    labField("Layers", layers), labField("Heads", heads), labField("Keys", keys),
-    labField("Rows", rows), labField("Noise", noise, share), labField("Seed", seed),
-    labField("Size", size));
+    labField("Layers", layers),
+    labField("Heads", heads),
+    labField("Keys", keys),
+    labField("Rows", rows),
+    labField("Noise", noise, share),
+    labField("Seed", seed),
+    labField("Size", size),
+  );
 
   const sayNoise = () => (share.textContent = `${noise.value} %`);
   noise.addEventListener("input", sayNoise);
@@ -67,10 +96,16 @@ export function labForm(changed) {
 export function labExpectation() {
   const question = element("span", { class: "ex-lab-question" });
   const name = `ex-lab-expected-${expectationNumber()}`;
-  const [yes, no] = ["one", "none"].map((value) => element("input", { type: "radio", name, value }));
-  const fields = element("fieldset", { class: "ex-lab-expected" },
+  const [yes, no] = ["one", "none"].map((value) =>
+    element("input", { type: "radio", name, value }),
+  );
+  const fields = element(
+    "fieldset",
+    { class: "ex-lab-expected" },
     element("legend", {}, question, " Decide, then train."),
-    element("label", {}, yes, " An induction head forms"), element("label", {}, no, " None forms"));
+    element("label", {}, yes, " An induction head forms"),
+    element("label", {}, no, " None forms"),
+  );
   return {
     element: fields,
     /** @param {string} text */
@@ -93,7 +128,11 @@ function expectationNumber() {
 
 /** @param {[string, string][]} options value and text */
 function labChoice(options) {
-  return element("select", {}, ...options.map(([value, text]) => element("option", { value }, text)));
+  return element(
+    "select",
+    {},
+    ...options.map(([value, text]) => element("option", { value }, text)),
+  );
 }
 
 /**

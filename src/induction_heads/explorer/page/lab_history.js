@@ -10,7 +10,7 @@
 
 /** @typedef {{losses: number[], points: LabPoint[]}} LabHistory */
 
-/** An induction head is said to have formed when a head first has this score, as in the course. */
+/** An induction head has formed when a head first reaches this score, as in the course. */
 export const LAB_FORMED = 0.4;
 
 /** @returns {LabHistory} */
@@ -41,7 +41,7 @@ export function labPoint(step, { previousToken, induction, secondCopyLoss }) {
 export function addToHistory(history, { step, losses, points }) {
   if (history.losses.length + losses.length !== step) {
     throw new RangeError(
-      `${losses.length} losses up to step ${step} came in after ${history.losses.length}.`,
+      `Got ${losses.length} losses up to step ${step} after ${history.losses.length} earlier ones.`,
     );
   }
   for (let i = 0; i < losses.length; i++) history.losses.push(losses[i]);

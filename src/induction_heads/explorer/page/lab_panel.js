@@ -24,7 +24,7 @@ import { watchedScheme } from "./scheme_watch.js";
  * }} Panel
  */
 
-/** Milliseconds between two drawings of a run where the reader asked for less motion. */
+/** Milliseconds between two drawings of a run if the reader prefers reduced motion. */
 const CALM = 500;
 
 /**
@@ -40,7 +40,9 @@ export function labPanel(host) {
   const { form, expectation, buttons, slider } = parts;
   /** @type {import("./lab_run.js").LabRun | null} */
   let current = null;
-  let before = { history: newLabHistory(), words: "" }, words = "", visible = false;
+  let before = { history: newLabHistory(), words: "" },
+    words = "",
+    visible = false;
   /** @type {{tokens: number[], words: string[]}} */
   let strip = { tokens: [], words: [] };
 
@@ -51,7 +53,11 @@ export function labPanel(host) {
     if (!own?.shown) parts.patterns.clear();
     else parts.patterns.show({ model: modelIn(own.shown.weights, own.options.sizes), ...strip });
   };
-  const schedule = drawnOnce(draw, () => visible, () => current?.state().state === "running");
+  const schedule = drawnOnce(
+    draw,
+    () => visible,
+    () => current?.state().state === "running",
+  );
 
   /** @param {string} text */
   const complain = (text) => {
@@ -64,8 +70,10 @@ export function labPanel(host) {
       host.announce(`Phase change at step ${step}: an induction head has formed.`),
     paused: (/** @type {number} */ step) => host.announce(`Paused at step ${step}.`),
     finished: (/** @type {number} */ step) => {
-      const said = current ? labConclusion(current.state().history, expectation.answer(), true) : "";
-      host.announce(`Finished after ${step} steps. ${said}`);
+      const conclusion = current
+        ? labConclusion(current.state().history, expectation.answer(), true)
+        : "";
+      host.announce(`Finished after ${step} steps. ${conclusion}`);
     },
     failed: complain,
   };
@@ -92,8 +100,11 @@ export function labPanel(host) {
     parts.message.textContent = "";
     const settings = form.get();
     expectation.ask(labQuestion(settings));
-    parts.meanings.replaceChildren(...labMeanings(settings).map(({ of, shows, not }) =>
-      element("li", {}, element("strong", {}, `${of}.`), ` Shows ${shows} Does not show ${not}`)));
+    parts.meanings.replaceChildren(
+      ...labMeanings(settings).map(({ of, shows, not }) =>
+        element("li", {}, element("strong", {}, `${of}.`), ` Shows ${shows} Does not show ${not}`),
+      ),
+    );
     schedule();
   };
 
@@ -104,10 +115,15 @@ export function labPanel(host) {
     const run = begun();
     if (!run) return;
     const from = run.state().wanted ?? run.state().last?.step ?? 0;
-    host.announce(from ? `Training goes on from step ${from}.` : `Training started: ${labWords(form.get())}.`);
+    host.announce(
+      from ? `Training continues from step ${from}.` : `Training started: ${labWords(form.get())}.`,
+    );
     run.train();
   });
-  for (const [button, count] of /** @type {const} */ ([[buttons.one, 1], [buttons.ten, 10]])) {
+  for (const [button, count] of /** @type {const} */ ([
+    [buttons.one, 1],
+    [buttons.ten, 10],
+  ])) {
     button.addEventListener("click", () => {
       if (button.getAttribute("aria-disabled") !== "true") begun()?.step(count);
     });
@@ -118,7 +134,8 @@ export function labPanel(host) {
   });
   slider.addEventListener("input", () => {
     if (!current) return;
-    const stops = stopsOf(current.state()), at = Number(slider.value);
+    const stops = stopsOf(current.state()),
+      at = Number(slider.value);
     current.look(at < stops.length - 1 ? stops[at] : null);
   });
   parts.details.addEventListener("toggle", schedule);
@@ -147,20 +164,21 @@ export function labPanel(host) {
       if (settings && labText(settings) === labText(form.get())) return;
       form.set(settings ?? LAB_DEFAULT);
       renew();
-      if (!settings) complain(`The link's training settings (${text}) cannot be read.`);
+      if (!settings) complain(`The training settings in the link (${text}) cannot be read.`);
     },
   };
 }
 
 /**
  * A function that has `draw` called once before the next frame is painted, while `visible`; less
- * often while `moving`, where the reader asked for less motion.
+ * often while `moving`, if the reader prefers reduced motion.
  * @param {() => void} draw
  * @param {() => boolean} visible
  * @param {() => boolean} moving
  */
 function drawnOnce(draw, visible, moving) {
-  let due = false, last = 0;
+  let due = false,
+    last = 0;
   const now = () => {
     due = false;
     last = performance.now();

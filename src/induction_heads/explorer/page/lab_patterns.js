@@ -21,11 +21,14 @@ const SHOWN_PERIOD = 8;
  * @param {number[]} tokens
  * @param {Sizes} sizes
  */
-export function labMisfit(tokens, { dVocab, nCtx }) {
-  if (tokens.length < 1) return "The strip is empty.";
-  if (tokens.length > nCtx) return `The strip has ${tokens.length} tokens; this model takes ${nCtx}.`;
+function labMisfit(tokens, { dVocab, nCtx }) {
+  if (tokens.length < 1) return "The token strip is empty.";
+  if (tokens.length > nCtx)
+    return `The token strip has ${tokens.length} tokens; this model takes at most ${nCtx}.`;
   const other = tokens.find((token) => token >= dVocab);
-  return other === undefined ? null : `The strip holds token ${other}; this model knows 0 to ${dVocab - 1}.`;
+  return other === undefined
+    ? null
+    : `The token strip has token ${other}; this model knows 0 to ${dVocab - 1}.`;
 }
 
 /** The patterns of all heads in a grid, one row a layer. */
@@ -33,11 +36,22 @@ export function labPatterns() {
   const grid = element("div", { class: "ex-lab-heads" });
   const hovered = element("p", { class: "ex-lab-hover" }, HOVER_HINT);
   const tried = element("p", { class: "ex-lab-tried" });
-  const choice = element("select", {}, element("option", { value: "block" }, "a random block, twice"),
-    element("option", { value: "strip" }, "the token strip"));
+  const choice = element(
+    "select",
+    {},
+    element("option", { value: "block" }, "a random block, twice"),
+    element("option", { value: "strip" }, "the token strip"),
+  );
   const about = element("p", { class: "ex-lab-note" });
-  const box = element("div", { class: "ex-lab-patterns", hidden: true },
-    element("label", { class: "ex-lab-choice" }, "Patterns on ", choice), about, grid, hovered, tried);
+  const box = element(
+    "div",
+    { class: "ex-lab-patterns", hidden: true },
+    element("label", { class: "ex-lab-choice" }, "Patterns on ", choice),
+    about,
+    grid,
+    hovered,
+    tried,
+  );
 
   /** @type {{canvas: import("./matrix_canvas.js").MatrixCanvas, name: HTMLElement}[]} */
   let heads = [];
@@ -59,48 +73,66 @@ export function labPatterns() {
       return { canvas, name: element("figcaption") };
     });
     grid.style.setProperty("--ex-lab-columns", String(nHeads));
-    grid.style.setProperty("--ex-lab-all", String(nHeads * nLayers <= 4 ? nHeads * nLayers : nHeads));
+    grid.style.setProperty(
+      "--ex-lab-all",
+      String(nHeads * nLayers <= 4 ? nHeads * nLayers : nHeads),
+    );
     grid.style.setProperty("--ex-lab-narrow", String(Math.min(2, nHeads)));
-    grid.replaceChildren(...heads.map(({ canvas, name }) => element("figure", {}, canvas.element, name)));
+    grid.replaceChildren(
+      ...heads.map(({ canvas, name }) => element("figure", {}, canvas.element, name)),
+    );
   };
 
   /** @param {number} at @param {[number, number] | null} cell */
   const sayCell = (at, cell) => {
     if (!cell || !drawn || !last || cell[1] > cell[0]) return;
-    const [query, key] = cell, { tokens } = drawn, { nHeads } = last.model.sizes;
+    const [query, key] = cell,
+      { tokens } = drawn,
+      { nHeads } = last.model.sizes;
     const place = ((at % nHeads) * tokens.length + query) * tokens.length + key;
     const weight = drawn.patterns[Math.floor(at / nHeads)][place];
-    hovered.textContent = `${nameOf(at, nHeads)}: from query ${query} (${word(tokens[query])}) to key `
-      + `${key} (${word(tokens[key])}): ${weight.toFixed(2)}`;
+    hovered.textContent =
+      `${nameOf(at, nHeads)}: from query ${query} (${word(tokens[query])}) to key ` +
+      `${key} (${word(tokens[key])}): ${weight.toFixed(2)}`;
   };
 
   const draw = () => {
     if (!last) return;
-    const { model, tokens } = last, { sizes } = model;
+    const { model, tokens } = last,
+      { sizes } = model;
     layOut(sizes);
-    const misfit = labMisfit(tokens, sizes), onStrip = choice.value === "strip" && !misfit;
-    const row = onStrip ? tokens : shownBlock(sizes), { patterns } = run(model, row);
+    const misfit = labMisfit(tokens, sizes),
+      onStrip = choice.value === "strip" && !misfit;
+    const row = onStrip ? tokens : shownBlock(sizes),
+      { patterns } = run(model, row);
     drawn = { tokens: row, patterns };
-    const nPos = row.length, square = nPos * nPos;
+    const nPos = row.length,
+      square = nPos * nPos;
     heads.forEach(({ canvas, name }, at) => {
-      const values = patterns[Math.floor(at / sizes.nHeads)], start = (at % sizes.nHeads) * square;
+      const values = patterns[Math.floor(at / sizes.nHeads)],
+        start = (at % sizes.nHeads) * square;
       canvas.draw({ values, nRows: nPos, nColumns: nPos, causal: true, start });
       const pattern = values.subarray(start, start + square);
       const previous = `previous ${previousTokenScore(pattern, Math.max(2, nPos)).toFixed(2)}`;
-      const stripe = onStrip ? "" : ` · induction ${inductionScore(pattern, nPos, nPos / 2).toFixed(2)}`;
-      name.textContent = nPos > 1 ? `${nameOf(at, sizes.nHeads)} · ${previous}${stripe}` : nameOf(at, sizes.nHeads);
+      const stripe = onStrip
+        ? ""
+        : ` · induction ${inductionScore(pattern, nPos, nPos / 2).toFixed(2)}`;
+      name.textContent =
+        nPos > 1 ? `${nameOf(at, sizes.nHeads)} · ${previous}${stripe}` : nameOf(at, sizes.nHeads);
     });
-    about.textContent = onStrip ? "Query down, key across." : BLOCK_NOTE;
-    tried.textContent = misfit ? `Not tried on the token strip. ${misfit}` : expectation(model, tokens, word);
+    about.textContent = onStrip ? "Queries down, keys across." : BLOCK_NOTE;
+    tried.textContent = misfit
+      ? `Not run on the token strip. ${misfit}`
+      : expectation(model, tokens, word);
   };
   choice.addEventListener("change", draw);
 
   return {
     element: box,
     draw,
-    /** @param {{model: Model, tokens: number[], words: string[]}} given */
-    show(given) {
-      last = given;
+    /** @param {{model: Model, tokens: number[], words: string[]}} view */
+    show(view) {
+      last = view;
       box.hidden = false;
       draw();
     },
@@ -112,8 +144,9 @@ export function labPatterns() {
 }
 
 const HOVER_HINT = "Point at a cell to read its weight.";
-const BLOCK_NOTE = "Query down, key across. A line just below the diagonal: the token before. A stripe in "
-  + "the lower half, seven to the left of the diagonal: the token after the earlier copy, the induction stripe.";
+const BLOCK_NOTE =
+  "Queries down, keys across. A line just below the diagonal: the previous token. A stripe in " +
+  "the lower half, seven to the left of the diagonal: the token after the earlier copy, the induction stripe.";
 
 /** @param {number} at @param {number} nHeads */
 function nameOf(at, nHeads) {
@@ -134,6 +167,8 @@ function shownBlock({ dVocab, nCtx }) {
 function expectation(model, tokens, word) {
   const shares = probabilities(run(model, tokens), tokens.length - 1);
   const shown = tokens.slice(-8).map(word).join(" ");
-  return `Tried on the token strip: after ${tokens.length > 8 ? "… " : ""}${shown} this model expects `
-    + `${likeliest(shares, word)}.`;
+  return (
+    `On the token strip: after ${tokens.length > 8 ? "… " : ""}${shown} this model expects ` +
+    `${likeliest(shares, word)}.`
+  );
 }

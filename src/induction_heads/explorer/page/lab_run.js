@@ -6,7 +6,7 @@ import { addToHistory, forgetAfter, formationStep, newLabHistory } from "./lab_h
 /** @typedef {import("./lab_history.js").LabHistory} LabHistory */
 /** @typedef {import("./lab_worker.js").LabAnswer} LabAnswer */
 /** @typedef {import("./lab_worker.js").LabFrame} LabFrame */
-/** @typedef {import("./lab_worker.js").LabWish} LabWish */
+/** @typedef {import("./lab_worker.js").LabCommand} LabCommand */
 
 /**
  * `last` is the newest frame of training, `shown` the one on display; `wanted` is the step of the
@@ -44,11 +44,18 @@ import { addToHistory, forgetAfter, formationStep, newLabHistory } from "./lab_h
 export function labRun(worker, options, events) {
   /** @type {LabState} */
   const own = {
-    options, history: newLabHistory(), last: null, shown: null, state: "paused", wanted: null,
-    looking: false, asked: 0, formed: null,
+    options,
+    history: newLabHistory(),
+    last: null,
+    shown: null,
+    state: "paused",
+    wanted: null,
+    looking: false,
+    asked: 0,
+    formed: null,
   };
-  /** @param {LabWish} wish */
-  const ask = (wish) => worker.postMessage({ ...wish, number: ++own.asked });
+  /** @param {LabCommand} command */
+  const ask = (command) => worker.postMessage({ ...command, number: ++own.asked });
   /** @param {string} message */
   const fail = (message) => {
     own.state = "failed";
@@ -75,7 +82,8 @@ export function labRun(worker, options, events) {
       else if (own.wanted !== null) lookAt(own.wanted);
     } else takeIn(own, answer);
     // An answer to an older request does not know what was asked since.
-    const ended = own.state === "running" && answer.state !== "running" && answer.heard === own.asked;
+    const ended =
+      own.state === "running" && answer.state !== "running" && answer.heard === own.asked;
     if (answer.heard === own.asked) own.state = answer.state;
     tellFormation(own, events);
     if (ended) events[own.state === "finished" ? "finished" : "paused"](answer.step);

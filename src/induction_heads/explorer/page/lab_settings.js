@@ -13,7 +13,13 @@ import { trainingOptions } from "../train.js";
 
 /** @type {LabSettings} */
 export const LAB_DEFAULT = {
-  layers: 2, heads: 2, smeared: false, repeats: true, noise: 0, seed: 0, size: "small",
+  layers: 2,
+  heads: 2,
+  smeared: false,
+  repeats: true,
+  noise: 0,
+  seed: 0,
+  size: "small",
 };
 
 export const LAB_LARGEST_NOISE = 30;
@@ -79,10 +85,12 @@ export function labWords({ layers, heads, smeared, repeats, noise, seed, size })
   return [
     size === "toy" && "toy",
     layers === 1 ? "one layer" : "two layers",
-    heads !== 2 && `${heads === 1 ? "one head" : "four heads"} a layer`,
+    heads !== 2 && `${heads === 1 ? "one head" : "four heads"} per layer`,
     smeared && "smeared keys",
     !repeats && "no repeats",
     noise > 0 && `noise ${noise} %`,
     `seed ${seed}`,
-  ].filter(Boolean).join(", ");
+  ]
+    .filter(Boolean)
+    .join(", ");
 }

@@ -17,12 +17,13 @@ import { labPoint } from "./lab_history.js";
 /** @typedef {import("./lab_history.js").LabPoint} LabPoint */
 
 /**
- * What the page asks, with the number of the request. `run` is answered by many frames, each other request by one frame. `look` shows
- * a snapshot and changes nothing but that training pauses; `rewind` forgets what came after it.
+ * Commands of the page; a request is a command with its number. `run` is answered by many frames,
+ * each other command by one. `look` pauses training and shows a snapshot; `rewind` also discards
+ * everything after it.
  * @typedef {{kind: "start", options: Options} | {kind: "run"} | {kind: "pause"}
  *   | {kind: "step", count: number} | {kind: "look", step: number}
- *   | {kind: "rewind", step: number}} LabWish
- * @typedef {LabWish & {number: number}} LabRequest
+ *   | {kind: "rewind", step: number}} LabCommand
+ * @typedef {LabCommand & {number: number}} LabRequest
  */
 
 /**
@@ -44,11 +45,11 @@ import { labPoint } from "./lab_history.js";
  * }} Bench
  */
 
-/** A snapshot is kept, and the scores are measured, at each multiple of this step. */
-export const LAB_INTERVAL = 10;
-/** Milliseconds of training between two looks at the messages. */
+/** Steps between snapshots, at which the scores are also measured. */
+const LAB_INTERVAL = 10;
+/** Milliseconds of training before waiting messages are handled. */
 const LAB_SLICE = 12;
-/** Milliseconds between two frames, at least. */
+/** Minimum milliseconds between two frames. */
 const LAB_PAUSE = 30;
 
 /**
@@ -60,7 +61,8 @@ const LAB_PAUSE = 30;
 export function labServer(answer, later) {
   /** @type {Bench | null} */
   let bench = null;
-  let waiting = false, lastFrame = 0;
+  let waiting = false,
+    lastFrame = 0;
 
   const send = () => {
     lastFrame = performance.now();
@@ -85,7 +87,8 @@ export function labServer(answer, later) {
     waiting = false;
     if (!bench?.running) return;
     const end = performance.now() + LAB_SLICE;
-    do stepOn(bench); while (bench.running && performance.now() < end);
+    do stepOn(bench);
+    while (bench.running && performance.now() < end);
     if (!bench.running || performance.now() - lastFrame >= LAB_PAUSE) send();
     goOn();
   };
@@ -93,7 +96,7 @@ export function labServer(answer, later) {
   return (request) =>
     guarded(() => {
       if (request.kind === "start") bench = newBench(request.options);
-      if (!bench) throw new RangeError(`Asked to ${request.kind} before the start.`);
+      if (!bench) throw new RangeError(`Got the request "${request.kind}" before "start".`);
       bench.heard = request.number;
       bench.running = request.kind === "run" && !isFinished(bench.training);
       if (request.kind === "run") goOn();
@@ -124,7 +127,7 @@ function isFinished({ step, options }) {
 }
 
 /**
- * One step, if there is one left; the last one ends the run.
+ * Make one step unless the run is finished.
  * @param {Bench} bench
  */
 function stepOn(bench) {
@@ -136,7 +139,7 @@ function stepOn(bench) {
 }
 
 /**
- * Take a snapshot of the present moment and measure it, if it is one to keep.
+ * Take a snapshot and measure it, if the step is a multiple of the interval.
  * @param {Bench} bench
  */
 function keepMoment({ training, points }) {
@@ -153,7 +156,8 @@ function trainedFrame(bench) {
   const { training, points, sent, running, heard } = bench;
   [bench.sent, bench.points] = [training.step, []];
   const state = isFinished(training) ? "finished" : running ? "running" : "paused";
-  const losses = Float64Array.from(training.losses.slice(sent)), weights = training.weights.slice();
+  const losses = Float64Array.from(training.losses.slice(sent)),
+    weights = training.weights.slice();
   return { kind: "trained", heard, step: training.step, losses, points, weights, state };
 }
 
@@ -165,7 +169,8 @@ function trainedFrame(bench) {
 function lookedAt({ training, heard }, step) {
   const found = training.snapshots.find((snapshot) => snapshot.step === step);
   if (!found) throw new RangeError(`There is no snapshot of step ${step}.`);
-  const state = isFinished(training) ? "finished" : "paused", weights = found.weights.slice();
+  const state = isFinished(training) ? "finished" : "paused",
+    weights = found.weights.slice();
   return { kind: "look", heard, step, losses: new Float64Array(0), points: [], weights, state };
 }
 
@@ -200,13 +205,15 @@ export function serveLab() {
 }
 
 /**
- * A worker with `serveLab`. It gets the text of the script's own function, so that no file is asked
- * for and a page from disk can start it. Throws an Error where that is not possible.
+ * A worker with `serveLab`. It gets the text of the script's own function, so that a page opened
+ * from disk can start it without loading a file. Throws an Error if the browser has no workers.
  * @returns {Worker}
  */
 export function labWorker() {
   if (typeof Worker !== "function") {
-    throw new Error("This browser has no Web Workers, so it cannot train here. The other parts work.");
+    throw new Error(
+      "This browser has no Web Workers, so it cannot train here. The other parts work.",
+    );
   }
   const source = `(${ownSource()})().serveLab();`;
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
@@ -219,5 +226,7 @@ export function labWorker() {
 function ownSource() {
   // @ts-expect-error The name of the function that script.py puts around all modules.
   if (typeof explorerBody === "function") return String(explorerBody);
-  throw new Error("Training needs the explorer's one script: import of single modules cannot start it.");
+  throw new Error(
+    "Training needs the explorer's one script: import of single modules cannot start it.",
+  );
 }

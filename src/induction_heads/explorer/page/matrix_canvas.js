@@ -33,7 +33,8 @@ import { element } from "./elements.js";
 export function matrixCanvas(label, side = 480) {
   const canvas = element("canvas", { class: "ex-matrix", role: "img", "aria-label": label });
   const small = document.createElement("canvas");
-  let nRows = 1, nColumns = 1;
+  let nRows = 1,
+    nColumns = 1;
   return {
     element: canvas,
     draw(drawing) {
@@ -95,11 +96,13 @@ function paintCells(canvas, drawing, colors) {
   const image = pen.createImageData(nColumns, nRows);
   for (let row = 0; row < nRows; row++) {
     for (let column = 0; column < nColumns; column++) {
-      const place = row * nColumns + column, value = values[start + place];
+      const place = row * nColumns + column,
+        value = values[start + place];
       const end = value < 0 && from < 0 ? colors.negative : colors.high;
       const low = Math.max(from, 0);
       const part = value < 0 && from < 0 ? value / from : (value - low) / (to - low);
-      const mix = Math.min(1, Math.max(0, part)), masked = causal && column > row;
+      const mix = Math.min(1, Math.max(0, part)),
+        masked = causal && column > row;
       for (let i = 0; i < 3; i++) {
         const shade = colors.low[i] + (end[i] - colors.low[i]) * mix;
         image.data[4 * place + i] = masked ? colors.masked[i] : shade;

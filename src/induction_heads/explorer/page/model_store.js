@@ -8,8 +8,8 @@ import { modelFrom, snapshotsFrom } from "../weights.js";
 /** @typedef {(kind: "model" | "snapshots", name: string) => Promise<any>} Load */
 
 /**
- * What is there now, or null; asking for what is not there starts to load it, and `changed` is
- * called when it has come or failed. A failure is kept until `retry`.
+ * The value if it is loaded, otherwise null. The first request starts the load, and `changed` is
+ * called when it succeeds or fails. A failure is kept until `retry`.
  * @param {Load} load
  * @param {() => void} changed
  */
@@ -39,7 +39,9 @@ export function modelStore(load, changed) {
     snapshots(name) {
       const last = model(name).value;
       if (!last) return { value: null, failure: null };
-      return entry(`snapshots ${name}`, async () => snapshotsFrom(await load("snapshots", name), last));
+      return entry(`snapshots ${name}`, async () =>
+        snapshotsFrom(await load("snapshots", name), last),
+      );
     },
     /** @param {string} name */
     retry(name) {

@@ -8,7 +8,7 @@ import { mountExplorer } from "./explorer.js";
 /** @typedef {ReturnType<typeof mountExplorer>} Mounted */
 
 /**
- * What a notebook gives to a widget, as far as it is used here.
+ * The part of the widget model of a notebook that is used here.
  * @typedef {{
  *   get: (name: string) => any, set: (name: string, value: unknown) => void,
  *   save_changes: () => void, on: (event: string, does: () => void) => void,
@@ -49,7 +49,7 @@ export function mountAll(script) {
 }
 
 /**
- * Mounts the explorer in one element. What fails is said in the element, and null comes back.
+ * Mounts the explorer in one element. On failure the element shows the reason, and the result is null.
  * @param {HTMLElement | null} root with its options as JSON in `data-explorer`
  * @param {Load} [load]
  * @param {string} [address] what a link to this explorer has behind `#`
@@ -71,30 +71,39 @@ export function mountElement(root, load = pageLoader(null), address) {
 }
 
 /**
- * Shows the explorer in the output of a notebook. Its state and the notebook's `state` follow each
- * other. Returns what undoes it.
+ * Shows the explorer in the output of a notebook. Its state and the notebook's `state` are
+ * kept equal. Returns a function that removes it.
  * @param {{model: WidgetModel, el: HTMLElement}} context
  */
 export function renderWidget({ model, el }) {
   const options = model.get("options");
   const root = element("div", { role: "group", "aria-label": model.get("alt") });
   const caption = model.get("caption");
-  const figure = element("figure", { class: "ex-embed" }, root, caption && element("figcaption", {}, caption));
+  const figure = element(
+    "figure",
+    { class: "ex-embed" },
+    root,
+    caption && element("figcaption", {}, caption),
+  );
   el.append(element("div", { class: "ex-widget" }, figure));
   /** @type {Load} */
   const load = (kind, name) => {
     const text = model.get("data")[`${kind} ${name}`];
-    return text ? Promise.resolve(JSON.parse(text)) : Promise.reject(new Error(missing(kind, name)));
+    return text
+      ? Promise.resolve(JSON.parse(text))
+      : Promise.reject(new Error(missing(kind, name)));
   };
   const mounted = mountExplorer(root, {
-    ...options, load, state: model.get("state") || undefined,
+    ...options,
+    load,
+    state: model.get("state") || undefined,
     onState(/** @type {string} */ state) {
       if (state === model.get("state")) return;
       model.set("state", state);
       model.save_changes();
     },
   });
-  // What is shown can be read at once, also before the reader changes anything.
+  // The notebook can read the state before the reader changes anything.
   if (!model.get("state")) {
     model.set("state", mounted.state());
     model.save_changes();
@@ -112,8 +121,8 @@ export function renderWidget({ model, el }) {
 }
 
 /**
- * A function that gives what scripts have put into the page, and adds the script that will do so
- * if there is a folder.
+ * A function that returns data set by scripts of the page; with a folder, it loads the script that
+ * is missing.
  * @param {URL | null} folder
  * @returns {Load}
  */
@@ -124,7 +133,7 @@ function pageLoader(folder) {
     const key = `${kind} ${name}`;
     const known = asked.get(key) ?? dataFromPage(kind, name, folder);
     asked.set(key, known);
-    // A wish that failed may be repeated, when the network is back.
+    // A failed request can be repeated, for example when the network is back.
     known.catch(() => asked.delete(key));
     return known;
   };
@@ -158,8 +167,8 @@ function dataFromPage(kind, name, folder) {
  */
 function missing(kind, name) {
   return kind === "model"
-    ? `The weights of ${name} are not here.`
-    : `There are no training snapshots of ${name} here.`;
+    ? `This page does not have the weights of ${name}.`
+    : `This page does not have the training snapshots of ${name}.`;
 }
 
 /** The state in the address of the page, or null. */

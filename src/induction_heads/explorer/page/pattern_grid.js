@@ -62,8 +62,8 @@ export function patternGrid(actions) {
       element(
         "p",
         { class: "ex-note" },
-        "Rows are queries, columns are keys. The frame is the selected query, the small square " +
-          "is where an induction head would look. Press a row to select it.",
+        "Rows are queries, columns are keys. The frame marks the selected query, the small square " +
+          "where an induction head would attend. Click a row to select it.",
       ),
       readout,
     ),
@@ -211,7 +211,7 @@ function rowInWords({ out, tokens, words, query, state: { head } }) {
     row = patternOf(out, head).subarray(query * nPos, (query + 1) * nPos);
   const key = row.indexOf(Math.max(...row));
   return (
-    `${headName(head)}, query ${query} (${words[tokens[query]]}): most weight, ${row[key].toFixed(2)}, ` +
+    `${headName(head)}, query ${query} (${words[tokens[query]]}): largest weight, ${row[key].toFixed(2)}, ` +
     `is on key ${key} (${words[tokens[key]]}).`
   );
 }

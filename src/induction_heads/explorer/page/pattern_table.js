@@ -25,7 +25,7 @@ export function patternTable() {
         element(
           "tr",
           {},
-          ...["query", "key of most weight", "weight", "loss on this token"].map((name) =>
+          ...["query", "key with the largest weight", "weight", "loss on this token"].map((name) =>
             element("th", { scope: "col" }, name),
           ),
         ),

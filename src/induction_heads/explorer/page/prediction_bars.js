@@ -41,7 +41,13 @@ export function predictionBars(actions) {
   );
   const answer = element("div", { class: "ex-answer" }, shown, said, needs, losses);
   return {
-    element: element("section", { class: "ex-prediction", "aria-label": "Prediction" }, heading, ask, answer),
+    element: element(
+      "section",
+      { class: "ex-prediction", "aria-label": "Prediction" },
+      heading,
+      ask,
+      answer,
+    ),
     /** @param {ExplorerView} view @param {boolean} hidden */
     update(view, hidden) {
       ask.hidden = !hidden;
@@ -95,7 +101,12 @@ function predictionBar(choose) {
   let token = 0;
   const button = element(
     "button",
-    { type: "button", class: "ex-bar", title: "Take its logit apart", onclick: () => choose(token) },
+    {
+      type: "button",
+      class: "ex-bar",
+      title: "Decompose its logit",
+      onclick: () => choose(token),
+    },
     word,
     element("span", { class: "ex-bar-track" }, fill, mark),
     share,
@@ -129,14 +140,18 @@ function questionAbout({ tokens, words, query }) {
 /** @param {ExplorerView} view */
 export function saidInWords({ out, query, words, answer, tokens }) {
   const [best] = topTokens(out, query, 1);
-  const model = `The model says ${words[best.token]} (${percent(best.probability)}).`;
+  const model = `The model predicts ${words[best.token]} (${percent(best.probability)}).`;
   const next = query + 1 < tokens.length ? tokens[query + 1] : null;
   const parts = [model];
   if (answer && answer.token !== best.token) {
-    parts.push(`It gives ${words[answer.token]} ${percent(probabilityOf(out, query, answer.token))}.`);
+    parts.push(
+      `It gives ${words[answer.token]} ${percent(probabilityOf(out, query, answer.token))}.`,
+    );
   }
   if (next !== null && next !== best.token && next !== answer?.token) {
-    parts.push(`What comes is ${words[next]}: it gets ${percent(probabilityOf(out, query, next))}.`);
+    parts.push(
+      `The next token is ${words[next]}: it gets ${percent(probabilityOf(out, query, next))}.`,
+    );
   }
   return parts.join(" ");
 }
@@ -147,15 +162,15 @@ function needsInWords({ tokens, words, query, answer }) {
   if (!answer) return `${word} is new here: there is nothing to copy.`;
   const source = answer.source;
   return (
-    `${word} stood at position ${source - 1} before, and ${words[answer.token]} came after it. ` +
-    `To say ${words[answer.token]}, a head must find position ${source}.`
+    `${word} was at position ${source - 1} before, followed by ${words[answer.token]}. ` +
+    `To predict ${words[answer.token]}, a head must attend to position ${source}.`
   );
 }
 
 /** @param {ExplorerView} view */
 export function lossInWords({ out, clean, changes, period, beside, title }) {
   const own = lastCopyLoss(out, period);
-  if (own === null) return "No token stands in a second copy yet, so there is no second-copy loss.";
+  if (own === null) return "There is no second copy yet, so there is no second-copy loss.";
   const before = lastCopyLoss(clean, period) ?? own;
   const rise = changes ? ` (${nats(before)} without the change: ${signed(own - before)})` : "";
   const others = beside ? `; ${beside.title}: ${nats(lastCopyLoss(beside.out, period))}` : "";

@@ -3,11 +3,11 @@
 
 /**
  * Let the arrow keys, Home and End move the focus among the controls of a group. Returns a function
- * that makes one of them the tab stop. Keys with Alt, Ctrl or Meta are left alone.
+ * that makes one of them the tab stop. Keys with Alt, Ctrl or Meta are ignored.
  * @param {HTMLElement} group
  * @param {() => HTMLElement[]} controls in their order
  * @param {(index: number) => void} [moved] called when the keys moved the focus
- * @param {() => number} [perRow] how many stand in a row; without it up and down do as left and right
+ * @param {() => number} [perRow] the number of controls in a row; without it, up and down act as left and right
  */
 export function rovingFocus(group, controls, moved, perRow) {
   /** @param {number} index */
@@ -33,7 +33,7 @@ export function rovingFocus(group, controls, moved, perRow) {
 }
 
 /**
- * Where a key leads from a place, or null for a key that does not move.
+ * The place after a key press, or null for a key that does not move the focus.
  * @param {string} key
  * @param {number} at
  * @param {number} count

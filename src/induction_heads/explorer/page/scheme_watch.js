@@ -1,8 +1,8 @@
 // @ts-check
-/** When the page turns light or dark: what is painted on a canvas must be painted again. */
+/** Canvases must be repainted when the page switches between light and dark. */
 
 /**
- * Call `repaint` when the page turns light or dark. Returns a function that stops this.
+ * Call `repaint` when the page switches between light and dark. Returns a function that stops this.
  * @param {() => void} repaint
  */
 export function watchedScheme(repaint) {

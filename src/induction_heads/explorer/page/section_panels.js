@@ -1,5 +1,5 @@
 // @ts-check
-/** The panels that stand on their own: the weights, and training a model in the page. */
+/** The independent panels: the weights, and training a model in the page. */
 
 import { labPanel } from "./lab_panel.js";
 import { weightsPanel } from "./weights_panel.js";

@@ -41,7 +41,11 @@ export function sectionTabs(sections, choose, id) {
       content,
     ),
   );
-  const list = element("div", { role: "tablist", class: "ex-tabs", "aria-label": "Experiments" }, ...tabs);
+  const list = element(
+    "div",
+    { role: "tablist", class: "ex-tabs", "aria-label": "Experiments" },
+    ...tabs,
+  );
   const stopAt = rovingFocus(
     list,
     () => tabs,

@@ -21,7 +21,12 @@ export function sourceTable(actions) {
   const choice = targetChoice(actions.target);
   const scroller = element(
     "div",
-    { class: "ex-scroll", tabindex: 0, role: "region", "aria-label": "What each source adds to the logit" },
+    {
+      class: "ex-scroll",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "What each source adds to the logit",
+    },
     table,
   );
   /** @type {HTMLElement[][]} */
@@ -35,7 +40,12 @@ export function sourceTable(actions) {
     const top = element("tr", {}, element("th", { scope: "col" }, "head"), total);
     for (let key = 0; key < columns; key++)
       top.append(
-        element("th", { scope: "col" }, element("span"), element("span", { class: "ex-pos" }, `${key}`)),
+        element(
+          "th",
+          { scope: "col" },
+          element("span"),
+          element("span", { class: "ex-pos" }, `${key}`),
+        ),
       );
     head.replaceChildren(top);
     body.replaceChildren();
@@ -47,7 +57,12 @@ export function sourceTable(actions) {
     }
     foot.replaceChildren(
       ...["token itself", "position", "logit"].map((name) =>
-        element("tr", {}, element("th", { scope: "row" }, name), element("td", { class: "ex-total" })),
+        element(
+          "tr",
+          {},
+          element("th", { scope: "row" }, name),
+          element("td", { class: "ex-total" }),
+        ),
       ),
     );
     cells = [top, ...Array.from(body.children), ...Array.from(foot.children)].map(
@@ -74,7 +89,10 @@ export function sourceTable(actions) {
         setText(top[key + 2].children[0], words[tokens[key]]);
         top[key + 2].classList.toggle("ex-source", view.answer?.source === key);
       }
-      const most = Math.max(0.5, ...parts.heads.flatMap(({ bySource }) => Array.from(bySource, Math.abs)));
+      const most = Math.max(
+        0.5,
+        ...parts.heads.flatMap(({ bySource }) => Array.from(bySource, Math.abs)),
+      );
       parts.heads.forEach((part, which) => {
         const row = rows[which],
           at = query * tokens.length;
@@ -144,7 +162,7 @@ function targetChoice(choose) {
         select.replaceChildren(followed, ...options);
       }
       listed = words;
-      setText(followed, `what the model says (${words[predicted]})`);
+      setText(followed, `the model's prediction (${words[predicted]})`);
       select.value = view.state.target === null ? "" : String(view.state.target);
     },
   };

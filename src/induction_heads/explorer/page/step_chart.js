@@ -45,7 +45,12 @@ export function stepChart(title, names, pick) {
       : []),
   );
   return {
-    element: element("figure", { class: "ex-figure" }, element("figcaption", {}, element("span", { class: "ex-chart-title" }, title), key), drawing),
+    element: element(
+      "figure",
+      { class: "ex-figure" },
+      element("figcaption", {}, element("span", { class: "ex-chart-title" }, title), key),
+      drawing,
+    ),
     /** @param {number[]} newSteps @param {number[][]} values */
     update(newSteps, values) {
       steps = newSteps;
@@ -55,7 +60,9 @@ export function stepChart(title, names, pick) {
         ...values.map((line, i) =>
           svgElement("polyline", {
             class: `ex-line ex-line-${i}`,
-            points: line.map((value, at) => `${placeOf(steps[at], steps)},${heightOf(value, top)}`).join(" "),
+            points: line
+              .map((value, at) => `${placeOf(steps[at], steps)},${heightOf(value, top)}`)
+              .join(" "),
           }),
         ),
       );
@@ -91,13 +98,23 @@ function heightOf(value, top) {
  */
 function axisParts(steps, top) {
   const parts = [0, top / 2, top].flatMap((value) => [
-    svgElement("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: heightOf(value, top), y2: heightOf(value, top) }),
+    svgElement("line", {
+      x1: LEFT,
+      x2: WIDTH - RIGHT,
+      y1: heightOf(value, top),
+      y2: heightOf(value, top),
+    }),
     svgText(LEFT - 5, heightOf(value, top) + 4, `${value}`, "end"),
   ]);
   const last = steps[steps.length - 1];
   for (const step of [0, last / 2, last]) {
     parts.push(
-      svgText(placeOf(step, steps), HEIGHT - 6, `${Math.round(step)}`, step === last ? "end" : "middle"),
+      svgText(
+        placeOf(step, steps),
+        HEIGHT - 6,
+        `${Math.round(step)}`,
+        step === last ? "end" : "middle",
+      ),
     );
   }
   return parts;

@@ -8,12 +8,12 @@ import { brokenRepeat, longerTokens, repeatedTokens, shuffledTokens } from "./to
 /** @typedef {"shuffle" | "repeat" | "break" | "longer" | "shorter" | "reset"} RowEdit */
 
 const EDITS = /** @type {[RowEdit, string, string][]} */ ([
-  ["shuffle", "Shuffle", "Exchange the tokens among themselves; a repeat stays a repeat"],
-  ["repeat", "Repeat", "Put one more block after the last token"],
+  ["shuffle", "Shuffle", "Permute the token ids; a repeat stays a repeat"],
+  ["repeat", "Repeat", "Append one more block"],
   ["break", "Break the repeat", "Replace one token of the last copy"],
   ["longer", "Longer", "Add one token"],
-  ["shorter", "Shorter", "Take the last token away"],
-  ["reset", "Reset", "The tokens that the page opened with"],
+  ["shorter", "Shorter", "Remove the last token"],
+  ["reset", "Reset", "Restore the initial tokens"],
 ]);
 
 /**
@@ -46,7 +46,9 @@ export function stripButtons(actions) {
       const { words, tokens, period, query } = view,
         { nCtx } = view.model.sizes;
       if (listed !== words)
-        select.replaceChildren(...words.map((word, token) => element("option", { value: token }, word)));
+        select.replaceChildren(
+          ...words.map((word, token) => element("option", { value: token }, word)),
+        );
       listed = words;
       pos = query;
       setText(label, `Position ${query}: `);
@@ -58,7 +60,10 @@ export function stripButtons(actions) {
         repeat: tokens.length + (period ?? tokens.length) > nCtx,
       };
       for (const { name, button } of buttons) {
-        button.setAttribute("aria-disabled", String(Boolean(impossible[/** @type {"break"} */ (name)])));
+        button.setAttribute(
+          "aria-disabled",
+          String(Boolean(impossible[/** @type {"break"} */ (name)])),
+        );
       }
     },
   };

@@ -9,8 +9,8 @@ import { previousTokenScore } from "../scores.js";
 /** @typedef {import("../sizes.js").Head} Head */
 
 /**
- * What an induction head would say at a query: the token after the last earlier place of the same
- * token, and that place. Null where the token is new.
+ * The prediction of an induction head at a query: the token after the previous occurrence of the
+ * same token, and its position. Null if the token is new.
  * @param {number[]} tokens
  * @param {number} query
  * @returns {{token: number, source: number} | null}
@@ -23,7 +23,7 @@ export function inductionAnswer(tokens, query) {
 }
 
 /**
- * The first query of the last copy, whole or begun. Null if the row ends before the second copy.
+ * The first query of the last copy, complete or not. Null if the row ends before the second copy.
  * @param {number} nPos
  * @param {number | null} period
  */
@@ -33,13 +33,15 @@ export function lastCopyStart(nPos, period) {
 
 /**
  * Mean loss in nats of the last copy from its second token on, as `second_copy_loss` of the
- * package; a copy that has only begun counts as far as it goes. Null if there is no such token.
+ * package; an incomplete copy counts up to its last token. Null if there is no such token.
  * @param {Run} out
  * @param {number | null} period
  */
 export function lastCopyLoss(out, period) {
   const start = lastCopyStart(out.tokens.length, period);
-  return start === null || start + 1 >= out.tokens.length ? null : meanOfNumbers(out.losses.subarray(start));
+  return start === null || start + 1 >= out.tokens.length
+    ? null
+    : meanOfNumbers(out.losses.subarray(start));
 }
 
 /** @param {ArrayLike<number>} numbers */
@@ -82,7 +84,8 @@ export function headScores(out, head, period) {
     start = lastCopyStart(nPos, period);
   const stripe = [];
   if (start !== null && period !== null) {
-    for (let query = start; query < nPos; query++) stripe.push(pattern[query * nPos + query - period + 1]);
+    for (let query = start; query < nPos; query++)
+      stripe.push(pattern[query * nPos + query - period + 1]);
   }
   return {
     previousToken: nPos > 1 ? previousTokenScore(pattern, nPos) : null,
@@ -91,7 +94,7 @@ export function headScores(out, head, period) {
 }
 
 /**
- * The most probable next tokens at a position, and where one other stands if it is not among them.
+ * The most probable next tokens at a position, and the rank of one other token if it is not among them.
  * @param {Run} out
  * @param {number} pos
  * @param {number} count

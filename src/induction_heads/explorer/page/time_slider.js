@@ -14,7 +14,7 @@ import { lastCopyLoss, nats } from "./strip_measures.js";
 /** The rows on which every snapshot is measured: a block of this many tokens, twice. */
 const PROBE_PERIOD = 8;
 const PROBE_ROWS = 12;
-/** How long each snapshot is shown while the slider plays. */
+/** Milliseconds for which each snapshot is shown while the slider plays. */
 const FRAME_MS = 450;
 
 /**
@@ -27,7 +27,8 @@ export function timeSlider(actions) {
     step: 1,
     class: "ex-slider",
     "aria-label": "Training step",
-    oninput: () => actions.pick(Number(slider.value) === Number(slider.max) ? null : Number(slider.value)),
+    oninput: () =>
+      actions.pick(Number(slider.value) === Number(slider.max) ? null : Number(slider.value)),
   });
   const player = playButton(
     () => Number(slider.value),
@@ -92,7 +93,7 @@ export function timeSlider(actions) {
     const { step } = snapshots[place],
       last = snapshots[snapshots.length - 1].step;
     const scoresSay = probe
-      ? ` On ${PROBE_ROWS} random rows that repeat: second-copy loss ${nats(probe.loss)} nats, highest ` +
+      ? ` On ${PROBE_ROWS} random repeated rows: second-copy loss ${nats(probe.loss)} nats, highest ` +
         `previous-token score ${probe.previousToken.toFixed(2)}, highest induction score ${probe.induction.toFixed(2)}.`
       : "";
     setText(now, `Step ${step} of ${last}.${scoresSay}`);
@@ -118,7 +119,7 @@ export function timeSlider(actions) {
       retry.hidden = !loaded.failure;
       body.hidden = !loaded.snapshots;
       status.hidden = Boolean(loaded.snapshots);
-      setText(status, loaded.snapshots ? "" : (loaded.failure ?? "Reading the snapshots …"));
+      setText(status, loaded.snapshots ? "" : (loaded.failure ?? "Loading the snapshots …"));
       lastView = view;
       if (loaded.snapshots && loaded.snapshots !== snapshots) {
         snapshots = loaded.snapshots;
@@ -137,7 +138,7 @@ export function timeSlider(actions) {
 }
 
 /**
- * A button that walks through the snapshots; not there for readers who asked for less motion.
+ * A button that walks through the snapshots; absent for readers who prefer reduced motion.
  * @param {() => number} at
  * @param {() => number} last
  * @param {(place: number) => void} pick
@@ -176,10 +177,13 @@ function playButton(at, last, pick) {
  * @param {Model} model
  * @returns {Probe}
  */
-export function probeOf(model) {
+function probeOf(model) {
   const { dVocab, nCtx } = model.sizes;
   const period = Math.min(PROBE_PERIOD, Math.floor(nCtx / 2), dVocab);
-  const { secondCopyLoss, previousToken, induction } = measured(model, { period, rows: PROBE_ROWS });
+  const { secondCopyLoss, previousToken, induction } = measured(model, {
+    period,
+    rows: PROBE_ROWS,
+  });
   return {
     loss: secondCopyLoss,
     previousToken: Math.max(...previousToken.flat()),
@@ -215,7 +219,9 @@ function probeTable() {
             "tr",
             {},
             element("th", { scope: "row" }, `${steps[i]}`),
-            ...[probe.loss, probe.previousToken, probe.induction].map((x) => element("td", {}, x.toFixed(2))),
+            ...[probe.loss, probe.previousToken, probe.induction].map((x) =>
+              element("td", {}, x.toFixed(2)),
+            ),
           ),
         ),
       );

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a reader can do to a row of tokens. Each function returns a new row. */
+/** Edits of a row of tokens. Each function returns a new row. */
 
 import { distinct } from "../random.js";
 
@@ -24,7 +24,7 @@ export function periodOf(tokens) {
 }
 
 /**
- * How many tokens equal the one a period before.
+ * The number of tokens that equal the one a period before.
  * @param {number[]} tokens
  * @param {number} period
  */
@@ -63,7 +63,7 @@ export function movedToken(tokens, from, to) {
 }
 
 /**
- * The tokens of the row exchanged among themselves, so that a repeat stays a repeat.
+ * The row with its token ids permuted, so that a repeat stays a repeat.
  * @param {number[]} tokens
  * @param {Random} random
  */
@@ -133,13 +133,13 @@ export function brokenRepeat(tokens, dVocab) {
  * @param {number[]} tokens
  * @param {number} dVocab
  */
-export function freshToken(tokens, dVocab) {
+function freshToken(tokens, dVocab) {
   for (let token = 0; token < dVocab; token++) if (!tokens.includes(token)) return token;
   return 0;
 }
 
 /**
- * The token that a typed letter stands for, in either case, or null.
+ * The token of a typed letter, in either case, or null.
  * @param {string} letter
  * @param {string[]} words
  */
@@ -157,5 +157,7 @@ export function tokenOfLetter(letter, words) {
  * @returns {string[]}
  */
 export function defaultWords(dVocab) {
-  return Array.from({ length: dVocab }, (_, id) => (id < 26 ? String.fromCharCode(65 + id) : `${id}`));
+  return Array.from({ length: dVocab }, (_, id) =>
+    id < 26 ? String.fromCharCode(65 + id) : `${id}`,
+  );
 }

@@ -45,7 +45,9 @@ export function tokenStrip(actions, id) {
   /** @type {ExplorerView | null} */
   let shown = null;
   const buttons = () => [...tiles.map((tile) => tile.button), last.button];
-  const stopAt = rovingFocus(row, buttons, (at) => actions.select(at < tiles.length ? at : Infinity));
+  const stopAt = rovingFocus(row, buttons, (at) =>
+    actions.select(at < tiles.length ? at : Infinity),
+  );
   row.addEventListener("click", (event) => {
     const at = buttons().findIndex((button) => button.contains(/** @type {Node} */ (event.target)));
     if (at >= 0) actions.select(at < tiles.length ? at : Infinity);
@@ -183,7 +185,7 @@ function answerTile() {
       number.textContent = share;
       button.setAttribute(
         "aria-label",
-        hidden ? "Next token: not shown yet" : `Next token: the model says ${word}, ${share}`,
+        hidden ? "Next token: not shown yet" : `Next token: the model predicts ${word}, ${share}`,
       );
       button.setAttribute("aria-pressed", String(view.state.query === null));
     },
@@ -209,7 +211,8 @@ function enableDragging(row, tiles, move) {
   });
   row.addEventListener("pointermove", (event) => {
     if (from < 0 || !(event.buttons & 1)) return;
-    if (!dragging && Math.hypot(event.clientX - startX, event.clientY - startY) < DRAG_START) return;
+    if (!dragging && Math.hypot(event.clientX - startX, event.clientY - startY) < DRAG_START)
+      return;
     if (!dragging) row.setPointerCapture(event.pointerId);
     dragging = true;
     const all = tiles(),
@@ -232,7 +235,9 @@ function enableDragging(row, tiles, move) {
     if (to !== start) move(start, to);
   };
   // The click that ends a drag must not select a token as well.
-  row.addEventListener("click", (click) => dropped && click.stopImmediatePropagation(), { capture: true });
+  row.addEventListener("click", (click) => dropped && click.stopImmediatePropagation(), {
+    capture: true,
+  });
   row.addEventListener("pointerup", stop);
   row.addEventListener("pointercancel", stop);
 }
@@ -245,7 +250,10 @@ function enableDragging(row, tiles, move) {
 function nearestTile(tiles, event) {
   const distances = tiles.map((tile) => {
     const box = tile.getBoundingClientRect();
-    return Math.hypot(event.clientX - (box.left + box.right) / 2, event.clientY - (box.top + box.bottom) / 2);
+    return Math.hypot(
+      event.clientX - (box.left + box.right) / 2,
+      event.clientY - (box.top + box.bottom) / 2,
+    );
   });
   return distances.indexOf(Math.min(...distances));
 }

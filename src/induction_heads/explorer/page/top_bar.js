@@ -29,7 +29,10 @@ export function topBar(models, actions, id) {
     };
   });
   const several = models.length > 1;
-  const beside = element("input", { type: "checkbox", onchange: () => actions.beside(beside.checked) });
+  const beside = element("input", {
+    type: "checkbox",
+    onchange: () => actions.beside(beside.checked),
+  });
   const besideName = element("span");
   const step = element("span", { class: "ex-badge" }),
     changes = element("span", { class: "ex-badge" });
@@ -64,7 +67,7 @@ export function topBar(models, actions, id) {
 }
 
 /**
- * The model that stands beside another: the next in the list.
+ * The model to compare with: the next in the list.
  * @param {Named[]} models
  * @param {string} name
  * @returns {Named | null}

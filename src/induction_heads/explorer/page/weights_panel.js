@@ -27,17 +27,34 @@ const POINT_HINT = "Point at a cell to read its value; click to see its row.";
  * @returns {Panel}
  */
 export function weightsPanel(host) {
-  const heads = element("select"), earlier = element("select"), rows = element("select");
+  const heads = element("select"),
+    earlier = element("select"),
+    rows = element("select");
   const pointed = element("p", { class: "ex-lab-hover" }, POINT_HINT);
   const note = element("p", { class: "ex-lab-note" });
-  const tables = (/** @type {[string, string, string]} */ (["composed", "direct", "ov"])).map(() =>
-    weightsTable((text) => (pointed.textContent = text), chooseRow));
-  const earlierField = element("label", { class: "ex-lab-field" }, element("span", {}, "Reads from"), earlier);
-  const whole = element("div", { class: "ex-weights" },
-    element("div", { class: "ex-lab-settings" },
-      element("label", { class: "ex-lab-field" }, element("span", {}, "Head"), heads), earlierField,
-      element("label", { class: "ex-lab-field" }, element("span", {}, "Row"), rows)),
-    note, pointed, element("div", { class: "ex-weights-tables" }, ...tables.map((table) => table.element)));
+  const tables = /** @type {[string, string, string]} */ (["composed", "direct", "ov"]).map(() =>
+    weightsTable((text) => (pointed.textContent = text), chooseRow),
+  );
+  const earlierField = element(
+    "label",
+    { class: "ex-lab-field" },
+    element("span", {}, "Reads from"),
+    earlier,
+  );
+  const whole = element(
+    "div",
+    { class: "ex-weights" },
+    element(
+      "div",
+      { class: "ex-lab-settings" },
+      element("label", { class: "ex-lab-field" }, element("span", {}, "Head"), heads),
+      earlierField,
+      element("label", { class: "ex-lab-field" }, element("span", {}, "Row"), rows),
+    ),
+    note,
+    pointed,
+    element("div", { class: "ex-weights-tables" }, ...tables.map((table) => table.element)),
+  );
 
   /** @type {WeightsChoice} */
   let choice = { head: null, previous: null, row: 0 };
@@ -53,21 +70,39 @@ export function weightsPanel(host) {
 
   const draw = () => {
     if (!view) return;
-    const { model, words } = view, { sizes } = model, size = sizes.dVocab;
+    const { model, words } = view,
+      { sizes } = model,
+      size = sizes.dVocab;
     const word = (/** @type {number} */ token) => words[token] ?? String(token);
     const head = existing(choice.head, model) ?? view.head;
     const composed = composedWith(model, head);
     const wanted = choice.previous?.join();
-    const previous = (composed.find((one) => one.head.join() === wanted) ?? composed[0])?.head ?? null;
+    const previous =
+      (composed.find((one) => one.head.join() === wanted) ?? composed[0])?.head ?? null;
     const row = Math.min(choice.row, size - 1);
-    setOptions(heads, allHeads(model).map((one) => [one.join("."), headName(one)]), head.join("."));
-    setOptions(earlier, composed.map(({ head: one, score }) =>
-      [one.join("."), `${headName(one)} (K-composition ${score.toFixed(2)})`]), previous?.join(".") ?? "");
-    setOptions(rows, Array.from({ length: size }, (_, token) => [String(token), word(token)]), String(row));
+    setOptions(
+      heads,
+      allHeads(model).map((one) => [one.join("."), headName(one)]),
+      head.join("."),
+    );
+    setOptions(
+      earlier,
+      composed.map(({ head: one, score }) => [
+        one.join("."),
+        `${headName(one)} (K-composition ${score.toFixed(2)})`,
+      ]),
+      previous?.join(".") ?? "",
+    );
+    setOptions(
+      rows,
+      Array.from({ length: size }, (_, token) => [String(token), word(token)]),
+      String(row),
+    );
     earlierField.hidden = tables[0].element.hidden = previous === null;
     note.textContent = noteOf(model, head, previous);
     const texts = tableWords(previous, head, sizes.smeared);
-    if (previous) tables[0].draw(kComposedQkCircuit(model, previous, head), size, texts.composed, row, word);
+    if (previous)
+      tables[0].draw(kComposedQkCircuit(model, previous, head), size, texts.composed, row, word);
     tables[1].draw(qkCircuit(model, head), size, texts.direct, row, word);
     tables[2].draw(ovCircuit(model, head), size, texts.ov, row, word);
   };
@@ -109,7 +144,7 @@ export function weightsPanel(host) {
         if (found[1]) choice.head = [+found[1], +found[2]];
         if (found[3]) choice.previous = [+found[3], +found[4]];
         choice.row = Number(found[5] ?? 0);
-      } else host.announce(`The link's choice of weights (${text}) cannot be read.`);
+      } else host.announce(`The weights settings in the link (${text}) cannot be read.`);
       draw();
     },
   };
@@ -117,7 +152,11 @@ export function weightsPanel(host) {
 
 /** @param {WeightsChoice} choice */
 function choiceText({ head, previous, row }) {
-  return (head ? `h${head.join("x")}` : "") + (previous ? `p${previous.join("x")}` : "") + (row ? `r${row}` : "");
+  return (
+    (head ? `h${head.join("x")}` : "") +
+    (previous ? `p${previous.join("x")}` : "") +
+    (row ? `r${row}` : "")
+  );
 }
 
 /** @param {string} text `layer.head` */
@@ -149,10 +188,12 @@ function existing(head, { sizes }) {
  */
 function noteOf({ sizes }, head, previous) {
   return [
-    "Read off the weights alone: no token is run.",
-    !previous && `${headName(head)} is in the first layer: no head stands before it, so nothing is composed.`,
-    sizes.layerNorm && "The layer norm is left out.",
-  ].filter(Boolean).join(" ");
+    "Computed from the weights alone, without running any token.",
+    !previous && `${headName(head)} is in the first layer: no earlier head can compose with it.`,
+    sizes.layerNorm && "Layer norm is left out.",
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 /**
@@ -165,7 +206,9 @@ function setOptions(select, options, value) {
   const text = options.map((option) => option.join(" ")).join("\n");
   if (select.dataset.options !== text) {
     select.dataset.options = text;
-    select.replaceChildren(...options.map(([own, name]) => element("option", { value: own }, name)));
+    select.replaceChildren(
+      ...options.map(([own, name]) => element("option", { value: own }, name)),
+    );
   }
   select.value = value;
 }

@@ -21,20 +21,36 @@ const LISTED = 5;
  */
 export function weightsTable(pointed, chosen) {
   const canvas = matrixCanvas("Token by token table");
-  const title = element("p", { class: "ex-lab-title" }), axes = element("p", { class: "ex-lab-note" });
-  const share = element("p", { class: "ex-weights-share" }), row = element("p"), list = element("ol");
-  const shows = element("span"), not = element("span");
-  const whole = element("div", { class: "ex-weights-table" }, title, canvas.element, axes, share, row, list,
+  const title = element("p", { class: "ex-lab-title" }),
+    axes = element("p", { class: "ex-lab-note" });
+  const share = element("p", { class: "ex-weights-share" }),
+    row = element("p"),
+    list = element("ol");
+  const shows = element("span"),
+    not = element("span");
+  const whole = element(
+    "div",
+    { class: "ex-weights-table" },
+    title,
+    canvas.element,
+    axes,
+    share,
+    row,
+    list,
     element("p", {}, element("strong", {}, "A bright diagonal shows: "), shows),
-    element("p", {}, element("strong", {}, "It does not show: "), not));
+    element("p", {}, element("strong", {}, "It does not show: "), not),
+  );
   /** @type {{values: Floats, size: number, words: TableWords, word: (token: number) => string} | null} */
   let drawn = null;
 
   canvas.element.addEventListener("pointermove", (event) => {
     const cell = canvas.cellAt(event);
     if (!drawn || !cell) return;
-    const { values, size, words, word } = drawn, value = values[cell[0] * size + cell[1]];
-    pointed(`${words.title}: ${words.rows} ${word(cell[0])}, ${words.columns} ${word(cell[1])}: ${signed(value)}`);
+    const { values, size, words, word } = drawn,
+      value = values[cell[0] * size + cell[1]];
+    pointed(
+      `${words.title}: ${words.rows} ${word(cell[0])}, ${words.columns} ${word(cell[1])}: ${signed(value)}`,
+    );
   });
   canvas.element.addEventListener("click", (event) => {
     const cell = canvas.cellAt(event);
@@ -52,17 +68,28 @@ export function weightsTable(pointed, chosen) {
      */
     draw(values, size, words, chosenRow, word) {
       drawn = { values, size, words, word };
-      const largest = largestSize(values), part = diagonalShare(values, size);
-      canvas.draw({ values, nRows: size, nColumns: size, from: -largest, to: largest, row: chosenRow });
+      const largest = largestSize(values),
+        part = diagonalShare(values, size);
+      canvas.draw({
+        values,
+        nRows: size,
+        nColumns: size,
+        from: -largest,
+        to: largest,
+        row: chosenRow,
+      });
       canvas.element.setAttribute("aria-label", `${words.title}. ${shareText(part, size)}`);
       title.textContent = words.title;
       axes.textContent = `Down: ${words.rows}. Across: ${words.columns}.`;
       share.textContent = shareText(part, size);
       [shows.textContent, not.textContent] = [words.shows, words.not];
       const own = values[chosenRow * size + chosenRow];
-      row.textContent = `Row ${word(chosenRow)}: its own column has ${signed(own)}. The largest of the row:`;
-      list.replaceChildren(...largestOf(values, size, chosenRow).map(({ column, value }) =>
-        element("li", {}, `${word(column)} ${signed(value)}`)));
+      row.textContent = `Row ${word(chosenRow)}: the entry on the diagonal is ${signed(own)}. The largest of the row:`;
+      list.replaceChildren(
+        ...largestOf(values, size, chosenRow).map(({ column, value }) =>
+          element("li", {}, `${word(column)} ${signed(value)}`),
+        ),
+      );
     },
   };
 }
@@ -80,7 +107,10 @@ function largestSize(values) {
  * @param {number} row
  */
 function largestOf(values, size, row) {
-  return Array.from({ length: size }, (_, column) => ({ column, value: values[row * size + column] }))
+  return Array.from({ length: size }, (_, column) => ({
+    column,
+    value: values[row * size + column],
+  }))
     .sort((a, b) => b.value - a.value)
     .slice(0, LISTED);
 }

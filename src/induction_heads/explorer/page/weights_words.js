@@ -14,30 +14,36 @@ import { headName } from "./strip_measures.js";
  * @returns {Record<TableKind, TableWords>}
  */
 export function tableWords(previous, head, smeared) {
-  const own = headName(head), earlier = previous ? headName(previous) : "";
+  const own = headName(head),
+    earlier = previous ? headName(previous) : "";
   return {
     composed: {
       title: `QK circuit of ${own}, through ${earlier}`,
-      rows: "query token", columns: "token moved to the key",
-      shows: `${own} looks for places to which ${earlier} moved the token of the query. If ${earlier} `
-        + "moves each token one place on, those are the places right after an earlier copy.",
-      not: `that ${earlier} moves tokens one place on (its pattern says what it moves), or that the model `
-        + "needs this path: cut it, and see.",
+      rows: "query token",
+      columns: "token moved to the key",
+      shows:
+        `${own} attends to positions to which ${earlier} moved the query token. If ${earlier} ` +
+        "moves each token one position ahead, those are the positions right after an earlier copy.",
+      not:
+        `that ${earlier} moves tokens one position ahead (its pattern shows what it moves), or that the model ` +
+        "needs this path: cut it and see.",
     },
     direct: {
       title: `QK circuit of ${own}, direct`,
-      rows: "query token", columns: "key token",
+      rows: "query token",
+      columns: "key token",
       shows: smeared
-        ? `${own} looks for the token of the query itself. With smeared keys each key holds a share of the `
-          + "one before, so this also finds the place right after an earlier copy."
-        : `${own} looks for the token of the query itself, where it stands.`,
+        ? `${own} attends to copies of the query token. With smeared keys each key contains a share of the ` +
+          "previous one, so this also finds the position right after an earlier copy."
+        : `${own} attends to copies of the query token.`,
       not: "where the head looks in a context: positions and what earlier heads wrote are left out.",
     },
     ov: {
       title: `OV circuit of ${own}`,
-      rows: "attended token", columns: "predicted token",
+      rows: "attended token",
+      columns: "predicted token",
       shows: `where ${own} attends to a token, it raises the logit of that token: it copies.`,
-      not: `where ${own} attends. A head that copies and looks at the wrong place predicts the wrong token.`,
+      not: `where ${own} attends. A head that copies from the wrong position predicts the wrong token.`,
     },
   };
 }

@@ -1,4 +1,4 @@
-"""Answers that are right but for their axes: exchanged, shifted, cut, or reduced by a wrong one."""
+"""Answers whose only fault is an axis: swapped, shifted, cut, or reduced along the wrong one."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from induction_heads.grading.likeness import (
+from induction_heads.grading.diagnosis.closeness import (
     ENOUGH,
     Pairs,
     axis_name,
@@ -19,7 +19,7 @@ from induction_heads.grading.likeness import (
 
 
 def extra_axis(pairs: Pairs) -> str | None:
-    """Right values with axes of length 1 too many or too few."""
+    """Right values with too many or too few axes of length 1."""
 
     def is_only_wider(mine: Tensor, right: Tensor) -> bool:
         widths = [size for size in mine.shape if size != 1]
@@ -34,8 +34,8 @@ def extra_axis(pairs: Pairs) -> str | None:
     mine, right = apart[0]
     many = "too many" if mine.dim() > right.dim() else "too few"
     return (
-        f"the values are right, with an axis of length 1 {many}: shape {list(mine.shape)} for "
-        f"{list(right.shape)}. Which step should drop an axis, or keep one?"
+        f"the values are right, with an axis of length 1 {many}: shape {list(mine.shape)}, "
+        f"expected {list(right.shape)}. Which step should drop an axis, or keep one?"
     )
 
 
@@ -54,29 +54,29 @@ def transposed(pairs: Pairs) -> str | None:
                 else f"{axis_name(first, pairs)} and {axis_name(second, pairs)}"
             )
             return (
-                f"{both} have changed places. What does the first index of an entry stand for, "
-                "and what the second?"
+                f"{both} are swapped. What does the first index of an entry mean, "
+                "and what does the second?"
             )
     if {right.dim() for _, right in pairs} not in ({3}, {4}):
         return None
     for order in permutations(range(n_axes)):
         if explains(pairs, lambda right, order=order: right.permute(order)):
             return (
-                f"the axes came back in the order {order}. Which order does the signature name, "
-                "and where did the first axis go?"
+                f"the axes are in the order {order}. Which order does the signature name, "
+                "and where is the first axis now?"
             )
     return None
 
 
 def shifted(pairs: Pairs) -> str | None:
-    """Every value one place away from its own along one axis."""
+    """Every value shifted by one along one axis."""
     for axis in range(-1, -most_axes(pairs) - 1, -1):
         for step, where in ((1, "too late"), (-1, "too early")):
             if _is_shifted(pairs, axis, step):
                 sign = "+" if step > 0 else "−"
                 return (
-                    f"everything stands one place {where} along {axis_name(axis, pairs)}: what "
-                    f"belongs at index i came back at i {sign} 1. Where does your first one start?"
+                    f"everything is one place {where} along {axis_name(axis, pairs)}: the value "
+                    f"for index i is at i {sign} 1. At which index does your first value belong?"
                 )
     return None
 
@@ -110,14 +110,15 @@ def cut_or_padded(pairs: Pairs) -> str | None:
             continue
         for first in (0, 1):
             longer = [pair if more == {1} else pair[::-1] for pair in pairs]
-            cut = [(long.narrow(axis, first, long.shape[axis] - 1), short)
-                   for long, short in longer]  # fmt: skip
+            cut = [
+                (long.narrow(axis, first, long.shape[axis] - 1), short) for long, short in longer
+            ]
             several = n_distinct([short for _, short in cut]) >= ENOUGH
             if several and all(near(*pair) for pair in cut):
                 what = "one entry too many" if more == {1} else "one entry is missing"
                 end = "start" if first else "end"
                 return (
-                    f"{what} at the {end} of {axis_name(axis, pairs)}; the others are right. Which "
+                    f"{what} at the {end} of {axis_name(axis, pairs)}. The others are right. Which "
                     "entries have a partner, and which does the definition count?"
                 )
     return None
@@ -129,7 +130,7 @@ def _difference_of_axes(pairs: Pairs) -> int | None:
 
 
 def _reductions(n_axes: int, n_dropped: int) -> list[tuple[str, tuple[int, ...]]]:
-    """Means and sums over so many axes, counted from the end and then from the start."""
+    """Means and sums over `n_dropped` axes, counted from the end and then from the start."""
     from_end = combinations(range(-1, -n_axes - 1, -1), n_dropped)
     from_start = combinations(range(n_axes), n_dropped)
     return [(kind, axes) for axes in (*from_end, *from_start) for kind in ("mean", "sum")]
@@ -149,14 +150,14 @@ def not_reduced(pairs: Pairs) -> str | None:
             mine, right = pairs[0]
             return (
                 f"nothing was summed or averaged over {_axes_of(mine, axes)}: shape "
-                f"{list(mine.shape)} for {list(right.shape)}. Which axes should be left, and what "
-                "happens to the others?"
+                f"{list(mine.shape)}, expected {list(right.shape)}. Which axes should remain, and "
+                "what happens to the others?"
             )
     return None
 
 
 def reduced_too_far(pairs: Pairs) -> str | None:
-    """An axis that should be there was summed or averaged."""
+    """An axis that should remain was summed or averaged."""
     more = _difference_of_axes(pairs)
     if more not in (-1, -2) or n_distinct([mine for mine, _ in pairs]) < 2:
         return None
@@ -166,7 +167,8 @@ def reduced_too_far(pairs: Pairs) -> str | None:
             done = "averaged" if kind == "mean" else "summed"
             return (
                 f"the right answer was {done} once more, over {_axes_of(right, axes)}: shape "
-                f"{list(mine.shape)} for {list(right.shape)}. Which axes does the signature keep?"
+                f"{list(mine.shape)}, expected {list(right.shape)}. "
+                "Which axes does the signature keep?"
             )
     return None
 
@@ -177,7 +179,7 @@ def _axes_of(values: Tensor, axes: tuple[int, ...]) -> str:
 
 
 def reduced_elsewhere(pairs: Pairs, inputs: Sequence[Mapping[str, Any]]) -> str | None:
-    """Another axis of an argument was summed or averaged away: the total or mean is the same."""
+    """The wrong axis of an argument was summed or averaged: the sum or mean of all is right."""
     if len(pairs) < 2 or len(inputs) != len(pairs):
         return None
     name = next((name for name in inputs[0] if _loses_another_axis(pairs, inputs, name)), None)
@@ -188,14 +190,14 @@ def reduced_elsewhere(pairs: Pairs, inputs: Sequence[Mapping[str, Any]]) -> str 
         if n_distinct([right for _, right in totals]) >= 2 and all(near(*t) for t in totals):
             mine, right = next((m, r) for m, r in pairs if m.shape != r.shape)
             return (
-                f"the {kind} of all values is right, but another axis of `{name}` is gone: shape "
-                f"{list(mine.shape)} for {list(right.shape)}. Which axis should go?"
+                f"the {kind} of all values is right, but the wrong axis of `{name}` was removed: "
+                f"shape {list(mine.shape)}, expected {list(right.shape)}. Which axis should go?"
             )
     return None
 
 
 def _loses_another_axis(pairs: Pairs, inputs: Sequence[Mapping[str, Any]], name: str) -> bool:
-    """Whether answers and expected answers have the shape of an argument without one axis."""
+    """Whether all answers and expected ones have the shape of an argument without one axis."""
     for (mine, right), arguments in zip(pairs, inputs, strict=True):
         value = arguments.get(name)
         if not isinstance(value, Tensor):

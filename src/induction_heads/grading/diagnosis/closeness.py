@@ -1,4 +1,4 @@
-"""How alike two arrays are, and whether one change explains all answers."""
+"""Whether two arrays are close, and whether one change explains all answers."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 Pair = tuple[Tensor, Tensor]
-"""An answer and what was expected."""
+"""An answer and the expected one."""
 
 Pairs = Sequence[Pair]
 
 MOST_VALUES = 2**20
-"""Larger answers are compared, but neither diagnosed nor drawn: they are copied a few times."""
+"""Larger answers are compared but neither diagnosed nor drawn, which copies them repeatedly."""
 
 ENOUGH = 3
-"""How many values must bear a diagnosis out, over all cases."""
+"""The number of values, over all cases, that must support a diagnosis."""
 
 
 def near(mine: Tensor, right: Tensor) -> bool:
-    """Equal up to rounding, which is judged by the largest expected value."""
+    """Whether two arrays are equal up to rounding, relative to the largest expected value."""
     if mine.shape != right.shape:
         return False
     finite = right[right.isfinite()]
@@ -27,7 +27,7 @@ def near(mine: Tensor, right: Tensor) -> bool:
 
 
 def n_apart(mine: Tensor, right: Tensor) -> int:
-    """How many values differ clearly; all of them where the shapes do."""
+    """The number of values that differ clearly, or of all values if the shapes differ."""
     if mine.shape != right.shape:
         return mine.numel()
     close = torch.isclose(mine, right, rtol=1e-3, atol=1e-6, equal_nan=True)
@@ -35,21 +35,21 @@ def n_apart(mine: Tensor, right: Tensor) -> int:
 
 
 def n_distinct(values: Sequence[Tensor]) -> int:
-    """How many different values other than 0 there are, up to rounding."""
+    """The number of distinct values other than 0, up to rounding."""
     flat = torch.cat([value.reshape(-1)[:10_000] for value in values])
     flat = flat[flat.isfinite() & (flat != 0)]
     return len({f"{value:.4g}" for value in flat.tolist()})
 
 
 def explains(pairs: Pairs, change: Callable[[Tensor], Tensor | None], enough: int = ENOUGH) -> bool:
-    """Whether each answer is the changed expected one, and the change shows in enough values."""
-    shows = 0
+    """Whether each answer equals the changed expected one, and enough values differ."""
+    n_changed = 0
     for mine, right in pairs:
         changed = change(right)
         if changed is None or not near(mine, changed):
             return False
-        shows += n_apart(mine, right)
-    return shows >= enough
+        n_changed += n_apart(mine, right)
+    return n_changed >= enough
 
 
 def axis_name(axis: int, pairs: Pairs) -> str:
@@ -57,7 +57,7 @@ def axis_name(axis: int, pairs: Pairs) -> str:
     n_axes = {right.dim() for _, right in pairs}
     if len(n_axes) == 1 and n_axes != {1}:
         return f"axis {n_axes.pop() + axis}"
-    return {-1: "the last axis", -2: "the last but one axis"}.get(axis, f"axis {axis}")
+    return {-1: "the last axis", -2: "the second-to-last axis"}.get(axis, f"axis {axis}")
 
 
 def most_axes(pairs: Pairs) -> int:

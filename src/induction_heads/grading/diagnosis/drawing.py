@@ -1,22 +1,22 @@
-"""The part of a wrong answer that can be drawn: a slice with the first difference in it."""
+"""The drawable part of a wrong answer: a 2-d slice with the first difference."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from induction_heads.grading.likeness import MOST_VALUES
+from induction_heads.grading.diagnosis.closeness import MOST_VALUES
 from induction_heads.grading.results import Difference
-from induction_heads.grading.wire import FactoredData
+from induction_heads.models.plain_data import FactoredData
 
-MOST = 64
-"""Rows and columns that are drawn at most."""
+MAX_SIDE = 64
+"""The maximum number of rows and of columns of a drawing."""
 
 
 def drawable_difference(answer: Any, expected: Any) -> Difference | None:
-    """The 2-d slice that holds the first difference, of both arrays. None if nothing can be drawn.
+    """The 2-d slice of both arrays with the first difference. None if nothing can be drawn.
 
-    A vector is drawn as one row. Where the shapes differ, the first slices are drawn.
+    A vector gives one row. If the shapes differ, the first slices are used.
     """
     mine, right = _array(answer), _array(expected)
     if mine is None or right is None:
@@ -26,11 +26,13 @@ def drawable_difference(answer: Any, expected: Any) -> Difference | None:
     if apart is not None and len(apart) == 0:
         return None
     first = [0] * 8 if apart is None else apart[0].tolist()
-    (drawn, where), (wanted, _) = (_slice(values, first) for values in (mine, right))
-    marked = _apart(drawn, wanted) if same_shape else torch.zeros(drawn.shape, dtype=torch.bool)
-    if not same_shape:
-        where = f"shape {list(mine.shape)} came back, {list(right.shape)} was expected"
-    return Difference(_rows(drawn), _rows(wanted), _rows(marked), where)
+    (mine_part, where), (right_part, _) = (_slice(values, first) for values in (mine, right))
+    if same_shape:
+        marked = _apart(mine_part, right_part)
+    else:
+        marked = torch.zeros(mine_part.shape, dtype=torch.bool)
+        where = f"shape {list(mine.shape)}, expected {list(right.shape)}"
+    return Difference(_rows(mine_part), _rows(right_part), _rows(marked), where)
 
 
 def _array(value: Any) -> Tensor | None:
@@ -50,20 +52,20 @@ def _apart(mine: Tensor, right: Tensor) -> Tensor:
 
 
 def _slice(values: Tensor, first: list[int]) -> tuple[Tensor, str]:
-    """The last two axes at the index of the first difference, at most 64 × 64, and which part."""
+    """At most 64 × 64 of the last two axes around the index `first`, and its place in words."""
     leading = tuple(first[: max(values.dim() - 2, 0)])
     part = values[leading] if leading else values
-    said = [f"index [{', '.join(map(str, leading))}, …]"] if leading else []
+    places = [f"index [{', '.join(map(str, leading))}, …]"] if leading else []
     table = part[None] if part.dim() == 1 else part
     corner = [0, *first[:1]] if part.dim() == 1 else first[values.dim() - 2 :][:2]
     names = ("rows", "columns")
     for axis, (start, name) in enumerate(zip(corner, names, strict=True)):
         size = table.shape[axis]
-        if size > MOST:
-            start = min(start // MOST * MOST, size - MOST)
-            table = table.narrow(axis, start, MOST)
-            said.append(f"{name} {start} to {start + MOST - 1} of {size}")
-    return table, ", ".join(said)
+        if size > MAX_SIDE:
+            start = min(start // MAX_SIDE * MAX_SIDE, size - MAX_SIDE)
+            table = table.narrow(axis, start, MAX_SIDE)
+            places.append(f"{name} {start} to {start + MAX_SIDE - 1} of {size}")
+    return table, ", ".join(places)
 
 
 def _rows(table: Tensor) -> tuple[tuple[Any, ...], ...]:

@@ -1,7 +1,7 @@
 """Recognizes how a wrong answer relates to the right one: transposed, shifted, scaled, …
 
-A pair is an answer and what was expected. A diagnosis is given only if it explains every pair and
-at least one of them shows it: a false one is worse than none.
+A pair is an answer and the expected one. A diagnosis must explain every pair and show in at least
+one of them: a false diagnosis is worse than none.
 """
 
 import math
@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.grading import misplaced
-from induction_heads.grading.likeness import (
+from induction_heads.grading.diagnosis import axes
+from induction_heads.grading.diagnosis.closeness import (
     ENOUGH,
     MOST_VALUES,
     Pairs,
@@ -22,7 +22,7 @@ from induction_heads.grading.likeness import (
     n_distinct,
     near,
 )
-from induction_heads.grading.wire import FactoredData
+from induction_heads.models.plain_data import FactoredData
 
 NUMBER = (bool, int, float)
 
@@ -30,42 +30,45 @@ NUMBER = (bool, int, float)
 def diagnose(
     pairs: Sequence[tuple[Any, Any]], inputs: Sequence[Mapping[str, Any]] = ()
 ) -> str | None:
-    """What is wrong with all the answers, and a question that points at it. None if unclear.
+    """What is wrong with all answers, with a question that hints at the cause. None if unclear.
 
-    `pairs` holds (answer, expected) of every case. `inputs` holds the arguments of every case by
-    name, if known: their sizes name a factor that depends on them.
+    `pairs` has (answer, expected) of every case. `inputs` has the arguments of every case by name,
+    if known: their sizes explain a factor that depends on them.
     """
     if not pairs:
         return None
-    if said := _swapped_pairs(pairs):
-        return said
+    if diagnosis := _swapped_pairs(pairs):
+        return diagnosis
     arrays = [(_array(answer), _array(expected)) for answer, expected in pairs]
-    found = [(mine, right) for mine, right in arrays if mine is not None and right is not None]
-    if len(found) < len(arrays) or any(t.is_complex() for pair in found for t in pair):
+    exact = [(mine, right) for mine, right in arrays if mine is not None and right is not None]
+    if len(exact) < len(arrays) or any(t.is_complex() for pair in exact for t in pair):
         return None
-    if any(t.numel() > MOST_VALUES for pair in found for t in pair):
+    if any(t.numel() > MOST_VALUES for pair in exact for t in pair):
         return None
-    if len({_kind(right) for _, right in found}) > 1:
+    if len({_kind(right) for _, right in exact}) > 1:
         return None
-    if said := _wrong_dtype(found):
-        return said
-    wide = [(mine.double(), right.double()) for mine, right in found]
-    looks: list[Callable[[Pairs], str | None]] = [
-        misplaced.extra_axis, misplaced.transposed, misplaced.shifted, misplaced.cut_or_padded,
+    if diagnosis := _wrong_dtype(exact):
+        return diagnosis
+    wide = [(mine.double(), right.double()) for mine, right in exact]
+    rules: list[Callable[[Pairs], str | None]] = [
+        axes.extra_axis,
+        axes.transposed,
+        axes.shifted,
+        axes.cut_or_padded,
         _other_sign,
-    ]  # fmt: skip
-    if all(_kind(t) == "int" for pair in found for t in pair):
-        looks.append(_off_by_one)
-    for look in (*looks, _unmasked, _wrong_softmax):
-        if said := look(wide):
-            return said
-    if _kind(found[0][1]) != "bool" and (said := _scaled(wide, inputs)):
-        return said
+    ]
+    if all(_kind(t) == "int" for pair in exact for t in pair):
+        rules.append(_off_by_one)
+    for rule in (*rules, _unmasked, _wrong_softmax):
+        if diagnosis := rule(wide):
+            return diagnosis
+    if _kind(exact[0][1]) != "bool" and (diagnosis := _scaled(wide, inputs)):
+        return diagnosis
     return (
         _not_normalized(wide)
-        or misplaced.not_reduced(wide)
-        or misplaced.reduced_too_far(wide)
-        or misplaced.reduced_elsewhere(wide, inputs)
+        or axes.not_reduced(wide)
+        or axes.reduced_too_far(wide)
+        or axes.reduced_elsewhere(wide, inputs)
     )
 
 
@@ -103,15 +106,15 @@ def _wrong_dtype(pairs: Pairs) -> str | None:
     kinds = {(_kind(mine), _kind(right)) for mine, right in pairs}
     if len(kinds) != 1:
         return None
-    ((given, wanted),) = kinds
-    if given == wanted or (given, wanted) == ("int", "float"):
+    ((mine_kind, right_kind),) = kinds
+    if mine_kind == right_kind or (mine_kind, right_kind) == ("int", "float"):
         return None
     if not all(near(mine.double(), right.double()) for mine, right in pairs):
         return None
     names = str(pairs[0][0].dtype).removeprefix("torch."), str(pairs[0][1].dtype)
     return (
-        f"the values are right, but their dtype is {names[0]} where "
-        f"{names[1].removeprefix('torch.')} was expected. Which kind of value does the signature "
+        f"the values are right, but their dtype is {names[0]}, expected "
+        f"{names[1].removeprefix('torch.')}. Which kind of value does the signature "
         "name, and which step gives another?"
     )
 
@@ -119,7 +122,7 @@ def _wrong_dtype(pairs: Pairs) -> str | None:
 def _other_sign(pairs: Pairs) -> str | None:
     if not explains(pairs, lambda right: -right):
         return None
-    return "every value has the other sign. What is taken from what, and which way does it count?"
+    return "every value has the wrong sign. What is subtracted from what, and which is larger?"
 
 
 def _off_by_one(pairs: Pairs) -> str | None:
@@ -128,13 +131,13 @@ def _off_by_one(pairs: Pairs) -> str | None:
     for step, words in ((1, "one too large"), (-1, "one too small")):
         if all(torch.equal(mine, right + step) for mine, right in pairs):
             return (
-                f"every number is {words}. Do you count from 0 or from 1, and is the end counted?"
+                f"every number is {words}. Do you count from 0 or from 1, and is the end included?"
             )
     return None
 
 
 def _are_causal(pairs: Pairs) -> bool:
-    """Whether zeros above the diagonal were expected, and something else came back."""
+    """Whether zeros were expected above the diagonal, and an answer has other values there."""
     for mine, right in pairs:
         square = right.dim() >= 2 and right.shape[-1] == right.shape[-2]
         if not square or mine.shape != right.shape or bool(right.triu(1).any()):
@@ -145,18 +148,19 @@ def _are_causal(pairs: Pairs) -> bool:
 def _unmasked(pairs: Pairs) -> str | None:
     if not _are_causal(pairs) or sum(right.shape[-1] - 1 for _, right in pairs) < ENOUGH:
         return None
-    start = "above the diagonal, where zeros were expected, other values came back"
+    start = "some values above the diagonal are not 0 as expected"
     if all(near(mine.tril(), right) for mine, right in pairs):
-        return f"{start}; the rest is right. Which keys may query 0 see?"
+        return f"{start}; the rest is right. Which keys may query 0 attend to?"
     if all(_is_softmax(mine) and near(_rows_to_one(mine.tril()), right) for mine, right in pairs):
         return (
-            f"{start}, and they take weight from the rest of each row. Which keys may query 0 see?"
+            f"{start}, and they take weight from the rest of each row. "
+            "Which keys may query 0 attend to?"
         )
     return None
 
 
 def _is_softmax(values: Tensor, axis: int = -1) -> bool:
-    """Whether values are not negative and sum to 1 along the axis."""
+    """Whether no value is negative and the values sum to 1 along `axis`."""
     if values.dim() < -axis or not bool((values >= 0).all()) or values.numel() == 0:
         return False
     sums = values.sum(axis)
@@ -172,11 +176,11 @@ def _wrong_softmax(pairs: Pairs) -> str | None:
         return None
     if all(_is_softmax(mine) for mine, _ in pairs) or max(_lengths(pairs)) < 2:
         return None
-    question = "Along which axis does each query share out its weight?"
+    question = "Along which axis does each query distribute its weight?"
     for axis in range(-2, -most_axes(pairs) - 1, -1):
         if all(mine.dim() >= -axis and _is_softmax(mine, axis) for mine, _ in pairs):
             there, here = axis_name(axis, pairs), axis_name(-1, pairs)
-            return f"the weights sum to 1 along {there}, where {here} was expected. {question}"
+            return f"the weights sum to 1 along {there}, expected along {here}. {question}"
     if all(m.dim() >= 2 and _is_softmax(m.flatten(-2)) for m, _ in pairs):
         return f"the weights sum to 1 over whole matrices, not over each row. {question}"
     return None
@@ -187,24 +191,24 @@ def _lengths(pairs: Pairs) -> list[int]:
 
 
 def _not_normalized(pairs: Pairs) -> str | None:
-    shows = 0
+    n_rows = 0
     for mine, right in pairs:
         if mine.shape != right.shape or not _is_softmax(right) or bool((mine < 0).any()):
             return None
         if not near(_rows_to_one(mine), right):
             return None
         wrong = (mine.sum(dim=-1) - 1).abs() > 1e-3
-        shows += int((wrong & ((right > 0).sum(dim=-1) > 1)).sum())
-    if shows < 2:
+        n_rows += int((wrong & ((right > 0).sum(dim=-1) > 1)).sum())
+    if n_rows < 2:
         return None
     return (
-        "within each row the proportions are right, but the rows do not sum to 1. Which weights "
-        "were counted when the rows were divided, and which are left?"
+        "the proportions within each row are right, but the rows do not sum to 1. Which weights "
+        "were in the sum that the rows were divided by, and which are left?"
     )
 
 
 def _factor(mine: Tensor, right: Tensor) -> float | None:
-    """The number that turns the expected answer into this one, if there is one other than 0."""
+    """The factor between the expected answer and this one. None if there is none, or it is 0."""
     if mine.shape != right.shape or not bool((mine.isfinite() & right.isfinite()).all()):
         return None
     square = float((right * right).sum())
@@ -213,84 +217,84 @@ def _factor(mine: Tensor, right: Tensor) -> float | None:
 
 
 def _scaled(pairs: Pairs, inputs: Sequence[Mapping[str, Any]]) -> str | None:
-    kept = [index for index, (_, right) in enumerate(pairs) if bool(right.any())]
-    if any(bool(m.any()) for i, (m, _) in enumerate(pairs) if i not in kept) or not kept:
+    nonzero = [index for index, (_, right) in enumerate(pairs) if bool(right.any())]
+    if any(bool(m.any()) for i, (m, _) in enumerate(pairs) if i not in nonzero) or not nonzero:
         return None
-    given = [_factor(*pairs[index]) for index in kept]
-    factors = [factor for factor in given if factor is not None]
-    if len(factors) < len(given) or all(abs(factor - 1) < 1e-3 for factor in factors):
+    factors = [factor for index in nonzero if (factor := _factor(*pairs[index])) is not None]
+    if len(factors) < len(nonzero) or all(abs(factor - 1) < 1e-3 for factor in factors):
         return None
     if max(factors) - min(factors) < 1e-4 * max(map(abs, factors)):
-        if n_distinct([pairs[index][1] for index in kept]) < ENOUGH:
+        if n_distinct([pairs[index][1] for index in nonzero]) < ENOUGH:
             return None
-        return _said_of_constant(factors[0])
-    sizes = [_sizes(inputs[index]) for index in kept] if len(inputs) == len(pairs) else []
-    if len(factors) >= ENOUGH and (said := _said_of_size(factors, sizes)):
-        return said
-    if sum(n_distinct([pairs[index][1]]) >= ENOUGH for index in kept) < 2:
+        return _constant_factor(factors[0])
+    sizes = [_sizes(inputs[index]) for index in nonzero] if len(inputs) == len(pairs) else []
+    if len(factors) >= ENOUGH and (diagnosis := _factor_of_size(factors, sizes)):
+        return diagnosis
+    if sum(n_distinct([pairs[index][1]]) >= ENOUGH for index in nonzero) < 2:
         return None
     shown = ", ".join(f"{factor:.4g}" for factor in factors[:4])
     return (
-        f"in each case every value is the expected one times one number, and the number changes "
+        "in each case every value is the expected one times the same factor, which changes "
         f"from case to case ({shown}). Which size changes with it?"
     )
 
 
-def _said_of_constant(factor: float) -> str:
-    question = "Which factor does the definition have that yours has not, or the other way round?"
+def _constant_factor(factor: float) -> str:
+    question = "Which factor does only one of yours and the definition have?"
     for base, words in ((1 / math.log(2), "1 / ln 2"), (math.log(2), "ln 2")):
         if math.isclose(factor, base, rel_tol=1e-4):
-            return f"every value is {words} times the expected one. Which base has your logarithm?"
+            question = "Which base does your logarithm have?"
+            return f"every value is {words} times the expected one. {question}"
     return f"every value is {factor:.4g} times the expected one. {question}"
 
 
 def _sizes(arguments: Mapping[str, Any]) -> dict[str, int]:
-    """Every length and every whole number among the arguments, by name."""
-    found = {}
+    """The axis lengths and positive integers among the arguments, by name."""
+    sizes = {}
     for name, value in arguments.items():
         if isinstance(value, Tensor):
             for axis in range(1, value.dim() + 1):
-                found[f"the length of axis −{axis} of `{name}`"] = value.shape[-axis]
+                sizes[f"the length of axis −{axis} of `{name}`"] = value.shape[-axis]
         elif type(value) is int and value > 0:
-            found[f"`{name}`"] = value
-    return found
+            sizes[f"`{name}`"] = value
+    return sizes
 
 
-def _said_of_size(factors: Sequence[float], sizes: Sequence[dict[str, int]]) -> str | None:
+def _factor_of_size(factors: Sequence[float], sizes: Sequence[dict[str, int]]) -> str | None:
     forms: dict[str, tuple[Callable[[int], float], str]] = {
-        "{}": (float, "Is it a sum where a mean was asked for?"),
-        "1 / {}": (lambda n: 1 / n, "Is it a mean where a sum was asked for?"),
-        "the square root of {}": (math.sqrt, "Which scale does the definition have?"),
-        "1 / the square root of {}": (lambda n: n**-0.5, "Which scale does the definition have?"),
+        "{}": (float, "Is it a sum that should be a mean?"),
+        "1 / {}": (lambda n: 1 / n, "Is it a mean that should be a sum?"),
+        "the square root of {}": (math.sqrt, "Which scaling does the definition use?"),
+        "1 / the square root of {}": (lambda n: n**-0.5, "Which scaling does the definition use?"),
     }
     for name in sizes[0] if sizes else ():
-        if not all(name in own for own in sizes):
+        if not all(name in case for case in sizes):
             continue
         for form, (value, question) in forms.items():
-            wanted = [value(own[name]) for own in sizes]
-            if all(math.isclose(f, w, rel_tol=1e-4) for f, w in zip(factors, wanted, strict=True)):
+            values = [value(case[name]) for case in sizes]
+            if all(math.isclose(f, v, rel_tol=1e-4) for f, v in zip(factors, values, strict=True)):
                 return f"every value is the expected one times {form.format(name)}. {question}"
     return None
 
 
 def _swapped_pairs(pairs: Sequence[tuple[Any, Any]]) -> str | None:
-    """Heads or places that came back as (head, layer), (key, query)."""
-    shows, names = 0, "query, key"
+    """Heads or places given as (head, layer) or (key, query)."""
+    n_swapped, names = 0, "query, key"
     for answer, expected in pairs:
         mine, right = _by_pair(answer), _by_pair(expected)
         if mine is None or right is None:
             return None
-        turned = {(second, first): value for (first, second), value in mine.items()}
-        if turned.keys() != right.keys() or any(
-            not _alike(turned[place], right[place]) for place in right
+        swapped = {(second, first): value for (first, second), value in mine.items()}
+        if swapped.keys() != right.keys() or any(
+            not _close(swapped[place], right[place]) for place in right
         ):
             return None
-        shows += len(mine.keys() - right.keys())
+        n_swapped += len(mine.keys() - right.keys())
         if isinstance(expected, dict) or any(value is not None for value in right.values()):
             names = "layer, head"
-    if shows < 2:
+    if n_swapped < 2:
         return None
-    return f"the two numbers of each ({names}) have changed places. Which of them comes first?"
+    return f"the two numbers of each ({names}) are swapped. Which of them comes first?"
 
 
 def _by_pair(value: Any) -> dict[tuple[int, int], Any] | None:
@@ -301,15 +305,15 @@ def _by_pair(value: Any) -> dict[tuple[int, int], Any] | None:
         items = [tuple(item) if isinstance(item, (list, tuple)) else () for item in value]
     else:
         return None
-    found: dict[tuple[int, int], Any] = {}
+    by_pair: dict[tuple[int, int], Any] = {}
     for place, rest in ((item[:2], item[2:]) for item in items):
         if len(place) < 2 or len(rest) > 1 or not all(type(number) is int for number in place):
             return None
-        found[place] = rest[0] if rest else None
-    return found
+        by_pair[place] = rest[0] if rest else None
+    return by_pair
 
 
-def _alike(mine: Any, right: Any) -> bool:
+def _close(mine: Any, right: Any) -> bool:
     if isinstance(mine, Tensor) and mine.numel() == 1:
         mine = mine.item()
     if isinstance(mine, NUMBER) and isinstance(right, NUMBER):

@@ -1,0 +1,1 @@
+"""What a wrong answer looks like: values, axes, closeness, and the drawing of a difference."""

@@ -1,0 +1,1 @@
+"""One model in, numbers out: activations, scores, circuits, interventions, the report."""

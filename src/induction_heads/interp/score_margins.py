@@ -1,0 +1,79 @@
+"""Why a head attends to one key and not to another: the margin of its score by writers."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from induction_heads.interp.circuits import head_weights
+from induction_heads.interp.norms import layer_norm_of
+from induction_heads.interp.sufficiency import require_plain_heads
+from induction_heads.models.interface import (
+    Model,
+    embedding,
+    model_config,
+    require_head,
+    require_tokens,
+)
+from induction_heads.models.loading import as_hooked
+
+
+def writers_before(model: Model, layer: int) -> list[str]:
+    """The names of all that a head of this layer reads, in the order of the axes of a margin.
+
+    >>> from induction_heads.models.hand_built import hand_built
+    >>> writers_before(hand_built("induction"), 1)
+    ['token', 'position', 'L0H0', 'L0H1', 'norm bias']
+    """
+    heads = range(model_config(model).n_heads)
+    names = [f"L{earlier}H{head}" for earlier in range(layer) for head in heads]
+    return ["token", "position", *names, "norm bias"]
+
+
+def score_margin_by_writers(
+    model: Model, tokens: Int[Tensor, "batch pos"], layer: int, head: int, query: int, key: int
+) -> Float[Tensor, "query_writer key_writer"]:
+    """How far each pair of writers lifts the score of one key above the others, at one query.
+
+    Entry [a, b]: q_a · k_b / √d_head at `key`, minus its mean over the other keys that the query
+    sees, as a mean over the rows; q_a is what writer a contributes to the query, k_b what writer b
+    contributes to the key. The writers are those of `writers_before`. The sum over all pairs is the
+    margin of the scores that the model has before the softmax. Layer norm is linear once its scale
+    is fixed, here at that of the forward pass; its learned bias is the last writer.
+
+    Raises ValueError for a head that the model does not have, positions that the rows do not have
+    or a key that is not before the query, and a model whose layers are not plain attention heads.
+    """
+    require_tokens(model, tokens)
+    require_plain_heads(model)
+    require_head(model, layer, head)
+    if not 0 <= key < query < tokens.shape[1]:
+        raise ValueError(
+            f"Got {query=} and {key=} for rows of {tokens.shape[1]} tokens. Pass positions counted "
+            "from 0, with the key before the query."
+        )
+    parts = _read_parts(model, tokens, layer)  # [writer batch pos d_model]
+    W_Q, W_K, _, _ = head_weights(model)
+    queries = parts[:, :, query] @ W_Q[layer, head]
+    keys = parts[:, :, : query + 1] @ W_K[layer, head]
+    others = torch.full((query + 1,), -1 / query)
+    others[key] = 1.0
+    margins = torch.einsum("abd,cbkd,k->bac", queries, keys, others) / math.sqrt(W_Q.shape[-1])
+    return margins.mean(dim=0)
+
+
+def _read_parts(model: Model, tokens: Tensor, layer: int) -> Tensor:
+    """What the norm of a layer makes of each writer's contribution; they sum to what it returns."""
+    names = [f"blocks.{earlier}.attn.hook_z" for earlier in range(layer)]
+    with torch.no_grad():
+        _, cache = as_hooked(model).run_with_cache(tokens, names_filter=lambda name: name in names)
+    token = embedding(model)[tokens]
+    parts = [token, model.W_pos.detach().float()[: tokens.shape[1]].expand_as(token)]
+    W_O = head_weights(model)[3]
+    for earlier, name in enumerate(names):
+        parts += torch.einsum("bphd,hdm->hbpm", cache[name].float(), W_O[earlier]).unbind()
+    norm = layer_norm_of(model, layer)
+    scale = norm.scale(torch.stack(parts).sum(dim=0))[..., None]
+    bias = torch.zeros_like(token) if norm.bias is None else norm.bias.expand_as(token)
+    return torch.stack([*(norm.without_scale(part) / scale for part in parts), bias])

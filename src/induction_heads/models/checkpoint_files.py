@@ -1,0 +1,182 @@
+"""What the files of a checkpoint say before and after they are read, and why some cannot be loaded.
+
+Every refusal is one sentence with a name in it: of a file, a setting or a weight.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_POINTER = b"version https://git-lfs"
+_READ = {".safetensors", ".bin", ".json", ".model", ".txt"}
+
+_BUFFERS = re.compile(
+    r"(^|\.)(attn|attention|self_attn|self_attention)\.(attention\.)?(bias|masked_bias)$"
+    r"|(^|\.)rotary_emb\.(\w*inv_freq|cos_cached|sin_cached)$"
+    r"|(^|\.)(position_ids|embed_positions)$"
+)
+"""Masks and tables of angles that older versions of the library stored beside the weights."""
+
+_WRAPPERS = {
+    "_orig_mod.": "torch.compile",
+    "module.": "DistributedDataParallel",
+    "base_model.model.": "PEFT",
+}
+"""What the names of weights begin with when a wrapped model was saved."""
+
+RUN_TIME = frozenset(
+    {
+        "_attn_implementation",
+        "_attn_implementation_autoset",
+        "_attn_implementation_internal",
+        "_experts_implementation",
+        "attn_implementation",
+        "auto_map",
+        "device_map",
+        "low_cpu_mem_usage",
+        "output_attentions",
+        "output_hidden_states",
+        "return_dict",
+        "torchscript",
+        "trust_remote_code",
+        "use_cache",
+        "use_flash_attention",
+        "use_flash_attention_2",
+        "use_flash_attn",
+        "use_return_dict",
+    }
+)
+"""Settings of a config that say how a library should run the model. The course sets its own."""
+
+_REFUSED = {
+    "quantization_config": "its weights are quantized",
+    "compression_config": "its weights are compressed",
+    "load_in_8bit": "its weights are quantized",
+    "load_in_4bit": "its weights are quantized",
+    "pruned_heads": "some of its heads were cut out",
+}
+"""Settings with which a checkpoint is not the plain model of its architecture."""
+
+
+class UnknownModel(ValueError):
+    """No model of that name can be loaded here. The message says why, and what would work."""
+
+
+def reason(error: Exception) -> str:
+    """The first line of an exception's message, as the end of a sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    message = (lines[0] if lines else type(error).__name__)[:200].rstrip(".:")
+    return f"{message}."
+
+
+def require_whole_files(folder: Path) -> None:
+    """Raise UnknownModel if a file is a Git LFS pointer, or if the folder is one of an adapter."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in _READ or not path.is_file():
+            continue
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise UnknownModel(
+                    f"{path} is a Git LFS pointer, not the file itself. Run `git lfs pull` there."
+                )
+    if (folder / "adapter_config.json").is_file():
+        raise UnknownModel(adapter_sentence(folder))
+
+
+def adapter_sentence(folder: Path) -> str:
+    """Why the folder of an adapter, such as LoRA, is not loaded."""
+    merged = (
+        " If that was done already, remove adapter_config.json."
+        if (folder / "config.json").is_file()
+        else ""
+    )
+    return (
+        f"{folder} holds an adapter (adapter_config.json), which changes another model. Merge it "
+        f"into that model (`merge_and_unload` of PEFT), save the result and load that.{merged}"
+    )
+
+
+def require_plain_settings(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise UnknownModel if the config says that the weights are quantized or were cut."""
+    for name, meaning in _REFUSED.items():
+        if config.get(name):
+            raise UnknownModel(
+                f'The config in {folder} has "{name}": {meaning}. Load the full checkpoint.'
+            )
+
+
+def require_matching_weights(
+    folder: Path,
+    missing: Collection[str],
+    unused: Collection[str],
+    misshapen: Sequence[tuple[str, Any, Any]] = (),
+) -> None:
+    """Raise UnknownModel, naming a weight, unless the file and the model hold the same weights.
+
+    `misshapen` holds (name, shape in the file, shape in the model). Buffers that older versions
+    of the library stored do not count as unused.
+    """
+    unused = sorted(name for name in unused if not _BUFFERS.search(name))
+    prefix = _common_prefix(missing, unused)
+    if prefix:
+        wrapper = f", as {_WRAPPERS[prefix]} saves them" if prefix in _WRAPPERS else ""
+        raise UnknownModel(
+            f"The names of the weights in {folder} begin with {prefix!r}{wrapper}. Remove that "
+            "from every name, and save the file again."
+        )
+    if misshapen:
+        name, stored, expected = misshapen[0]
+        raise UnknownModel(
+            f"The weights in {folder} do not fit its config: {name} has the shape {list(stored)}, "
+            f"but the config asks for {list(expected)}{_others(misshapen)}"
+        )
+    if missing:
+        first = sorted(missing)[0]
+        raise UnknownModel(
+            f"The weights in {folder} are not complete: {first} is missing{_others(missing)}"
+        )
+    if unused:
+        raise UnknownModel(
+            f"The file in {folder} holds weights that a model of this config does not use: "
+            f"{unused[0]}{_others(unused)} Check the settings of its config.json."
+        )
+
+
+def _common_prefix(missing: Iterable[str], unused: Sequence[str]) -> str | None:
+    """What comes before every unused name that is otherwise the name of a missing weight."""
+    for expected in missing:
+        for name in unused:
+            if name.endswith(f".{expected}"):
+                return name.removesuffix(expected)
+    return None
+
+
+def _others(names: Collection[Any]) -> str:
+    return f", and {len(names) - 1} more." if len(names) > 1 else "."
+
+
+def require_finite_weights(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
+    """Raise UnknownModel, naming a weight, if one holds a value that is not finite."""
+    for name, weight in weights:
+        # The largest magnitude is NaN if any value is. It needs no copy of the weight.
+        if weight.is_floating_point() and weight.numel():
+            largest = torch.linalg.vector_norm(weight.detach(), torch.inf)
+            if not largest.isfinite():
+                short = weight.dtype == torch.float16
+                raise UnknownModel(
+                    f"{name} in {folder} holds values that are not finite (NaN or infinite)"
+                    + (", at least in float16. Try dtype float32." if short else ".")
+                )
+
+
+def require_token(token: int | None, d_vocab: int, origin: object) -> None:
+    """Raise UnknownModel if the BOS token in a file is not one of the `d_vocab` of the model."""
+    if token is not None and not 0 <= token < d_vocab:
+        raise UnknownModel(
+            f"The BOS token {token} of {origin} is outside the model's vocabulary of {d_vocab}. "
+            "The file belongs to another model, or the embedding was not resized."
+        )

@@ -1,0 +1,1 @@
+"""Many models and many ablations: run, journal, tables, comparison with the stored results."""

@@ -1,0 +1,62 @@
+"""Numbers in prose that state our own results are those of the stored records.
+
+`python -m claims PAGE` lists the sentences with a number that nothing computes.
+"""
+
+import tomllib
+from pathlib import Path
+
+from each import for_each
+
+from claims.prose import one_line, own_results, page, with_numbers
+from claims.stored import CLAIMS, Claim
+
+UNTIED = tomllib.loads((Path(__file__).parent / "untied.toml").read_text(encoding="utf-8"))
+READ_IN_FULL = ("literature", "counter_evidence", "teach/questions")
+
+
+@for_each("claim", CLAIMS)
+def test_sentence_states_the_stored_numbers(claim):
+    name, sentences = claim()
+    text = one_line(page(name))
+    for sentence in sentences:
+        assert sentence in text, f"{name} should say: {sentence}"
+
+
+def tied(claims: tuple[Claim, ...]) -> dict[str, list[str]]:
+    """Page → the parts of sentences whose numbers are computed."""
+    parts: dict[str, list[str]] = {}
+    for name, sentences in claims:
+        parts.setdefault(name, []).extend(sentences)
+    return parts
+
+
+@for_each("name", READ_IN_FULL)
+def test_every_number_of_ours_is_computed_or_has_a_reason(name):
+    known = tied(tuple(claim() for claim in CLAIMS)).get(name, [])
+    known += [each["text"] for each in UNTIED["sentence"] if each["page"] == name]
+    loose = [
+        sentence
+        for sentence in with_numbers(own_results(name))
+        if not any(part in sentence or sentence in part for part in known)
+    ]
+    assert loose == [], f"{name}: compute these in tests/claims/stored.py"
+
+
+def test_listed_sentences_are_still_on_their_pages():
+    for each in UNTIED["sentence"]:
+        assert each["text"] in one_line(page(each["page"])), each["text"]
+        assert each["why"]
+
+
+def test_sentences_with_numbers_are_found_and_names_of_places_are_not_numbers():
+    assert with_numbers("In 41 of 60 toys a head forms. Nothing else does.") == [
+        "In 41 of 60 toys a head forms."
+    ]
+    assert with_numbers("Two of three heads pass. In L1H0 of `toy-2l` there are $2^3$ paths.") == [
+        "Two of three heads pass."
+    ]
+    assert with_numbers(
+        "(ch01)=\n# One of two\n\n| 3 | 4 |\n\n:::{note}\n:class: a\n5 heads.\n:::"
+    ) == ["5 heads."]
+    assert with_numbers("Heads of layer 1 look at position 0, see {ref}`ch08`.") == []
