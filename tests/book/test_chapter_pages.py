@@ -212,7 +212,7 @@ def built(tmp_path_factory) -> Path:
         folder,
         folder / "out",
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     return folder / "out"
 
 

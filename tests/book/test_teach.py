@@ -180,7 +180,7 @@ def built(tmp_path_factory) -> str:
     content = ["# Page\n", "```{course-minutes}\n```\n", plan, *chapters, *lists]
     (folder / "index.md").write_text("\n".join(content), encoding="utf-8")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", folder, folder / "out"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     page = (folder / "out" / "index.html").read_text(encoding="utf-8")
     return one_line(html.unescape(re.sub(r"<[^>]+>", "", page)))
 

@@ -95,6 +95,8 @@ class Visit:
 
     def __init__(self, place, width: int = 1280, mode: str = "light"):
         self.tab = place.new_page()
+        # Long, since nothing here measures speed and a busy machine is slow.
+        self.tab.set_default_timeout(120_000)
         self.show(width, mode)
         self.errors: list[str] = []
         self.requests: list[str] = []

@@ -39,7 +39,6 @@ def wait_until_mounted(tab):
             [...root.querySelectorAll('.ex-grid canvas')].some(canvas =>
                 canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
                     .data.some(value => value > 0)))""",
-        timeout=20_000,
     )
 
 

@@ -28,7 +28,6 @@ def wait_for_figures(tab):
                 return image.data.some(value => value > 0);
             }))""",
         arg=HOVER,
-        timeout=10_000,
     )
 
 
@@ -97,9 +96,9 @@ def test_search_from_disk_leads_to_the_term(visit):
     seen.tab.keyboard.press("Control+k")
     seen.tab.keyboard.type("decoy")
     seen.tab.keyboard.press("Enter")
-    seen.tab.wait_for_selector("#search-results li a", timeout=10_000)
+    seen.tab.wait_for_selector("#search-results li a")
     seen.tab.locator("#search-results li a").first.click()
-    seen.tab.wait_for_selector("article .highlighted", timeout=10_000)
+    seen.tab.wait_for_selector("article .highlighted")
     assert "search.html" not in seen.tab.url
     assert "decoy" in seen.tab.locator("article .highlighted").first.inner_text().lower()
     assert seen.errors == []
@@ -135,7 +134,7 @@ def test_a_chapter_prints_without_what_paper_cannot_do(visit):
 def test_mathematics_is_typeset(visit):
     seen = visit()
     seen.tab.goto(SITE.as_uri() + "/notation.html")
-    seen.tab.wait_for_selector("mjx-container", timeout=10_000)
+    seen.tab.wait_for_selector("mjx-container")
 
 
 def test_hover_figures_draw_in_a_notebook_without_network(visit, monkeypatch):

@@ -171,7 +171,7 @@ def test_command_checks_a_save_and_ends_with_control_c(tmp_path: Path):
         assert "causal_mask: passed" in command.until("Waiting for a save")
         command.process.send_signal(signal.SIGINT)
         assert "Stopped watching." in command.until("Stopped watching.")
-        assert command.process.wait(timeout=30) == 0
+        assert command.process.wait(timeout=300) == 0
     finally:
         command.process.kill()
         command.process.wait()
