@@ -22,7 +22,21 @@ STICKING_OUT = """root => {
         .map(one => one.outerHTML.slice(0, 80));
 }"""
 
-every_explorer = pytest.mark.parametrize("page", WITH_EXPLORER or ["(no site)"])
+# From disk, where less works, every page; from a server the home page, and the others in test-all.
+every_explorer = pytest.mark.parametrize(
+    ("page", "base"),
+    [
+        pytest.param(
+            page,
+            base,
+            marks=pytest.mark.long if base == "server" and page != "index.html" else (),
+            id=f"{base}-{page}",
+        )
+        for page in WITH_EXPLORER or ["(no site)"]
+        for base in ("disk", "server")
+    ],
+    indirect=["base"],
+)
 
 
 @pytest.fixture(params=["server", "disk"])

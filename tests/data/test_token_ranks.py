@@ -45,6 +45,10 @@ def model_with(**config) -> SimpleNamespace:
     return SimpleNamespace(cfg=SimpleNamespace(**({"bos_token": None} | config)))
 
 
+PYTHON_TEXT = pytest.mark.xdist_group("python text")  # Its tokens take 10 s in each process.
+
+
+@PYTHON_TEXT
 @pytest.mark.parametrize("name", TEXT_MODELS)
 def test_every_text_model_carries_the_counts_of_its_training_text(name: str):
     stored, counted = torch.tensor(stored_counts(name)).float(), python_token_counts()
@@ -158,6 +162,7 @@ def test_a_text_ranks_the_tokens_of_a_model():
         rank_by_text(load_model("toy-2l"), text)
 
 
+@PYTHON_TEXT
 def test_saving_a_model_of_text_saves_how_common_its_tokens_are(tmp_path, monkeypatch):
     monkeypatch.setattr(zoo_files, "recipe_card", lambda recipe, record: "")
     recipe = replace(RECIPES["python-2l"], settings=Settings(steps=1), snapshots=2)

@@ -46,6 +46,10 @@ def test_composition_is_compared_with_the_same_scores():
             ours[side][0, :, 1], theirs[side].detach()[0, :, 1], atol=1e-5, rtol=1e-4
         )
         assert ours[side][0, :, 1].min() > 0.01  # The effect is far above the tolerance.
+
+
+@pytest.mark.long
+def test_composition_takes_less_memory():
     assert composition.most_memory("ours", 2) < composition.most_memory("peer", 2)
 
 

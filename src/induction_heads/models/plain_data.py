@@ -111,16 +111,25 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def count_values(value: Any) -> int:
-    """The number of single values in plain data. A model counts as one."""
-    if isinstance(value, Tensor):
-        return value.numel()
-    if isinstance(value, (list, tuple)):
-        return sum(map(count_values, value))
-    if isinstance(value, dict):
-        return sum(map(count_values, value.values()))
-    if isinstance(value, FactoredData):
-        return value.A.numel() + value.B.numel()
-    return 1
+    """The number of single values in plain data. A model counts as one.
+
+    >>> count_values([1, (torch.zeros(2, 3), {"a": "b"})])
+    8
+    """
+    count, left = 0, [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, (list, tuple)):
+            left.extend(each)
+        elif isinstance(each, dict):
+            left.extend(each.values())
+        elif isinstance(each, Tensor):
+            count += each.numel()
+        elif isinstance(each, FactoredData):
+            count += each.A.numel() + each.B.numel()
+        else:
+            count += 1
+    return count
 
 
 def named(value: Any) -> str:
