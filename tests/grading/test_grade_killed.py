@@ -111,7 +111,7 @@ def test_a_dask_cluster_of_two_processes_gives_the_same_bytes(unbroken, tmp_path
     assert max(graded(tmp_path / "out").values()) == 1
 
 
-@pytest.mark.long  # `sweep` reports it with the same function, in every run.
+@pytest.mark.long  # Dask is started to wait for nothing.
 def test_an_unreachable_scheduler_is_reported(tmp_path, monkeypatch):
     make_class(tmp_path / "class", ada="x = 1\n")
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")

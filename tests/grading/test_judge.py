@@ -3,6 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
 import torch
 from trial import DOUBLED, ROW_SUMS, WIDTH
 
