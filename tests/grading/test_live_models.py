@@ -8,6 +8,7 @@ import torch
 
 from induction_heads.grading.calls import model_data
 from induction_heads.grading.live_models import LiveModels
+from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.hand_built import hand_built
 from induction_heads.models.plain_data import ModelData
 
@@ -64,6 +65,18 @@ def used(models: LiveModels, data: ModelData, use: Any) -> Any:
 def test_a_model_that_was_only_used_is_lent_again(models, data, use):
     first = used(models, data, use)
     assert used(models, deepcopy(data), use) is first
+
+
+def test_a_model_is_lent_again_after_another_was_built(models):
+    """TransformerLens forgets the names of hooks then, and keeps what a layer norm has read."""
+    config = AttentionOnlyConfig(2, 2, 8, 4, d_vocab=9, n_ctx=12, normalization="LN")
+    normed = model_data(AttentionOnly(config))
+    first = used(models, normed, USES["a cache"])
+    used(LiveModels(), model_data(hand_built("previous_token", d_vocab=9, n_ctx=12)), id)
+    expected = used(models, normed, lambda model: None)(TOKENS)
+    for use in USES.values():
+        assert used(models, normed, use) is first
+    torch.testing.assert_close(first(TOKENS), expected)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

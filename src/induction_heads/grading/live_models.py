@@ -19,6 +19,10 @@ MAX_IDLE = 32
 """Models that are kept for later calls: more than the cases of any exercise have."""
 
 
+KEPT_BY_TRANSFORMER_LENS = ("_block_alias_cache", "_captured_pre_ln_residual")
+"""What a run leaves on a model and the next run makes anew: names of hooks, and an activation."""
+
+
 @dataclass(frozen=True)
 class _Built:
     """A model, the data it was built from, and what it was like before anyone used it."""
@@ -39,6 +43,7 @@ class _Built:
     def is_intact(self) -> bool:
         """Whether weights, hooks, settings and attributes are as they were built."""
         try:
+            _forget_the_last_run(self.model)
             buffers = dict(self.model.named_buffers())
             return (
                 self.has_own_weights()
@@ -105,9 +110,17 @@ def _build(data: ModelData) -> _Built:
         model = loading.to_transformer_lens(plain, tokenizer)
     # TransformerLens adds hooks of its own, and lists of their names, when it first runs.
     model.run_with_cache(torch.zeros(1, 1, dtype=torch.long))
+    _forget_the_last_run(model)
     weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     return _Built(data, model, weights, buffers, _state(model))
+
+
+def _forget_the_last_run(model: torch.nn.Module) -> None:
+    for module in model.modules():
+        for name in KEPT_BY_TRANSFORMER_LENS:
+            if name in vars(module):
+                setattr(module, name, None)
 
 
 def _same_data(left: ModelData, right: ModelData) -> bool:
