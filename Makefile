@@ -14,7 +14,7 @@ BIN := .venv/bin
 PORT ?= 8000
 BENCH ?=
 LAB := jupyterlab==4.6.6
-# One thread for each process of the tests keeps them from fighting over the cores. There are three:
+# One thread for each process of the tests keeps them from fighting over the cores. There are four:
 # many tests wait for a browser, a time limit or a process of their own.
 export OMP_NUM_THREADS ?= 1
 
@@ -58,7 +58,7 @@ book: everything
 	@echo "The site is ready: open $(CURDIR)/_build/html/index.html"
 
 test: everything
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder \
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder \
 	  -m "$(if $(ALL),,not long)" --cov --cov-fail-under=0
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax book \
 	  --doctest-modules --ignore-glob="*/test_submission.py" src/induction_heads

@@ -5,7 +5,7 @@ import torch
 from induction_heads.figures.frames import pattern_frames
 from induction_heads.figures.hover import hover_patterns
 
-from .conftest import PAGES, SITE, every_page, needs_site
+from .conftest import PAGES, SITE, every_page_or_one_of_each_kind, needs_site
 
 WIDE, PHONE, PAPER = 1280, 390, 690  # pixels
 HOVER = ".hover-patterns"
@@ -59,7 +59,7 @@ def assert_quiet_and_fits(seen, base: str) -> None:
 
 
 @needs_site
-@every_page
+@every_page_or_one_of_each_kind
 def test_page_from_disk_is_quiet_and_fits_in_both_widths_and_color_modes(page, next_page):
     """The same from a server is in test_access, which loads every page from one."""
     base = SITE.as_uri() + "/"

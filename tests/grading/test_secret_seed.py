@@ -75,6 +75,7 @@ def sheet_without_mistakes(name: str, seed: int) -> Sheet:
     return Sheet(replace(find_exercise(name)[1], mistakes=()), seed)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("stem", "exercise"), PAIRS)
 @pytest.mark.parametrize("seed", [pytest.param(SECRET[0], marks=pytest.mark.long), SECRET[1]])
 def test_a_table_of_the_cases_of_check_passes_check_and_fails_in_grade(stem, exercise, seed):
