@@ -225,7 +225,7 @@ WITHOUT_NUMBERS = {
     "models/loading",
     "progress_bar",  # Drawn, not measured.
     "training/spec",  # Names and types.
-    "training/unfinished",  # A run that was stopped goes on with the same numbers.
+    "training/stored_runs",  # A run that was stopped goes on with the same numbers.
     "versions",  # Stated beside the numbers.
 }
 """Modules that a source imports and on which no number of a sweep depends."""

@@ -128,7 +128,7 @@ def _kept(out: Path | None) -> AbstractContextManager[None]:
     """Keep what is trained in the folder of --out, if there is one."""
     if out is None:
         return nullcontext()
-    from induction_heads.training.unfinished import kept_in
+    from induction_heads.training.stored_runs import kept_in
 
     return kept_in(out / UNFINISHED)
 

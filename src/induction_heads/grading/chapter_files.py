@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from induction_heads.grading import scopes
-from induction_heads.grading.beside import modules_beside
 from induction_heads.grading.hand_in_files import Files
+from induction_heads.grading.imported_files import modules_beside
 from induction_heads.grading.notebook_source import (
     MAX_NOTEBOOK,
     NotANotebook,

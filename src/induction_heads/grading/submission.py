@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from induction_heads.grading.beside import modules_beside
+from induction_heads.grading.imported_files import modules_beside
 
 MAX_BYTES = 2**20
 ENCODINGS = ("utf-8", "utf-8-sig", "ascii", "iso-8859-1", "iso-8859-15", "cp1252")

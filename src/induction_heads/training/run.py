@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from induction_heads.data.tokens import Sampler
 from induction_heads.progress_bar import progress_bar
-from induction_heads.training.unfinished import state_of
+from induction_heads.training.stored_runs import state_of
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ def train(
 
     The data are drawn with a generator seeded with `seed`, so the same seed gives the same run on
     the same machine. A snapshot at step s holds the weights after s updates; step 0 is before
-    training. `progress` shows a progress bar, on a terminal only. Inside `unfinished.kept_in` a run
-    that was stopped goes on with the same numbers. Raises Diverged, a ValueError, if
+    training. `progress` shows a progress bar, on a terminal only. Inside `stored_runs.kept_in` a
+    run that was stopped goes on with the same numbers. Raises Diverged, a ValueError, if
     the loss becomes infinite or NaN.
 
     >>> from induction_heads.data.tokens import distinct_tokens

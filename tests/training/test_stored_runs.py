@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from induction_heads.cli.main import main
 from induction_heads.cli.train import UNFINISHED
-from induction_heads.training import remake, unfinished
+from induction_heads.training import remake, stored_runs
 from induction_heads.training.recipes import RECIPES, new_model
 from induction_heads.training.run import Settings, TrainingRun, train
 
@@ -67,37 +67,37 @@ def ctrl_c_interrupts():
 
 def test_a_stopped_run_goes_on_with_the_same_numbers(tmp_path: Path):
     whole = run(Rows())
-    with pytest.raises(KeyboardInterrupt), unfinished.kept_in(tmp_path):
+    with pytest.raises(KeyboardInterrupt), stored_runs.kept_in(tmp_path):
         run(Rows(stop=6))
     rest = Rows()
-    with unfinished.kept_in(tmp_path):
+    with stored_runs.kept_in(tmp_path):
         continued = run(rest)
     assert rest.n_batches == 12 - 6
     assert continued.earlier_seconds > 0
     assert_equal(whole, continued)
     finished = Rows()
-    with unfinished.kept_in(tmp_path):
+    with stored_runs.kept_in(tmp_path):
         assert_equal(whole, run(finished))
     assert finished.n_batches == 0
 
 
 def test_a_state_of_another_run_or_a_damaged_one_is_ignored(tmp_path: Path):
-    with unfinished.kept_in(tmp_path):
+    with stored_runs.kept_in(tmp_path):
         run(Rows(), seed=1)
     (path,) = tmp_path.iterdir()
     whole = Rows()
-    with unfinished.kept_in(tmp_path):
+    with stored_runs.kept_in(tmp_path):
         run(whole, seed=2)
     assert whole.n_batches == 12
     path.write_bytes(path.read_bytes()[:1000])
     again = Rows()
-    with unfinished.kept_in(tmp_path):
+    with stored_runs.kept_in(tmp_path):
         run(again, seed=2)
     assert again.n_batches == 12
 
 
 def test_runs_of_one_command_are_kept_apart(tmp_path: Path):
-    with unfinished.kept_in(tmp_path):
+    with stored_runs.kept_in(tmp_path):
         first, second = run(Rows()), run(Rows())
     assert len(list(tmp_path.iterdir())) == 2
     assert first.losses == second.losses
