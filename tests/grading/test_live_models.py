@@ -11,6 +11,7 @@ from induction_heads.grading.live_models import LiveModels
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.hand_built import hand_built
 from induction_heads.models.plain_data import ModelData
+from induction_heads.training.initial_weights import initialized
 
 PATTERN = "blocks.0.attn.hook_pattern"
 TOKENS = torch.zeros(1, 5, dtype=torch.long)
@@ -70,7 +71,7 @@ def test_a_model_that_was_only_used_is_lent_again(models, data, use):
 def test_a_model_is_lent_again_after_another_was_built(models):
     """TransformerLens forgets the names of hooks then, and keeps what a layer norm has read."""
     config = AttentionOnlyConfig(2, 2, 8, 4, d_vocab=9, n_ctx=12, normalization="LN")
-    normed = model_data(AttentionOnly(config))
+    normed = model_data(initialized(AttentionOnly(config), seed=0))
     first = used(models, normed, USES["a cache"])
     used(LiveModels(), model_data(hand_built("previous_token", d_vocab=9, n_ctx=12)), id)
     expected = used(models, normed, lambda model: None)(TOKENS)
