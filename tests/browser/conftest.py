@@ -33,7 +33,6 @@ every_page = pytest.mark.parametrize("page", PAGES or ["(no site)"])
 ONE_OF_EACH_KIND = (
     "index.html",
     "ch04_induction_heads.html",
-    "ch11_real_models.html",
     "glossary.html",
     "gallery.html",
     "search.html",
