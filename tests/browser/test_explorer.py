@@ -43,7 +43,7 @@ def page(visit, tmp_path):
 )
 def test_logits_in_the_browser_equal_torch(name, page):
     """The engine is the same as in node, where every run tries all toys on more rows."""
-    request, expected = random_triples(name, cases=30)
+    request, expected = random_triples(name, n_cases=30)
     answered = page.tab.evaluate(
         "async text => Array.from(await answers(JSON.parse(text)))", json.dumps(request)
     )

@@ -44,7 +44,7 @@ def with_weights(like, weights):
 
 
 @cache
-def random_triples(name, cases=90):
+def random_triples(name, n_cases=90):
     """Four triples a case for one toy: a request for `answers.js`, and the expected logits."""
     generator = torch.Generator().manual_seed(TOYS.index(name))
     snapshots = load_snapshots(name)
@@ -52,7 +52,7 @@ def random_triples(name, cases=90):
     bridges = {at: to_transformer_lens(read[at]) for at in AT}
     cases, expected = [], []
     with torch.inference_mode():
-        for _ in range(cases):
+        for _ in range(n_cases):
             snapshot = AT[int(torch.randint(len(AT), (), generator=generator))]
             rows, period = some_rows(generator, read[snapshot], 4)
             change, logits = some_change(generator, bridges[snapshot], rows, period)
