@@ -1,6 +1,8 @@
 # verdict: row_sums=error, doubled=passed
-# message: brought the whole process down (SIGSEGV)
-"""Lifts the recursion limit and recurses through C until the stack of the process is gone."""
+"""Lifts the recursion limit and recurses through C until the stack of the process is gone.
+
+From Python 3.12 on the interpreter notices, and it is a RecursionError.
+"""
 
 import sys
 
