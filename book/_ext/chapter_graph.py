@@ -9,6 +9,7 @@ from notebook_cells import cells
 BOOK = Path(__file__).resolve().parents[1]
 
 PREREQUISITES: dict[str, tuple[str, ...]] = {
+    "why": (),
     "ch01": (),
     "ch02": ("ch01",),
     "ch03": ("ch02",),

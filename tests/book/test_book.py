@@ -17,7 +17,7 @@ notebook_cells = import_module("notebook_cells")
 cells, notebook = notebook_cells.cells, notebook_cells.notebook
 
 CHAPTERS = sorted(BOOK.glob("ch[0-9][0-9]_*.ipynb"))
-STUDIES = [BOOK / "old_tutorials.ipynb", BOOK / "real_text.ipynb"]
+STUDIES = [BOOK / f"{name}.ipynb" for name in ("old_tutorials", "real_text", "why")]
 """Notebooks beside the chapters: they have no exercises."""
 PAGES = sorted(BOOK.glob("*.md")) + sorted(BOOK.glob("teach/*.md"))
 REPOSITORY = "https://github.com/induction-heads/induction-heads"

@@ -91,7 +91,7 @@ def test_map_stands_below_in_words(drawn):
     items = ["".join(item.itertext()) for item in drawn.findall("details/ul/li")]
     titles = [item.split(". Builds")[0] for item in items]
     assert titles == [graph.full_title(label) for label in LABELS]
-    assert items[0] == "1. Attention. Builds on no other chapter."
+    assert items[1] == "1. Attention. Builds on no other chapter."
 
 
 def test_boxes_of_the_map_do_not_touch_and_hold_their_titles(drawn):
