@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from induction_heads.data.tokens import bos_token
+from induction_heads.models.interface import HookedModel, Model
 
 Place = tuple[int, int]
 
 
 @torch.no_grad()
 def forward(
-    model: Any,
+    model: HookedModel,
     tokens: Tensor,
     *,
     silent: Callable[[int, int], bool] = lambda layer, head: False,
@@ -59,7 +60,7 @@ def forward(
     return (model.ln_final(residual) @ model.W_U).detach(), seen, wrote
 
 
-def digest(model: Any) -> str:
+def digest(model: Model) -> str:
     """A name for a model's weights and BOS token, which models that differ in them do not share."""
     found = hashlib.sha256(str(bos_token(model)).encode())
     for name, weight in model.named_parameters():
@@ -83,6 +84,6 @@ def hook_name(layer: int, name: str = "z") -> str:
     return f"blocks.{layer}.attn.hook_{name}"
 
 
-def total(model: Any, tokens: Tensor, layer: int, head: int) -> Tensor:
+def total(model: HookedModel, tokens: Tensor, layer: int, head: int) -> Tensor:
     """Logits with one head silent and everything after it recomputed."""
     return forward(model, tokens, silent=only(layer, head))[0]

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from itertools import product
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +17,7 @@ from induction_heads.course.ch02_attention_patterns.inputs import (
 from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.random_inputs import random_patterns, whole_numbers
+from induction_heads.models.interface import HookedModel
 
 # previous_token_score
 
@@ -104,7 +104,7 @@ def _model_cases(seed: int) -> list[Case]:
 
 
 def _patterns_by_loop(
-    model: Any, tokens: Int[Tensor, "batch pos"]
+    model: HookedModel, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "layer batch head query key"]:
     """From the weights, by the definition: no hook and no cache. Models without layer norm only."""
     batch, n_pos = tokens.shape

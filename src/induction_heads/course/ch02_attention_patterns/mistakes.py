@@ -12,6 +12,7 @@ from torch import Tensor
 
 from induction_heads.course.ch02_attention_patterns.inputs import HeadScores, Patterns, Scores
 from induction_heads.course.exercise import Mistake
+from induction_heads.models.interface import HookedModel
 
 
 def _diagonal(pattern: Patterns, offset: int = 0) -> Float[Tensor, "*batch diagonal"]:
@@ -138,7 +139,7 @@ CURRENT_MISTAKES = (
 )
 
 
-def _cached(model: Any, tokens: Tensor, name: str = "attn.hook_pattern") -> list[Tensor]:
+def _cached(model: HookedModel, tokens: Tensor, name: str = "attn.hook_pattern") -> list[Tensor]:
     _, cache = model.run_with_cache(tokens)
     return [cache[f"blocks.{layer}.{name}"] for layer in range(model.cfg.n_layers)]
 

@@ -17,6 +17,7 @@ from induction_heads.course.compare import close_heads, closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.random_inputs import decimals, whole_numbers
 from induction_heads.models.hand_built import hand_built_heads
+from induction_heads.models.interface import HookedModel
 
 
 def _hand_built(kind: str, **options: Any) -> ModelInput:
@@ -80,7 +81,7 @@ def _pattern_cases(seed: int) -> list[Case]:
     ]
 
 
-def _pattern_loop(model: Any, layer: int, head: int) -> Tensor:
+def _pattern_loop(model: HookedModel, layer: int, head: int) -> Tensor:
     """Query by query and key by key, in double precision."""
     W_Q, W_K, _, _ = head_weights(model, layer, head)
     queries, keys = (model.W_pos.double() @ W.double() for W in (W_Q, W_K))
@@ -132,7 +133,7 @@ def _find_cases(seed: int) -> list[Case]:
     ]
 
 
-def _find_loop(model: Any, threshold: float = 0.4) -> Heads:
+def _find_loop(model: HookedModel, threshold: float = 0.4) -> Heads:
     """Every row, every query, one weight at a time."""
 
     def score(pattern: Tensor) -> float:
@@ -193,7 +194,7 @@ def _readout_cases(seed: int) -> list[Case]:
     ]
 
 
-def _readout_loop(model: Any, layer: int, head: int) -> float:
+def _readout_loop(model: HookedModel, layer: int, head: int) -> float:
     """One row and one position at a time."""
     tokens, pattern, _ = head_on_rows(model, layer, head)
     _, _, W_V, W_O = head_weights(model, layer, head)

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from induction_heads.data.tokens import distinct_tokens
+from induction_heads.models.interface import HookedModel
 
 Heads = list[tuple[int, int, float]]
 
 
-def head_weights(model: Any, layer: int, head: int) -> list[Tensor]:
+def head_weights(model: HookedModel, layer: int, head: int) -> list[Tensor]:
     """W_Q, W_K, W_V and W_O of one head."""
     return [getattr(model, name)[layer, head] for name in ("W_Q", "W_K", "W_V", "W_O")]
 
@@ -22,7 +23,7 @@ def _visible_softmax(scores: Tensor) -> Tensor:
     return scores.masked_fill(future, -torch.inf).softmax(dim=-1)
 
 
-def _random_rows(model: Any, batch: int, seed: int) -> Tensor:
+def _random_rows(model: HookedModel, batch: int, seed: int) -> Tensor:
     n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab)
     noise = torch.rand(batch, model.cfg.d_vocab, generator=torch.Generator().manual_seed(seed))
     return noise.argsort(dim=-1)[:, :n_pos]
@@ -33,7 +34,7 @@ def find_by(
 ) -> Callable[..., Heads]:
     """The heads whose `score` of a pattern [batch query key] reaches the threshold."""
 
-    def answer(model: Any, threshold: float = 0.4) -> Heads:
+    def answer(model: HookedModel, threshold: float = 0.4) -> Heads:
         n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab, length)
         tokens = distinct_tokens(model.cfg.d_vocab, n_pos, batch=batch, seed=11)
         _, cache = model.run_with_cache(tokens)
@@ -47,7 +48,7 @@ def find_by(
     return answer
 
 
-def head_on_rows(model: Any, layer: int, head: int) -> tuple[Tensor, Tensor, Tensor]:
+def head_on_rows(model: HookedModel, layer: int, head: int) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens [batch pos], the head's pattern [batch query key] and what it writes."""
     tokens = _random_rows(model, batch=8, seed=4)
     W_Q, W_K, W_V, W_O = head_weights(model, layer, head)

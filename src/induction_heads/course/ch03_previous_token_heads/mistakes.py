@@ -13,6 +13,7 @@ from induction_heads.course.ch03_previous_token_heads.inputs import (
     head_weights,
 )
 from induction_heads.course.exercise import Mistake
+from induction_heads.models.interface import HookedModel
 
 # score_gap_needed
 
@@ -65,7 +66,7 @@ def _pattern_with(
 ) -> Callable[..., Tensor]:
     """A positional pattern with one thing wrong."""
 
-    def answer(model: Any, layer: int, head: int) -> Tensor:
+    def answer(model: HookedModel, layer: int, head: int) -> Tensor:
         W_Q, W_K, _, _ = head_weights(model, layer, 0 if first_head else head)
         x = model.W_pos + model.W_E.mean(dim=0) if token else model.W_pos
         scores = (x @ W_Q) @ (x @ W_K).T
@@ -217,7 +218,7 @@ def _read_as(
 ) -> Callable[..., float]:
     """A readout with other candidates, another token to name, or another first position."""
 
-    def answer(model: Any, layer: int, head: int) -> float:
+    def answer(model: HookedModel, layer: int, head: int) -> float:
         tokens, _, written = head_on_rows(model, layer, head)
         _, _, W_V, W_O = head_weights(model, layer, head)
         right = []
@@ -229,11 +230,11 @@ def _read_as(
     return answer
 
 
-def _what_it_would_write(model: Any, W_OV: Tensor, i: Any) -> Tensor:
+def _what_it_would_write(model: HookedModel, W_OV: Tensor, i: Any) -> Tensor:
     return (model.W_E + model.W_pos[i - 1]) @ W_OV
 
 
-def _largest_product(model: Any, layer: int, head: int, power: float = 0.0) -> float:
+def _largest_product(model: HookedModel, layer: int, head: int, power: float = 0.0) -> float:
     """The candidate with the largest dot product over its norm to the `power`.
 
     It need not be the nearest.
@@ -246,7 +247,7 @@ def _largest_product(model: Any, layer: int, head: int, power: float = 0.0) -> f
     return (chosen == tokens[:, :-1]).float().mean().item()
 
 
-def _from_largest_weight(model: Any, layer: int, head: int) -> float:
+def _from_largest_weight(model: HookedModel, layer: int, head: int) -> float:
     """What the head would write if it gave its largest weight all of its attention."""
     tokens, pattern, _ = head_on_rows(model, layer, head)
     _, _, W_V, W_O = head_weights(model, layer, head)

@@ -23,6 +23,7 @@ from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.model_inputs import built_heads
 from induction_heads.course.random_inputs import random_patterns, whole_numbers
 from induction_heads.interp.activations import attention_patterns
+from induction_heads.models.interface import HookedModel
 
 SCORE_TOLERANCE = 0.05
 """Right answers use other random tokens: on toy-2l, scores differ by up to 0.03 (batches of 8)."""
@@ -55,7 +56,9 @@ def _token_cases(seed: int) -> list[Case]:
     ]
 
 
-def _true_of_repeated_tokens(model: Any, period: int = 16, batch: int = 8, seed: int = 0) -> dict:
+def _true_of_repeated_tokens(
+    model: HookedModel, period: int = 16, batch: int = 8, seed: int = 0
+) -> dict:
     n_pos = 2 * period + (model.cfg.bos_token is not None)
     return {
         "whole numbers": True,
@@ -297,7 +300,7 @@ def _followed_by_loops(pattern: Tensor, tokens: list[list[int]]) -> Tensor:
     return torch.stack(totals).mean(dim=0)
 
 
-def _heads_by_loops(model: Any, threshold: float = 0.4) -> list[tuple[int, int, float]]:
+def _heads_by_loops(model: HookedModel, threshold: float = 0.4) -> list[tuple[int, int, float]]:
     scores = []
     for period in PERIODS:
         tokens = tokens_by_python_random(model, period, 32, seed=period)
@@ -381,7 +384,7 @@ def _prefix_cases(seed: int) -> list[Case]:
     ]
 
 
-def _prefix_by_loops(model: Any, layer: int, head: int) -> Tensor:
+def _prefix_by_loops(model: HookedModel, layer: int, head: int) -> Tensor:
     curve = []
     for length in range(PREFIX + 1):
         tokens, place = prefix_rows_by_python_random(model, range(length), 96, seed=length)

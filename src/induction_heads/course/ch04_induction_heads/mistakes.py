@@ -10,6 +10,7 @@ from induction_heads.course.ch04_induction_heads.inputs import PERIODS, ranked
 from induction_heads.course.ch04_induction_heads.token_mistakes import tokens_by_multinomial
 from induction_heads.course.exercise import Mistake
 from induction_heads.interp.activations import attention_patterns
+from induction_heads.models.interface import HookedModel
 
 # induction_score
 
@@ -209,7 +210,7 @@ UNIFORM_MISTAKES = (
 # find_induction_heads
 
 
-def _scores(model: Any, periods=PERIODS, batch: int = 8, stripe=_stripe_by_index) -> Tensor:
+def _scores(model: HookedModel, periods=PERIODS, batch: int = 8, stripe=_stripe_by_index) -> Tensor:
     """[period layer batch head]: one stripe of every head on every row."""
     rows = []
     for period in periods:

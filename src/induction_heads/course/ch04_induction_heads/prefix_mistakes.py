@@ -14,11 +14,12 @@ from induction_heads.course.ch04_induction_heads.inputs import (
 )
 from induction_heads.course.exercise import Mistake
 from induction_heads.interp.activations import attention_patterns
+from induction_heads.models.interface import HookedModel
 
 LENGTHS = range(PREFIX + 1)
 
 
-def _fresh_rows(model: Any, batch: int = 64) -> Tensor:
+def _fresh_rows(model: HookedModel, batch: int = 64) -> Tensor:
     """Rows without BOS in which nothing repeats."""
     weights = torch.ones(batch, model.cfg.d_vocab)
     if model.cfg.bos_token is not None:
@@ -27,7 +28,7 @@ def _fresh_rows(model: Any, batch: int = 64) -> Tensor:
     return torch.multinomial(weights, size, generator=torch.Generator().manual_seed(0))
 
 
-def _after_bos(model: Any, rows: Tensor) -> Tensor:
+def _after_bos(model: HookedModel, rows: Tensor) -> Tensor:
     bos = model.cfg.bos_token
     return rows if bos is None else torch.cat([torch.full_like(rows[:, :1], bos), rows], dim=1)
 
@@ -60,7 +61,7 @@ def _b_at_the_end(rows: Tensor, length: int) -> Tensor:
 
 
 def curve(
-    model: Any,
+    model: HookedModel,
     layer: int,
     head: int,
     *,
@@ -78,7 +79,7 @@ def curve(
     return torch.stack(points)
 
 
-def curve_by_python_random(model: Any, layer: int, head: int) -> Tensor:
+def curve_by_python_random(model: HookedModel, layer: int, head: int) -> Tensor:
     """`prefix_length_curve` with rows made token by token."""
     points = []
     for length in LENGTHS:

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from induction_heads.course.exercise import Mistake
+from induction_heads.models.interface import HookedModel
 
 
-def _blocks(model: Any, period: int, batch: int, seed: int, *, with_bos: bool = False) -> Tensor:
+def _blocks(
+    model: HookedModel, period: int, batch: int, seed: int, *, with_bos: bool = False
+) -> Tensor:
     """Each row has its own block: `period` distinct ids, without BOS unless `with_bos`."""
     generator = torch.Generator().manual_seed(seed)
     weights = torch.ones(batch, model.cfg.d_vocab)
@@ -20,12 +22,12 @@ def _blocks(model: Any, period: int, batch: int, seed: int, *, with_bos: bool = 
     return torch.multinomial(weights, period, generator=generator)
 
 
-def _after_bos(model: Any, tokens: Tensor) -> Tensor:
+def _after_bos(model: HookedModel, tokens: Tensor) -> Tensor:
     bos = model.cfg.bos_token
     return tokens if bos is None else F.pad(tokens, (1, 0), value=bos)
 
 
-def _twice(model: Any, blocks: Tensor) -> Tensor:
+def _twice(model: HookedModel, blocks: Tensor) -> Tensor:
     return _after_bos(model, blocks.repeat(1, 2))
 
 
@@ -56,7 +58,7 @@ def _two_blocks(model, period=16, batch=8, seed=0):
     return _after_bos(model, torch.cat(blocks, dim=1))
 
 
-def _unless_zero(model: Any, blocks: Tensor) -> Tensor:
+def _unless_zero(model: HookedModel, blocks: Tensor) -> Tensor:
     """`if bos:` in place of `if bos is not None:`."""
     twice, bos = blocks.repeat(1, 2), model.cfg.bos_token
     return F.pad(twice, (1, 0), value=bos) if bos else twice

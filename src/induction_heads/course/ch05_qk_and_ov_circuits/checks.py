@@ -10,6 +10,7 @@ from induction_heads.course.compare import close_product, closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.random_inputs import decimals, whole_numbers
 from induction_heads.models.hand_built import hand_built_heads
+from induction_heads.models.interface import HookedModel
 from induction_heads.models.plain_data import FactoredData
 
 _TOY, _MARKOV = ModelInput(name="toy-2l"), ModelInput(name="markov-2l")
@@ -48,7 +49,7 @@ def _matching_case(seed: int, d_vocab: int) -> Case:
     return Case(label, (ModelInput(kind="duplicate_token", options=options), layer, head))
 
 
-def _scores_by_token_pair(model: Any, layer: int, head: int) -> Tensor:
+def _scores_by_token_pair(model: HookedModel, layer: int, head: int) -> Tensor:
     embeddings = model.W_E.detach().double()
     queries = [row @ model.W_Q[layer, head].detach().double() for row in embeddings]
     keys = [row @ model.W_K[layer, head].detach().double() for row in embeddings]
@@ -70,7 +71,7 @@ QK_CIRCUIT = Exercise(
 # ov_circuit
 
 
-def _logits_by_token(model: Any, layer: int, head: int) -> Tensor:
+def _logits_by_token(model: HookedModel, layer: int, head: int) -> Tensor:
     rows = []
     for embedding in model.W_E.detach().double():
         value = embedding @ model.W_V[layer, head].detach().double()
@@ -164,7 +165,7 @@ def _sample_cases(seed: int) -> list[Case]:
     ]
 
 
-def _share_by_loops(model: Any, layer: int, head: int, tokens: Tensor) -> float:
+def _share_by_loops(model: HookedModel, layer: int, head: int, tokens: Tensor) -> float:
     _, cache = model.run_with_cache(tokens)
     read = cache[f"blocks.{layer}.ln1.hook_out"].detach()
     W_V, W_O = model.W_V[layer, head].detach(), model.W_O[layer, head].detach()
@@ -205,7 +206,7 @@ def _attribution_cases(seed: int) -> list[Case]:
     ]
 
 
-def _parts_by_loops(model: Any, tokens: Tensor) -> Tensor:
+def _parts_by_loops(model: HookedModel, tokens: Tensor) -> Tensor:
     _, cache = model.run_with_cache(tokens)
     W_E, W_pos, W_U = (w.detach().double() for w in (model.W_E, model.W_pos, model.W_U))
     heads = [(i, h) for i in range(model.cfg.n_layers) for h in range(model.cfg.n_heads)]

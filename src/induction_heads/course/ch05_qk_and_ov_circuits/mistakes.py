@@ -7,17 +7,18 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.exercise import Mistake
+from induction_heads.models.interface import HookedModel
 
 # qk_circuit and ov_circuit
 
 
-def _scores(model: Any, layer: int, head: int) -> Tensor:
+def _scores(model: HookedModel, layer: int, head: int) -> Tensor:
     queries = torch.einsum("tm,md->td", model.W_E, model.W_Q[layer, head])
     keys = torch.einsum("tm,md->td", model.W_E, model.W_K[layer, head])
     return torch.einsum("qd,kd->qk", queries, keys)
 
 
-def _logits(model: Any, layer: int, head: int) -> Tensor:
+def _logits(model: HookedModel, layer: int, head: int) -> Tensor:
     written = torch.einsum("md,dn->mn", model.W_V[layer, head], model.W_O[layer, head])
     return model.W_E @ written @ model.W_U
 
@@ -159,7 +160,9 @@ EIGENVALUE_MISTAKES = (
 # logit_copying_score
 
 
-def _head_logits(model: Any, layer: int, head: int, tokens: Tensor, hook: str = "hook_v") -> Tensor:
+def _head_logits(
+    model: HookedModel, layer: int, head: int, tokens: Tensor, hook: str = "hook_v"
+) -> Tensor:
     _, cache = model.run_with_cache(tokens)
     mixed = cache[f"blocks.{layer}.attn.{hook}"][:, :, head]
     return mixed @ model.W_O[layer, head] @ model.W_U
@@ -279,7 +282,7 @@ LOGIT_MISTAKES = (
 # logit_attribution
 
 
-def _written(model: Any, tokens: Tensor, hook: str = "hook_z") -> Tensor:
+def _written(model: HookedModel, tokens: Tensor, hook: str = "hook_z") -> Tensor:
     """[component batch pos d_model]: what every component adds to the residual stream."""
     _, cache = model.run_with_cache(tokens)
     parts = [model.W_E[tokens], model.W_pos[: tokens.shape[1]].expand(len(tokens), -1, -1)]

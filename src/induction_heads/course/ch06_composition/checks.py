@@ -20,6 +20,7 @@ from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.random_inputs import decimals, whole_numbers
 from induction_heads.data.tokens import repeated_tokens
 from induction_heads.models.hand_built import hand_built_heads
+from induction_heads.models.interface import HookedModel
 
 _TOY = ModelInput(name="toy-2l")
 
@@ -212,7 +213,7 @@ def _two_head_cases(seed: int) -> list[Case]:
     ]
 
 
-def _matches_by_token_pair(model: Any, previous_head: Any, induction_head: Any) -> Tensor:
+def _matches_by_token_pair(model: HookedModel, previous_head: Any, induction_head: Any) -> Tensor:
     (a, b), (c, d) = previous_head, induction_head
     rows = model.W_E.detach().double()
     W_V, W_O = model.W_V[a, b].detach().double(), model.W_O[a, b].detach().double()
@@ -237,7 +238,7 @@ K_COMPOSED_QK_CIRCUIT = Exercise(
 # virtual_head
 
 
-def _one_coordinate_at_a_time(model: Any, first: Any, second: Any) -> Tensor:
+def _one_coordinate_at_a_time(model: HookedModel, first: Any, second: Any) -> Tensor:
     rows = []
     for x in torch.eye(model.cfg.d_model).double():
         for layer, head in (first, second):
@@ -277,7 +278,7 @@ def _score_cases(seed: int) -> list[Case]:
     ]
 
 
-def _scores_by_loops(model: Any, tokens: Tensor, layer: int, head: int) -> Tensor:
+def _scores_by_loops(model: HookedModel, tokens: Tensor, layer: int, head: int) -> Tensor:
     n_batch, n_pos = tokens.shape
     parts = written_by_loops(model, tokens, layer)
     W_Q, W_K = (w[layer, head].detach().double() for w in (model.W_Q, model.W_K))

@@ -15,6 +15,7 @@ from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case
 from induction_heads.data.tokens import distinct_tokens, repeated_tokens
 from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.interface import Model
 from induction_heads.models.plain_data import returned_model
 
 
@@ -106,7 +107,7 @@ def _between(low: int, high: int, generator: torch.Generator) -> int:
     return int(torch.randint(low, max(low, high) + 1, (1,), generator=generator))
 
 
-def _continued(model: Any, rows: Tensor, queries: list[int], following: Tensor) -> float:
+def _continued(model: Model, rows: Tensor, queries: list[int], following: Tensor) -> float:
     """How often `following` gets a probability above one half."""
     chances = model(rows).softmax(dim=-1)[:, queries]
     return (chances.gather(-1, following[..., None]) > 0.5).double().mean().item()

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from induction_heads.models.attention_only import AttentionLayer
+from induction_heads.models.interface import HookedModel
 
 
-def written_by_loops(model: Any, tokens: Tensor, layer: int) -> list[Tensor]:
+def written_by_loops(model: HookedModel, tokens: Tensor, layer: int) -> list[Tensor]:
     """What each component before `layer` wrote, [batch pos d_model], one query at a time."""
     n_pos = tokens.shape[1]
     embedded = model.W_E[tokens].detach().double()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from induction_heads.course.ch06_composition.inputs import written_by_loops
 from induction_heads.course.exercise import Mistake
+from induction_heads.models.interface import HookedModel
 
 # composition_score
 
@@ -162,17 +163,17 @@ BASELINE_MISTAKES = (
 # k_composed_qk_circuit
 
 
-def _matches(model: Any, asking: Tensor, asked: Tensor, head: tuple[int, int]) -> Tensor:
+def _matches(model: HookedModel, asking: Tensor, asked: Tensor, head: tuple[int, int]) -> Tensor:
     """Scores of rows of the residual stream as queries with others as keys."""
     return (asking @ model.W_Q[head]) @ (asked @ model.W_K[head]).T
 
 
-def _moved(model: Any, head: tuple[int, int], rows: Tensor | None = None) -> Tensor:
+def _moved(model: HookedModel, head: tuple[int, int], rows: Tensor | None = None) -> Tensor:
     rows = model.W_E if rows is None else rows
     return torch.einsum("tm,md,dn->tn", rows, model.W_V[head], model.W_O[head])
 
 
-def _composed(model: Any, previous_head: Any, induction_head: Any) -> Tensor:
+def _composed(model: HookedModel, previous_head: Any, induction_head: Any) -> Tensor:
     return _matches(model, model.W_E, _moved(model, previous_head), induction_head)
 
 
@@ -233,7 +234,7 @@ def parts_by(
 ):
     """`decompose_attention_scores` with other parts, or with something done to the scores."""
 
-    def answer(model: Any, tokens: Tensor, layer: int, head: int) -> Tensor:
+    def answer(model: HookedModel, tokens: Tensor, layer: int, head: int) -> Tensor:
         parts = torch.stack(written_by_loops(model, tokens, layer + until)).float()
         parts = change(parts, model)
         q, k = parts @ model.W_Q[layer, head], parts @ model.W_K[layer, head]
@@ -243,12 +244,12 @@ def parts_by(
     return answer
 
 
-def _one_part_a_layer(parts: Tensor, model: Any) -> Tensor:
+def _one_part_a_layer(parts: Tensor, model: HookedModel) -> Tensor:
     heads = parts[2:].unflatten(0, (-1, model.cfg.n_heads)) if len(parts) > 2 else parts[:0]
     return torch.cat([parts[:2], heads.sum(dim=1)]) if len(heads) else parts
 
 
-def _masked(scores: Tensor, model: Any) -> Tensor:
+def _masked(scores: Tensor, model: HookedModel) -> Tensor:
     keep = torch.ones(scores.shape[-2:]).tril().bool()
     return scores.masked_fill(~keep, -math.inf)
 
@@ -312,7 +313,7 @@ PARTS_MISTAKES = (
 # virtual_head
 
 
-def _in_a_row(model: Any, *heads: tuple[int, int]) -> Tensor:
+def _in_a_row(model: HookedModel, *heads: tuple[int, int]) -> Tensor:
     rows = torch.eye(model.cfg.d_model)
     for head in heads:
         rows = _moved(model, head, rows)

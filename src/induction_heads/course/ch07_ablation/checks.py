@@ -26,6 +26,7 @@ from induction_heads.course.model_inputs import built_heads
 from induction_heads.course.plain_forward import forward, losses, only
 from induction_heads.course.random_inputs import decimals, whole_numbers
 from induction_heads.data.tokens import make_repeated_tokens, repeated_tokens
+from induction_heads.models.interface import HookedModel
 from induction_heads.models.plain_data import HookData
 
 _TOY = ModelInput(name="toy-2l")
@@ -117,7 +118,7 @@ def _score_cases(seed: int) -> list[Case]:
     ]
 
 
-def _rises(model: Any, tokens: Tensor) -> Tensor:
+def _rises(model: HookedModel, tokens: Tensor) -> Tensor:
     """Every head's output is taken out of the sum, one at a time."""
     clean = losses(forward(model, tokens)[0], tokens).mean()
     rises = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
@@ -160,7 +161,7 @@ def _preserving_cases(seed: int) -> list[Case]:
     return [*cases, Case(label, (built, _random_tokens(seed + 1, 20, 8), *place))]
 
 
-def _with_patterns_kept(model: Any, tokens: Tensor, layer: int, head: int) -> Tensor:
+def _with_patterns_kept(model: HookedModel, tokens: Tensor, layer: int, head: int) -> Tensor:
     clean = forward(model, tokens)[1]
     kept = later(clean, layer)
     return forward(model, tokens, silent=only(layer, head), patterns=kept)[0]
@@ -268,7 +269,7 @@ def _path_cases(seed: int) -> list[Case]:
     return cases
 
 
-def _rise_without_path(model: Any, sender: Any, receiver: Any, side: str) -> float:
+def _rise_without_path(model: HookedModel, sender: Any, receiver: Any, side: str) -> float:
     tokens = make_repeated_tokens(model, period=12, batch=32)
     cut = (tuple(sender), lambda place: place == tuple(receiver), side)
     changed, clean = forward(model, tokens, cut=cut)[0], forward(model, tokens)[0]
@@ -339,7 +340,7 @@ def _verify_cases(seed: int) -> list[Case]:
     return cases
 
 
-def _verdict_by_definition(model: Any, layer: int, head: int) -> dict[str, float | bool]:
+def _verdict_by_definition(model: HookedModel, layer: int, head: int) -> dict[str, float | bool]:
     """The lowest of three periods against the highest of three controls."""
     looks, rises, controls = [], [], []
     for score, rise, control in measured(model, layer, head):
@@ -397,7 +398,7 @@ def _circuit_cases(seed: int) -> list[Case]:
     return [Case(label, args) for label, *rest in cases for args in [tuple(rest)]]
 
 
-def _circuit_by_tables(model: Any, tokens: Tensor, previous: Any, induction: Any) -> Tensor:
+def _circuit_by_tables(model: HookedModel, tokens: Tensor, previous: Any, induction: Any) -> Tensor:
     """Query by query and key by key, from one table of matches and one of copies for each head."""
     weights = [model.W_Q, model.W_K, model.W_V, model.W_O, model.W_E, model.W_U]
     W_Q, W_K, W_V, W_O, W_E, W_U = (weight.detach() for weight in weights)
@@ -453,7 +454,12 @@ def _patching_cases(seed: int) -> list[Case]:
 
 
 def _patched_one_by_one(
-    model: Any, clean: Tensor, corrupted: Tensor, right: Tensor, wrong: Tensor, direction: str
+    model: HookedModel,
+    clean: Tensor,
+    corrupted: Tensor,
+    right: Tensor,
+    wrong: Tensor,
+    direction: str,
 ) -> Tensor:
     """One pass for each head, whose output is that of the other run; all later heads react."""
     runs = [forward(model, rows) for rows in (clean, corrupted)]
@@ -479,7 +485,12 @@ ACTIVATION_PATCHING_EFFECTS = Exercise(
 
 
 def _slopes_by_differences(
-    model: Any, clean: Tensor, corrupted: Tensor, right: Tensor, wrong: Tensor, direction: str
+    model: HookedModel,
+    clean: Tensor,
+    corrupted: Tensor,
+    right: Tensor,
+    wrong: Tensor,
+    direction: str,
 ) -> Tensor:
     """The slope at the unpatched run toward the patched one, without a gradient.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from induction_heads.course.model_inputs import built_model
 from induction_heads.course.plain_forward import Place, digest, forward, losses, total
 from induction_heads.data.tokens import make_repeated_tokens
+from induction_heads.models.interface import HookedModel
 
 PERIODS = (8, 12, 16)
 
@@ -25,7 +26,11 @@ _known: dict[tuple, Rows] = {}
 
 
 def measured(
-    model: Any, layer: int, head: int, periods: tuple[int, ...] = PERIODS, repeats: bool = False
+    model: HookedModel,
+    layer: int,
+    head: int,
+    periods: tuple[int, ...] = PERIODS,
+    repeats: bool = False,
 ) -> list[Rows]:
     """(induction score, rise, control's rise) at each period."""
     weights, found = digest(model), []
@@ -39,7 +44,7 @@ def measured(
     return found
 
 
-def _at_period(model: Any, layer: int, head: int, period: int, repeats: bool) -> Rows:
+def _at_period(model: HookedModel, layer: int, head: int, period: int, repeats: bool) -> Rows:
     tokens = make_repeated_tokens(model, period, batch=32, seed=period)
     other = make_repeated_tokens(model, period, batch=32, seed=period + 1)
     control = other if repeats else torch.cat([tokens[:, :-period], other[:, -period:]], dim=1)
@@ -80,7 +85,7 @@ def differing_rows(
     return clean, corrupted, fall.argmax(dim=-1), fall.argmin(dim=-1)
 
 
-def in_float64(model: Any) -> Any:
+def in_float64(model: HookedModel) -> Any:
     """What `forward` needs of a model without layer norm, with its weights in float64."""
     names = ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")
     weights = {name: getattr(model, name).detach().double() for name in names}

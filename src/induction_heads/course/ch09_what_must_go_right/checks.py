@@ -20,6 +20,7 @@ from induction_heads.data.tokens import repeated_tokens
 from induction_heads.data.toy_rows import DATA_KINDS, bursty_tokens, ring_rows, tiled_rows
 from induction_heads.interp.formation import formation_step
 from induction_heads.models.hand_built import hand_built_heads
+from induction_heads.models.interface import HookedModel
 from induction_heads.sweeps.stored_results import stored_sweep
 from induction_heads.training.recipes import RECIPES, new_model
 
@@ -256,7 +257,7 @@ def _gap_cases(seed: int) -> list[Case]:
     ]
 
 
-def _gap_from_weights(model: Any, tokens: Tensor, heads: Any) -> float:
+def _gap_from_weights(model: HookedModel, tokens: Tensor, heads: Any) -> float:
     """Rises token by token, from the weights."""
     clean = losses(forward(model, tokens)[0], tokens)
     gap = torch.zeros_like(clean)

@@ -13,6 +13,7 @@ from torch import Tensor
 from induction_heads.course.exercise import Mistake
 from induction_heads.course.plain_forward import forward, losses
 from induction_heads.models.attention_only import AttentionLayer
+from induction_heads.models.interface import HookedModel
 from induction_heads.training.recipes import RECIPES, new_model
 from induction_heads.training.run import train
 
@@ -289,7 +290,7 @@ CLAMP_MISTAKES = (
 # joint_ablation_gap
 
 
-def loss_without(model: Any, tokens: Tensor, heads: Any) -> float:
+def loss_without(model: HookedModel, tokens: Tensor, heads: Any) -> float:
     """Mean loss with these heads silent, from the weights."""
     silent = {tuple(head) for head in heads}
     logits = forward(model, tokens, silent=lambda a, b: (a, b) in silent)[0]

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
 from induction_heads.course.plain_forward import forward
+from induction_heads.models.interface import HookedModel
 
 # Inputs of the scores
 
@@ -297,7 +297,7 @@ REPAIR_BY_NORM_FORMULA = Exercise(
 # indirect_effects
 
 
-def _effects_from_weights(model: Any, prompts: Tensor, corrupted: Tensor, answers: Tensor):
+def _effects_from_weights(model: HookedModel, prompts: Tensor, corrupted: Tensor, answers: Tensor):
     """What a head writes is replaced in the sum of the residual stream, head by head."""
     wrote = forward(model, prompts)[2]
     base, _, own = forward(model, corrupted)

@@ -13,6 +13,7 @@ from induction_heads.course.formulas import formula
 from induction_heads.course.plain_forward import forward
 from induction_heads.course.random_inputs import decimals, whole_numbers
 from induction_heads.data.tokens import distinct_tokens, repeated_tokens
+from induction_heads.models.interface import HookedModel
 
 # sae_loss
 
@@ -238,7 +239,7 @@ def _width(built: ModelInput) -> int:
     return hand_built(built.kind, **built.options).config.d_model
 
 
-def _path_by_path(model: Any, tokens: Tensor, query: int, direction: Tensor) -> Tensor:
+def _path_by_path(model: HookedModel, tokens: Tensor, query: int, direction: Tensor) -> Tensor:
     """Every path walked by itself, vector by vector. Patterns come from a head-by-head pass."""
     _, patterns, _ = forward(model, tokens[None])
     n_heads, n_pos = model.cfg.n_heads, len(tokens)
@@ -361,7 +362,7 @@ def _lens_cases(seed: int) -> list[Case]:
     ]
 
 
-def _lens_from_weights(model: Any, tokens: Tensor) -> Tensor:
+def _lens_from_weights(model: HookedModel, tokens: Tensor) -> Tensor:
     """The stream is the embeddings plus what the heads wrote so far, head by head."""
     _, _, written = forward(model, tokens)
     with torch.no_grad():

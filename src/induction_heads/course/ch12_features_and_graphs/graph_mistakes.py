@@ -10,6 +10,7 @@ from torch import Tensor
 from induction_heads.course.exercise import Mistake
 from induction_heads.course.plain_forward import forward
 from induction_heads.models.attention import attention_pattern
+from induction_heads.models.interface import HookedModel
 
 # path_contributions
 
@@ -222,7 +223,7 @@ PRUNE_MISTAKES = (
 # logit_lens
 
 
-def streams(model: Any, tokens: Tensor, positions: bool = True) -> list[Tensor]:
+def streams(model: HookedModel, tokens: Tensor, positions: bool = True) -> list[Tensor]:
     """The stream before layer 0 and after every layer, from the weights."""
     _, _, written = forward(model, tokens)
     found = [model.W_E[tokens] + positions * model.W_pos[: tokens.shape[1]]]

@@ -28,6 +28,7 @@ from induction_heads.data.dialogues import (
     wrong_claims,
 )
 from induction_heads.data.tokens import repeated_tokens
+from induction_heads.models.interface import HookedModel
 
 # matched_controls
 
@@ -224,7 +225,7 @@ def _candidate_cases(seed: int) -> list[Case]:
 
 
 def _candidates_row_by_row(
-    model: Any, tokens: Tensor, threshold: float = 0.4
+    model: HookedModel, tokens: Tensor, threshold: float = 0.4
 ) -> list[tuple[int, int, float]]:
     """Every row is searched for the earlier copy; patterns come from the weights."""
     patterns, found = forward(model, tokens)[1], []
@@ -269,7 +270,7 @@ def _ablation_cases(seed: int) -> list[Case]:
     ]
 
 
-def _mean_ablated_from_weights(model: Any, tokens: Tensor, heads: Any) -> Tensor:
+def _mean_ablated_from_weights(model: HookedModel, tokens: Tensor, heads: Any) -> Tensor:
     """Layer by layer: what a head writes is linear in z, so its mean replaces it."""
     held: dict[tuple[int, int], Tensor] = {}
     for layer in sorted({place[0] for place in heads}):
@@ -303,7 +304,7 @@ def _report_cases(seed: int) -> list[Case]:
     ]
 
 
-def _report_from_weights(model: Any, seed: int) -> dict[str, Any]:
+def _report_from_weights(model: HookedModel, seed: int) -> dict[str, Any]:
     """Two sets of dialogues: one to choose the heads, the other for the numbers."""
     clean, without, _ = _effects_from_weights(model, seed)
     _, when_choosing, praised = _effects_from_weights(model, seed + 1)
@@ -323,7 +324,9 @@ def _report_from_weights(model: Any, seed: int) -> dict[str, Any]:
     }
 
 
-def _effects_from_weights(model: Any, seed: int) -> tuple[Any, dict[tuple[int, int], Any], Tensor]:
+def _effects_from_weights(
+    model: HookedModel, seed: int
+) -> tuple[Any, dict[tuple[int, int], Any], Tensor]:
     """Effect, error and both rates without any head and without each, and the praised prompts.
 
     Dialogue by dialogue, with the logits of an ablation that uses weights and no hooks.

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import cache
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from induction_heads.course.ch13_capstone_sycophancy.mistakes import (
 )
 from induction_heads.course.exercise import Mistake
 from induction_heads.data.dialogues import IDS, prompt_tokens, without_praise, wrong_claims
+from induction_heads.models.interface import HookedModel
 
 Ablated = dict[tuple[int, int] | None, Tensor]
 
@@ -22,7 +22,7 @@ Ablated = dict[tuple[int, int] | None, Tensor]
 class _Model:
     """A model as a key: equal weights are equal."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: HookedModel):
         self.model, self.digest = model, model.W_U.double().sum().item()
 
     def __hash__(self) -> int:
