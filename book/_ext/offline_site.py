@@ -11,7 +11,7 @@ from page_needs import keep_needed, large_scripts, sketch
 from sphinx.application import Sphinx
 
 HOVER_SCRIPT, EXPLORER_SCRIPT = "circuitsvis.js", "explorer.js"
-PAGES_AHEAD = 3
+PAGES_AHEAD = 4
 """Enough to reach, from the home page, the first page with each of the large scripts."""
 
 DEPRECATED_ROLE = 'role="doc-biblioentry"'
