@@ -51,7 +51,7 @@ def attention_head(
     return mixed @ W_O
 
 
-def attention_from_matrices(
+def attention_from_circuits(
     residual: Float[Tensor, "*batch pos d_model"],
     W_QK: Float[Tensor, "d_model d_model"],
     W_OV: Float[Tensor, "d_model d_model"],

@@ -44,7 +44,7 @@ def attention_head(residual, W_Q, W_K, W_V, W_O):
         print("x" * 99_999)
 
 
-def attention_from_matrices(residual, W_QK, W_OV, d_head):
+def attention_from_circuits(residual, W_QK, W_OV, d_head):
     raise ValueError("=1+1<script>alert(1)</script>")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from induction_heads.models.attention import (
-    attention_from_matrices,
+    attention_from_circuits,
     attention_head,
     attention_pattern,
     causal_mask,
@@ -51,7 +51,7 @@ def test_queries_and_keys_of_different_shape_are_refused():
 def test_both_ways_to_write_a_head_agree():
     residual, (W_Q, W_K, W_V, W_O) = torch.randn(2, 5, 6), weights()
     directly = attention_head(residual, W_Q, W_K, W_V, W_O)
-    by_matrices = attention_from_matrices(residual, W_Q @ W_K.T, W_V @ W_O, 3)
+    by_matrices = attention_from_circuits(residual, W_Q @ W_K.T, W_V @ W_O, 3)
     torch.testing.assert_close(directly, by_matrices, atol=1e-5, rtol=1e-5)
 
 

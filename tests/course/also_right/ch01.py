@@ -91,7 +91,7 @@ ALSO_RIGHT = {
     "visible_pairs_formula": PAIRS_ALSO_RIGHT,
     "attention_pattern": PATTERN_ALSO_RIGHT,
     "attention_head": HEAD_ALSO_RIGHT,
-    "attention_from_matrices": MATRICES_ALSO_RIGHT,
+    "attention_from_circuits": MATRICES_ALSO_RIGHT,
     "count_attention_parameters": COUNT_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

@@ -148,7 +148,7 @@ ATTENTION_HEAD = Exercise(
 )
 
 
-# attention_from_matrices
+# attention_from_circuits
 
 
 def _matrices_by_loop(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
@@ -162,7 +162,7 @@ def _matrices_by_loop(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int)
 
 
 ATTENTION_FROM_MATRICES = Exercise(
-    name="attention_from_matrices",
+    name="attention_from_circuits",
     difficulty=2,
     minutes=10,
     why="It shows that where a head looks and what it moves are set by separate weights.",

@@ -264,14 +264,14 @@ HEAD_MISTAKES = (
 )
 
 
-# attention_from_matrices
+# attention_from_circuits
 
 
 def _matrices_with(
     scale: Callable[[int, int], float] = lambda d_head, d_model: d_head**0.5,
     visible: Callable[[int], Tensor] = _mask_by_comparison,
 ) -> Callable[..., Tensor]:
-    """`attention_from_matrices` with one thing done differently."""
+    """`attention_from_circuits` with one thing done differently."""
 
     def head(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
         pattern = _variant(lambda _: scale(d_head, residual.shape[-1]), visible)
