@@ -187,3 +187,16 @@ def test_counts_of_another_vocabulary_are_refused(tmp_path, n_counts):
     (tmp_path / COUNTS_FILE).write_text(str([1] * n_counts))
     with pytest.raises(ValueError, match=f"counts of {n_counts} ids, but the model has 3"):
         ranks_in_folder(tmp_path, 3)
+
+
+def test_a_padded_vocabulary_may_have_the_counts_of_its_tokenizer(tmp_path):
+    """Rows that pad the embedding to a round number have no token, so no text counts them."""
+    (tmp_path / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0, "b": 1, "c": 2}}}')
+    for counts in ([1, 5, 3], [1, 5, 3, 0]):
+        (tmp_path / COUNTS_FILE).write_text(str(counts))
+        ranks = ranks_in_folder(tmp_path, 4)
+        assert ranks is not None
+        assert ranks.ids == (1, 2, 0)
+    (tmp_path / COUNTS_FILE).write_text("[1, 2]")
+    with pytest.raises(ValueError, match="2 ids, but the model has 4 and its tokenizer 3"):
+        ranks_in_folder(tmp_path, 4)

@@ -67,18 +67,18 @@ def test_every_hand_built_model_gets_its_names_and_no_other(kind: str, seed: int
 def test_no_fixed_offset_passes_for_induction(offset: int):
     model = hand_built("fixed_offset", offset=offset, d_vocab=64)
     assert find_induction_heads(model) == []
-    assert analyze(model).of_kind("induction") == []
+    assert analyze(model).found("induction") == []
 
 
 @pytest.mark.parametrize("name", ["toy-2l", "markov-2l", "python-2l"])
 def test_trained_models_have_the_circuit_where_theory_puts_it(name: str):
     report = analyze(load_model(name), name=name)
-    assert [layer for layer, *_ in report.of_kind("previous_token")] == [0]
-    induction = report.of_kind("induction")
+    assert [layer for layer, *_ in report.found("previous_token")] == [0]
+    induction = report.found("induction")
     assert induction
     assert all(layer == 1 for layer, *_ in induction)
     assert [(h[0], h[1]) for h in find_previous_token_heads(load_attention_only(name))] == [
-        h[:2] for h in report.of_kind("previous_token")
+        h[:2] for h in report.found("previous_token")
     ]
 
 
@@ -88,7 +88,7 @@ def test_trained_models_have_the_circuit_where_theory_puts_it(name: str):
 )
 def test_induction_heads_are_found_in_three_architectures(name: str, heads: set):
     report = analyze(load_model(name), seeds=2, batch=4)
-    assert {place[:2] for place in report.of_kind("induction")} == heads
+    assert {place[:2] for place in report.found("induction")} == heads
     for head in report.heads:
         assert (head.repeat_copying > COPYING) == ((head.layer, head.head) in heads)
         assert (head.repeat_logits > 0.5) == ((head.layer, head.head) in heads)
@@ -96,7 +96,7 @@ def test_induction_heads_are_found_in_three_architectures(name: str, heads: set)
 
 def test_one_layer_has_neither():
     report = analyze(load_attention_only("toy-1l"))
-    assert report.of_kind("previous_token") == report.of_kind("induction") == []
+    assert report.found("previous_token") == report.found("induction") == []
 
 
 def test_both_forms_of_a_model_give_the_same_report():
@@ -219,7 +219,7 @@ def test_a_name_needs_the_lowest_probe_to_reach_the_threshold():
     report = analyze(load_attention_only("toy-2l"), threshold=0.95)
     assert all(head.lowest[kind] >= 0.95 for head in report.heads for kind in head.kinds)
     assert report.threshold == 0.95
-    assert report.of_kind("induction") == []
+    assert report.found("induction") == []
 
 
 def test_a_score_equal_to_the_threshold_is_found():
@@ -234,7 +234,7 @@ def test_a_score_equal_to_the_threshold_is_found():
 def test_found_heads_come_with_their_mean_score_highest_first():
     report = analyze(load_attention_only("toy-2l"))
     turned = replace(report, heads=report.heads[::-1])
-    for found in (report.of_kind("induction"), turned.of_kind("induction")):
+    for found in (report.found("induction"), turned.found("induction")):
         assert [score for *_, score in found] == sorted((s for *_, s in found), reverse=True)
         assert [report.scores("induction")[h[0], h[1]].item() for h in found] == pytest.approx(
             [score for *_, score in found]
@@ -243,7 +243,7 @@ def test_found_heads_come_with_their_mean_score_highest_first():
 
 def test_an_anti_induction_head_is_found_with_its_induction_score():
     report = analyze(hand_built("anti_induction"))
-    ((layer, head, score),) = report.of_kind("anti_induction")
+    ((layer, head, score),) = report.found("anti_induction")
     assert score == report.scores("induction")[layer, head].item() > 0.9
 
 

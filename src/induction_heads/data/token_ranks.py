@@ -9,6 +9,9 @@ from typing import Any
 COUNTS_FILE = "token_counts.json"
 """The file in the folder of a model that holds how often each id occurs in its training text."""
 
+TRAINING_TEXT = "counts in its training text"
+"""The source of ranks that are known from such a file."""
+
 DRAWN = (0.1, 0.75)
 """The ranks that random tokens are drawn from, as shares of all ids that have a rank.
 
@@ -89,18 +92,28 @@ def ranks_in_folder(
     `tokenizer` is the content of a `tokenizer.json`; without one the file in the folder is read.
     Raises ValueError if the counts are not a list of whole numbers, one for each id.
     """
-    if (folder / COUNTS_FILE).is_file():
-        return ranks_from_counts(
-            _counts_in(folder / COUNTS_FILE, d_vocab), "counts in its training text"
-        )
     path = folder / "tokenizer.json"
     if tokenizer is None and path.is_file():
         tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    if (folder / COUNTS_FILE).is_file():
+        n_ids = d_vocab if tokenizer is None else min(d_vocab, _n_ids(tokenizer) or d_vocab)
+        return ranks_from_counts(_counts_in(folder / COUNTS_FILE, n_ids, d_vocab), TRAINING_TEXT)
     return None if tokenizer is None else ranks_of_tokenizer(tokenizer)
 
 
-def _counts_in(path: Path, d_vocab: int) -> list[int]:
-    """The counts in a file. Raises ValueError unless they are of a vocabulary of this size."""
+def _n_ids(tokenizer: dict[str, Any]) -> int:
+    """One more than the largest id of a tokenizer; 0 if its kind does not tell."""
+    vocab = (tokenizer.get("model") or {}).get("vocab")
+    ids = vocab.values() if isinstance(vocab, dict) else range(len(vocab or ()))
+    added = (token["id"] for token in tokenizer.get("added_tokens") or ())
+    return 1 + max([*ids, *added], default=-1)
+
+
+def _counts_in(path: Path, n_ids: int, d_vocab: int) -> list[int]:
+    """The counts in a file. Raises ValueError unless they are of these ids or of all `d_vocab`.
+
+    The ids of the tokenizer are enough: a vocabulary is often padded with ids that no text has.
+    """
     try:
         counts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
@@ -110,10 +123,13 @@ def _counts_in(path: Path, d_vocab: int) -> list[int]:
             f"{path} should hold a list of whole numbers: how often each id occurs. Remove the "
             "file to rank the tokens by the tokenizer."
         )
-    if len(counts) != d_vocab:
+    if len(counts) not in (n_ids, d_vocab):
         raise ValueError(
-            f"{path} has counts of {len(counts):,} ids, but the model has {d_vocab:,}. Remove the "
-            "file to rank the tokens by the tokenizer."
+            f"{path} has counts of {len(counts):,} ids, but the model has {d_vocab:,} and its "
+            f"tokenizer {n_ids:,}. Remove the file to rank the tokens by the tokenizer."
+            if n_ids != d_vocab
+            else f"{path} has counts of {len(counts):,} ids, but the model has {d_vocab:,}. Remove "
+            "the file to rank the tokens by the tokenizer."
         )
     return counts
 

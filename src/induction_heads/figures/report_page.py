@@ -79,7 +79,7 @@ def summary_sentences(report: Report) -> list[str]:
         return [f"No head has a kind at threshold {report.threshold}. {why_no_kind(report)}"]
     return [
         f"{kind.replace('_', '-')}: "
-        + ", ".join(f"L{layer}H{head} ({score:.2f})" for layer, head, score in report.of_kind(kind))
+        + ", ".join(f"L{layer}H{head} ({score:.2f})" for layer, head, score in report.found(kind))
         for kind in kinds
     ] + _prefix_sentences(report)
 

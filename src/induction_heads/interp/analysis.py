@@ -130,7 +130,7 @@ class Report:
     bos_token: int | None = None
     tokens: str = ""
 
-    def of_kind(self, kind: str) -> Heads:
+    def found(self, kind: str) -> Heads:
         """The heads of that kind as (layer, head, score), highest score first."""
         heads = [
             (h.layer, h.head, h.score.get(kind, h.score["induction"]))

@@ -95,7 +95,7 @@ def _sizes(first: Report, second: Report) -> str:
 
 
 def _found(report: Report, kind: str) -> str:
-    heads = report.of_kind(kind)
+    heads = report.found(kind)
     return ", ".join(f"L{layer}H{head} ({score:.2f})" for layer, head, score in heads) or "none"
 
 

@@ -102,7 +102,7 @@ def snapshot_rows(run: TrainingRun[AttentionOnly], recipe: Recipe) -> list[dict[
 def heads_of_each_kind(model: Any) -> dict[str, list[list[int]]]:
     """Kind → sorted [layer, head] of the heads that `analyze` reports."""
     report = analyze(model)
-    return {kind: sorted([h[0], h[1]] for h in report.of_kind(kind)) for kind in HEAD_KINDS}
+    return {kind: sorted([h[0], h[1]] for h in report.found(kind)) for kind in HEAD_KINDS}
 
 
 def heads_in_words(heads: dict[str, list[list[int]]]) -> str:
