@@ -6,19 +6,22 @@ import pytest
 import torch
 
 from induction_heads.data.python_text import library_rows
-from induction_heads.data.tokens import bos_token, repeated_tokens
+from induction_heads.data.tokens import bos_token, follows_earlier_copy, repeated_tokens
 from induction_heads.interp.ablation import matched_control_head
 from induction_heads.interp.circuits import expand_kv_heads
 from induction_heads.interp.natural_repeats import (
     copying_gain,
+    match_lengths,
     natural_prefix_matching_score,
     natural_repeats,
+    scores_by_match_length,
 )
 from induction_heads.interp.scores import prefix_matching_score
 from induction_heads.models.hand_built import hand_built
 from induction_heads.models.loading import load_model
 
 TEXT = torch.randint(6, (5, 20), generator=torch.Generator().manual_seed(0))
+FEW_IDS = torch.randint(3, (5, 20), generator=torch.Generator().manual_seed(0))
 
 
 def causal_patterns(*shape: int) -> torch.Tensor:
@@ -114,3 +117,39 @@ def test_the_hand_built_induction_head_attends_to_matches_of_any_kind():
     found = natural_prefix_matching_score(attention_patterns(model, tokens)[layer], tokens)
     assert found["right"][head] > 0.9
     assert found["wrong"][head] > 0.9
+
+
+def test_match_lengths_are_those_of_the_plain_definition():
+    lengths = match_lengths(FEW_IDS)
+    for row, found in zip(FEW_IDS.tolist(), lengths.tolist(), strict=True):
+        for query in range(len(row)):
+            for key in range(len(row)):
+                k = 0
+                while key <= query and k < key and row[key - 1 - k] == row[query - k]:
+                    k += 1
+                assert found[query][key] == k
+    assert torch.equal(lengths > 0, follows_earlier_copy(FEW_IDS))
+    assert lengths.max() > 2
+
+
+def test_scores_by_match_length_take_each_query_by_its_longest_match():
+    pattern = causal_patterns(5, 20)
+    scores = scores_by_match_length(pattern, FEW_IDS, longest=3)
+    right, wrong = natural_repeats(FEW_IDS)
+    expected: dict[tuple[int, bool], list[float]] = {}
+    for b, row in enumerate(match_lengths(FEW_IDS).tolist()):
+        for query, lengths in enumerate(row[:-1]):
+            if max(lengths):
+                attended = sum(pattern[b, query, key].item() for key, k in enumerate(lengths) if k)
+                kind = min(max(lengths), 3), right[b, query].item()
+                expected.setdefault(kind, []).append(attended)
+    for k in (1, 2, 3):
+        hits, misses = expected[k, True], expected[k, False]
+        assert scores["right"][k - 1].item() == pytest.approx(sum(hits) / len(hits), abs=1e-6)
+        assert scores["wrong"][k - 1].item() == pytest.approx(sum(misses) / len(misses), abs=1e-6)
+        assert scores["queries"][k - 1] == len(hits) + len(misses)
+        share = len(hits) / (len(hits) + len(misses))
+        assert scores["share_right"][k - 1].item() == pytest.approx(share, abs=1e-6)
+    assert scores["queries"].sum() == (right | wrong).sum()
+    with pytest.raises(ValueError, match="pattern"):
+        scores_by_match_length(torch.ones(5, 20, 20), FEW_IDS)

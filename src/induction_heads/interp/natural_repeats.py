@@ -28,6 +28,50 @@ def natural_repeats(
     return right, keys.any(dim=-1) & ~right
 
 
+def match_lengths(tokens: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch query key"]:
+    """How many tokens up to the query equal those before the key.
+
+    Entry [query, key] is the largest k such that the tokens at query − k + 1, …, query are those at
+    key − k, …, key − 1: an induction head at the query that attends to the key has k tokens to go
+    by. It is above 0 exactly where `follows_earlier_copy` is true.
+
+    >>> match_lengths(torch.tensor([[7, 8, 9, 7, 8, 5]]))[0, 4]
+    tensor([0, 0, 2, 0, 0, 0])
+    """
+    batch, n_pos = tokens.shape
+    lengths = torch.zeros(batch, n_pos, n_pos, dtype=torch.long)
+    for query in range(1, n_pos):
+        same = tokens[:, :query] == tokens[:, query, None]  # The token before each key.
+        lengths[:, query, 1 : query + 1] = same * (1 + lengths[:, query - 1, :query])
+    return lengths
+
+
+def scores_by_match_length(
+    pattern: Float[Tensor, "batch query key"], tokens: Int[Tensor, "batch query"], longest: int = 4
+) -> dict[str, Float[Tensor, " length"]]:
+    """Attention to the tokens after earlier copies, for queries of equal longest match.
+
+    Entry k − 1 is of the queries whose longest match (`match_lengths`) has k tokens, the last entry
+    of those with `longest` or more. `right` and `wrong` are the mean attention at right and wrong
+    repeats (`natural_repeats`), `share_right` is the share of right ones, and `queries` their
+    number. The last position is left out, since nothing follows it. NaN where there is no query.
+    Raises ValueError if `pattern` holds no attention patterns.
+    """
+    require_pattern(pattern)
+    lengths = match_lengths(tokens)
+    attended = (pattern * (lengths > 0)).sum(dim=-1)[:, :-1]
+    longest_match = lengths.amax(dim=-1)[:, :-1].clamp(max=longest)
+    right, wrong = natural_repeats(tokens)
+    found: dict[str, list[Tensor]] = {"right": [], "wrong": [], "share_right": [], "queries": []}
+    for length in range(1, longest + 1):
+        of_length = longest_match == length
+        found["right"].append(attended[of_length & right].mean())
+        found["wrong"].append(attended[of_length & wrong].mean())
+        found["share_right"].append(right[of_length].float().mean())
+        found["queries"].append(of_length.sum().float())
+    return {name: torch.stack(values) for name, values in found.items()}
+
+
 def natural_prefix_matching_score(
     pattern: Float[Tensor, "batch *head query key"], tokens: Int[Tensor, "batch query"]
 ) -> dict[str, Float[Tensor, "*head"]]:
