@@ -1,7 +1,7 @@
 """The recipe of each attention-only model of the zoo: its sizes, its data, its training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,7 +32,7 @@ class Recipe:
 
     `sinusoidal` starts positions as sinusoids and draws a small token embedding. `token_counts`
     says how often each token occurs in a training text. With `keep_seeds`
-    the models of further seeds are stored too, in folders `seed-1` and so on.
+    the models and records of further seeds are stored too, in folders `seed-1` and so on.
     """
 
     config: AttentionOnlyConfig
@@ -91,6 +91,11 @@ def _python_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
     return partly_tiled_rows(stream, 128, 16, generator, tiled=8, shuffled=4)
 
 
+def _running_text(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
+    """16 rows of 128 tokens of running text, as it is."""
+    return text_rows(python_streams()[0], 128, 16, generator)
+
+
 def _python_held_out(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
     """16 rows of 128 tokens of running text from files that are not in the training data."""
     return text_rows(python_streams()[1], 128, 16, generator)
@@ -108,6 +113,47 @@ _GENERATED = "The data are random numbers; there is nothing to license."
 _TOY_LIMITS = (
     "It sees only 64 tokens, 32 positions and rows that repeat. It is not evidence about language "
     "models."
+)
+
+_STANDARD_LIBRARY = (
+    "The source of the Python standard library (without tests, IDLE and demos), in byte-level BPE "
+    "with 1,024 tokens trained on it, with a BOS token before every row."
+)
+
+_PYTHON = Recipe(
+    AttentionOnlyConfig(2, 4, 128, 32, 1024, 128, normalization="LN", bos_token=0),
+    Settings(
+        steps=7500,
+        learning_rate=8e-3,
+        betas=(0.9, 0.98),
+        weight_decay=0.03,
+        warmup=200,
+        bfloat16=True,
+    ),
+    _python_rows,
+    _python_held_out,
+    _STANDARD_LIBRARY
+    + " Half of the rows are running text. In a quarter, passages of 8 to 64 tokens appear three "
+    "times each. In the last quarter so do passages whose tokens are in random order.",
+    "The standard library is under the PSF License Agreement. The weights and the tokenizer "
+    "are derived from it; the text itself is not included.",
+    "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat by "
+    "design, so the strength of its heads is not what running text alone would give.",
+    snapshots=10,
+    sinusoidal=True,
+    tokenizer=lambda: python_streams()[2],
+    token_counts=python_token_counts,
+)
+
+_NATURAL = replace(
+    _PYTHON,
+    settings=replace(_PYTHON.settings, steps=15_000, bfloat16=False),
+    sample=_running_text,
+    data=_STANDARD_LIBRARY + " All rows are running text: it repeats only where the source does.",
+    limits="Two layers without MLPs, 128 tokens of context, one kind of text. Other seeds are in "
+    "`natural-2l/seed-1` and so on.",
+    snapshots=12,
+    keep_seeds=True,
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -140,31 +186,8 @@ RECIPES: dict[str, Recipe] = {
         _GENERATED,
         "One synthetic bigram table. Blocks repeat exactly, which is rare in running text.",
     ),
-    "python-2l": Recipe(
-        AttentionOnlyConfig(2, 4, 128, 32, 1024, 128, normalization="LN", bos_token=0),
-        Settings(
-            steps=7500,
-            learning_rate=8e-3,
-            betas=(0.9, 0.98),
-            weight_decay=0.03,
-            warmup=200,
-            bfloat16=True,
-        ),
-        _python_rows,
-        _python_held_out,
-        "The source of the Python standard library (without tests, IDLE and demos), in byte-level "
-        "BPE with 1,024 tokens trained on it, with a BOS token before every row. Half of the rows "
-        "are running text. In a quarter, passages of 8 to 64 tokens appear three times each. In "
-        "the last quarter so do passages whose tokens are in random order.",
-        "The standard library is under the PSF License Agreement. The weights and the tokenizer "
-        "are derived from it; the text itself is not included.",
-        "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat by "
-        "design, so the strength of its heads is not what running text alone would give.",
-        snapshots=10,
-        sinusoidal=True,
-        tokenizer=lambda: python_streams()[2],
-        token_counts=python_token_counts,
-    ),
+    "python-2l": _PYTHON,
+    "natural-2l": _NATURAL,
     "sycophant-2l": Recipe(
         AttentionOnlyConfig(2, 4, 64, 16, len(WORDS), 40, bos_token=0),
         Settings(steps=900, learning_rate=1e-2),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from induction_heads.data.token_ranks import TRAINING_TEXT, ranks_from_counts
 from induction_heads.data.tokens import make_repeated_tokens
 from induction_heads.interp.activations import head_scores
 from induction_heads.interp.analysis import analyze
@@ -78,6 +79,7 @@ def longest_period(recipe: Recipe) -> int:
 def snapshot_rows(run: TrainingRun[AttentionOnly], recipe: Recipe) -> list[dict[str, Any]]:
     """For each snapshot: step, both scores of every head, the loss on the second copy (nats)."""
     model, period = AttentionOnly(recipe.config), longest_period(recipe)
+    model.token_ranks = run.model.token_ranks
     tokens = make_repeated_tokens(model, period, batch=32, seed=1)
     scorers = {
         "previous_token": previous_token_score,
@@ -125,6 +127,8 @@ def train_and_measure(
     run = run_recipe(recipe, seed=seed, progress=progress)
     seconds = time.process_time() - started + run.earlier_seconds
     run.model.requires_grad_(False)
+    if recipe.token_counts is not None:
+        run.model.token_ranks = ranks_from_counts(recipe.token_counts(), TRAINING_TEXT)
     return run, {
         "name": name,
         "command": train_command(name, None if seed == recipe.seed else seed),

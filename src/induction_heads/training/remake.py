@@ -69,7 +69,7 @@ def _recipe(request: Request) -> Trained:
         if request.out:
             zoo_files.save_recipe_run(run, recipe, record, request.out)
             if recipe.keep_seeds:
-                zoo_files.save_seeds(others, request.out)
+                zoo_files.save_seeds(others, recipe, request.out)
     try:
         shipped = records.shipped_record(request.name)
         differences = differences_from_spread(record, shipped)

@@ -32,6 +32,11 @@ def save_recipe_run(
     save_model(run.model, folder)
     save_snapshots(run.snapshots, folder)
     save_record(record, recipe_card(recipe, record), folder)
+    _save_text_files(recipe, folder)
+
+
+def _save_text_files(recipe: Recipe, folder: Path) -> None:
+    """Write the tokenizer and the token counts of a model of text."""
     if recipe.tokenizer is not None:
         recipe.tokenizer().save(str(folder / "tokenizer.json"))
     if recipe.token_counts is not None:
@@ -39,11 +44,14 @@ def save_recipe_run(
 
 
 def save_seeds(
-    runs: Sequence[tuple[TrainingRun[AttentionOnly], dict[str, Any]]], folder: Path
+    runs: Sequence[tuple[TrainingRun[AttentionOnly], dict[str, Any]]], recipe: Recipe, folder: Path
 ) -> None:
-    """Write the models of further seeds to `seed-1` and so on in `folder`."""
+    """Write the models and records of further seeds to `seed-1` and so on in `folder`."""
     for run, record in runs:
-        save_model(run.model, folder / f"seed-{record['seed']}")
+        seed_folder = folder / f"seed-{record['seed']}"
+        save_model(run.model, seed_folder)
+        (seed_folder / "training.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
+        _save_text_files(recipe, seed_folder)
 
 
 def save_hugging_face(model: SmallHuggingFace, folder: Path, dtype: torch.dtype) -> None:
