@@ -14,6 +14,7 @@ from induction_heads.interp.natural_repeats import (
     match_lengths,
     natural_prefix_matching_score,
     natural_repeats,
+    ratio_within_tokens,
     scores_by_match_length,
 )
 from induction_heads.interp.scores import prefix_matching_score
@@ -153,3 +154,24 @@ def test_scores_by_match_length_take_each_query_by_its_longest_match():
     assert scores["queries"].sum() == (right | wrong).sum()
     with pytest.raises(ValueError, match="pattern"):
         scores_by_match_length(torch.ones(5, 20, 20), FEW_IDS)
+
+
+def test_the_ratio_within_tokens_is_blind_to_which_tokens_a_head_prefers():
+    """Attention that depends on the token alone gives 1; doubled at right repeats it gives 2."""
+    rows = torch.randint(12, (40, 24), generator=torch.Generator().manual_seed(2))
+    lengths, right = match_lengths(rows), natural_repeats(rows)[0]
+    level = 0.02 * (1 + rows)  # Of the token at the query.
+    right = torch.cat([right, torch.zeros(40, 1, dtype=torch.bool)], dim=1)
+
+    def pattern_with(on_matches: torch.Tensor) -> torch.Tensor:
+        matches = (lengths > 0).float()
+        pattern = matches * (on_matches / matches.sum(-1).clamp_min(1))[..., None]
+        pattern[..., 0] += 1 - pattern.sum(dim=-1)
+        return pattern
+
+    assert ratio_within_tokens(pattern_with(level), rows) == pytest.approx(1, abs=1e-4)
+    doubled = torch.where(right, 2 * level, level)
+    assert ratio_within_tokens(pattern_with(doubled), rows) == pytest.approx(2, abs=1e-4)
+    plain = natural_prefix_matching_score(pattern_with(1.0 * (rows == 3)), rows)
+    assert plain["right"] / plain["wrong"] != pytest.approx(1, abs=0.05)
+    assert math.isnan(ratio_within_tokens(torch.eye(3)[None], torch.tensor([[0, 1, 2]])))

@@ -72,6 +72,30 @@ def scores_by_match_length(
     return {name: torch.stack(values) for name, values in found.items()}
 
 
+def ratio_within_tokens(
+    pattern: Float[Tensor, "batch query key"], tokens: Int[Tensor, "batch query"]
+) -> float:
+    """Attention to matches at right over wrong repeats, between queries of the same token.
+
+    Of the queries whose longest match has one token, each id that repeats both rightly and wrongly
+    gives two means; the ratio is that of their sums, each id with its number of right repeats. So
+    a head cannot get it from knowing which tokens are worth copying after. NaN if there is no such
+    id. Raises ValueError if `pattern` holds no attention patterns.
+    """
+    require_pattern(pattern)
+    lengths, (right, _) = match_lengths(tokens), natural_repeats(tokens)
+    one = lengths.amax(dim=-1)[:, :-1] == 1
+    attended = (pattern * (lengths > 0)).sum(dim=-1)[:, :-1][one]
+    ids, is_right = tokens[:, :-1][one], right[one]
+    sums = {"right": 0.0, "wrong": 0.0}
+    for token in ids[is_right].unique():
+        of_right, of_wrong = (ids == token) & is_right, (ids == token) & ~is_right
+        if of_wrong.any():
+            sums["right"] += attended[of_right].sum().item()
+            sums["wrong"] += attended[of_wrong].mean().item() * int(of_right.sum())
+    return sums["right"] / sums["wrong"] if sums["wrong"] else float("nan")
+
+
 def natural_prefix_matching_score(
     pattern: Float[Tensor, "batch *head query key"], tokens: Int[Tensor, "batch query"]
 ) -> dict[str, Float[Tensor, "*head"]]:
