@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 
+from induction_heads.data.tokens import not_drawn
 from induction_heads.models import loading
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
 from induction_heads.models.checkpoint_files import UnknownModel
@@ -121,16 +122,26 @@ def test_snapshots_of_an_unsaved_run_are_refused(tmp_path):
 def test_snapshots_end_in_the_model_itself(name: str):
     snapshots = load_snapshots(name)
     assert list(snapshots) == sorted(snapshots)
-    assert len(snapshots) >= {"python-2l": 10, "sycophant-2l": 3}.get(name, 20)
+    assert len(snapshots) >= {"python-2l": 10, "natural-2l": 12, "sycophant-2l": 3}.get(name, 20)
     last = list(snapshots.values())[-1]
     for weight_name, weight in load_attention_only(name).state_dict().items():
         assert torch.equal(last.state_dict()[weight_name], weight)
 
 
 def test_the_zoo_is_complete_and_small():
-    assert zoo_names() == ["markov-2l", "python-2l", "sycophant-2l", "toy-1l", "toy-2l"]
+    own = ["markov-2l", "natural-2l", "python-2l", "sycophant-2l", "toy-1l", "toy-2l"]
+    assert zoo_names() == own
     size = sum(path.stat().st_size for path in ZOO.rglob("*") if path.is_file())
-    assert size < 24e6
+    assert size < 40e6
+
+
+@pytest.mark.parametrize("seed", ["natural-2l/seed-1", "natural-2l/seed-2"])
+def test_other_seeds_of_a_text_model_read_text_and_know_its_tokens(seed: str):
+    bridge, first = load_model(seed), load_model("natural-2l")
+    text = "def same(self): return self"
+    assert torch.equal(bridge.to_tokens(text), first.to_tokens(text))
+    assert not_drawn(bridge) == not_drawn(first)
+    assert not torch.equal(bridge(bridge.to_tokens(text)), first(first.to_tokens(text)))
 
 
 @pytest.mark.parametrize("name", zoo_names())

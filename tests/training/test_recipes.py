@@ -71,6 +71,16 @@ def test_a_quarter_of_the_text_rows_repeats_text_and_a_quarter_shuffled_text(mon
     assert (held_out[:, 1:] < 0).all()
 
 
+def test_no_row_of_the_model_of_running_text_is_tiled(monkeypatch):
+    stream = torch.arange(1, 5001)
+    monkeypatch.setattr(recipes, "python_streams", lambda: (stream, -stream, None))
+    rows = RECIPES["natural-2l"].sample(torch.Generator().manual_seed(0))
+    assert rows.shape == (16, 128)
+    assert (rows[:, 0] == 0).all()
+    assert (rows[:, 2:] - rows[:, 1:-1] == 1).all()
+    assert (RECIPES["natural-2l"].held_out(torch.Generator().manual_seed(0))[:, 1:] < 0).all()
+
+
 def test_smeared_toy_is_toy_1l_with_one_thing_changed():
     """The same weights at the start, but for α; an induction head of one layer at the end."""
     run = train_smeared_toy()

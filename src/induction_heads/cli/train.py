@@ -51,9 +51,9 @@ def train(
 ) -> None:
     """Train the zoo model NAME from its recipe and compare it with the shipped one.
 
-    gpt2-2l, llama-4l and pythia-4l take 10 to 15 CPU minutes, python-2l about six, and the others
-    up to two. With --out a training that was stopped, for example with Ctrl-C, can be continued
-    with --resume.
+    natural-2l takes about 20 CPU minutes, gpt2-2l, llama-4l and pythia-4l 10 to 15, python-2l
+    about six, and the others up to two. With --out a training that was stopped, for example with
+    Ctrl-C, can be continued with --resume.
 
     Exit status: 0 if it matches, 1 if it differs, 2 for a usage error, 130 after Ctrl-C.
     """
