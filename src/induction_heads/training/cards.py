@@ -117,9 +117,10 @@ def _spread_words(spread: dict[str, Any] | None) -> str:
         return "Only this seed was run."
     losses = ", ".join(f"{loss:.2f}" for loss in spread["second_copy_loss"])
     heads = " / ".join(map(heads_in_words, spread["found"]))
+    tokens = f", on random tokens drawn from {spread['tokens']}" if "tokens" in spread else ""
     return (
         f"Over seeds {', '.join(map(str, spread['seeds']))} the held-out loss is "
         f"{spread['mean']:.3f} nats with a standard deviation of "
-        f"{spread['standard_deviation']:.3f}; the loss on the second copy is {losses}. Heads of "
-        f"each seed: {heads}."
+        f"{spread['standard_deviation']:.3f}; the loss on the second copy is {losses}{tokens}. "
+        f"Heads of each seed: {heads}."
     )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.data.token_ranks import TRAINING_TEXT, ranks_from_counts
+from induction_heads.data.token_ranks import TRAINING_TEXT, drawn_in_words, ranks_from_counts
 from induction_heads.data.tokens import make_repeated_tokens
 from induction_heads.interp.activations import head_scores
 from induction_heads.interp.analysis import analyze
@@ -138,6 +138,7 @@ def train_and_measure(
         "versions": versions(),
         "parameters": parameter_count(run.model),
         "held_out_loss": round(held_out_loss(run.model, recipe), 4),
+        "tokens": drawn_in_words(run.model),
         "found": heads_of_each_kind(run.model),
         "curve": loss_curve(run.losses),
         "snapshots": snapshot_rows(run, recipe),
@@ -157,6 +158,7 @@ def spread_over_seeds(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "held_out_loss": losses,
         "mean": round(mean(losses), 4),
         "standard_deviation": round(stdev(losses), 4),
+        "tokens": records[0]["tokens"],
         "found": [record["found"] for record in records],
         "second_copy_loss": [record["snapshots"][-1]["second_copy_loss"] for record in records],
     }
