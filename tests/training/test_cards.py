@@ -83,8 +83,11 @@ def test_the_second_copy_begins_where_its_tokens_can_be_known():
 
 def test_the_spread_is_the_sample_standard_deviation():
     record = records.shipped_record("toy-2l")
-    seeds = [record | {"held_out_loss": loss} for loss in (1.0, 2.0, 4.0)]
-    assert records.spread_over_seeds(seeds)["standard_deviation"] == pytest.approx(1.5275)
+    seeds = [record | {"held_out_loss": loss, "tokens": "these"} for loss in (1.0, 2.0, 4.0)]
+    spread = records.spread_over_seeds(seeds)
+    assert spread["standard_deviation"] == pytest.approx(1.5275)
+    card = recipe_card(RECIPES["toy-2l"], record | {"spread": spread})
+    assert "on random tokens drawn from these. Heads of each seed" in card
 
 
 def test_a_card_shows_the_training_loss_nearest_to_each_snapshot():
