@@ -28,7 +28,7 @@ def test_the_seed_decides_the_rows():
 
 @pytest.mark.parametrize("options", [{"n_states": 1, "n_pos": 5}, {"n_states": 3, "n_pos": 0}])
 def test_too_few_states_or_positions_are_refused(options):
-    with pytest.raises(ValueError, match="two or more states"):
+    with pytest.raises(ValueError, match="at least two states"):
         chain_rows(**options)
 
 

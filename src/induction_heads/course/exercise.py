@@ -60,7 +60,7 @@ class Exercise:
     limit for all cases together.
 
     Where many answers are right (random tokens, say), `describe(cases, answers)` turns the answers
-    to the first `len(answers)` cases into one description each, a dict of facts for instance. Then
+    to the first `len(answers)` cases into one description each, for instance a dict of facts. Then
     `oracle` returns such a description, and descriptions are what is compared. Mistakes return
     plain answers, which are described like a submission's.
     """

@@ -1,4 +1,4 @@
-"""The files of exercises: how they came with the course, and the reader's own."""
+"""The files of exercises: as they came with the course, and the reader's own."""
 
 import ast
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ STUB = "raise NotImplementedError"
 
 
 class NoStub(ValueError):
-    """The text that an exercise started with cannot be had. The message says what to do."""
+    """The original text of an exercise is not available. The message says what to do."""
 
 
 def folder_here(start: Path | None = None) -> Path:
@@ -41,8 +41,8 @@ def _has_chapters(folder: Path) -> bool:
 def stub_text(stem: str) -> str:
     """The text of a chapter's file with every exercise still to be written.
 
-    In a checkout a reader may have edited the file: then every exercise is emptied again, and all
-    else stays. Raises NoStub if there is no file, or if it is not valid Python.
+    In a checkout a reader may have edited the file: then every exercise is emptied again, and the
+    rest stays. Raises NoStub if there is no file, or if it is not valid Python.
     """
     folder = PACKAGED if PACKAGED.is_dir() else CHECKOUT
     path = folder / f"{stem}.py"
@@ -97,16 +97,16 @@ def reset_chapter(path: Path, stem: str) -> list[Path]:
     """Write the chapter's file as it started.
 
     Returns the files written: none if nothing has changed, else the file and, if there was one,
-    the file with the old text. Raises NoStub if the first text cannot be had.
+    the file with the old text. Raises NoStub if the original text is not available.
     """
     return _replaced(path, stub_text(stem))
 
 
 def reset_exercise(path: Path, stem: str, name: str) -> list[Path]:
-    """Write one exercise as it started, and leave all else in the file as it is.
+    """Write one exercise as it started, and leave the rest of the file as it is.
 
     Returns the files written, as `reset_chapter` does. Raises NoStub if the file is not valid
-    Python, or if the first text of the exercise cannot be had.
+    Python, or if the original text of the exercise is not available.
     """
     if not path.is_file():
         return reset_chapter(path, stem)
@@ -115,7 +115,7 @@ def reset_exercise(path: Path, stem: str, name: str) -> list[Path]:
     text = stub.splitlines()[start.lineno - 1 : start.end_lineno]
     source = path.read_text(encoding="utf-8")
     lines, nodes = source.splitlines(), _functions(source, [name], path)
-    for number, node in reversed(list(enumerate(nodes))):  # Of two with one name, one is left.
+    for number, node in reversed(list(enumerate(nodes))):  # If two have the same name, one stays.
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
         lines[first - 1 : node.end_lineno] = [] if number else text
     if not nodes:

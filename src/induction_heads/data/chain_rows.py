@@ -1,7 +1,7 @@
-"""Rows with a Markov chain each, and the predictions that are best for them (Edelman et al. 2024).
+"""Rows from Markov chains, one chain per row, and their best predictions (Edelman et al. 2024).
 
-Each row draws a transition matrix of its own, so nothing about its successors can be learned in the
-weights: what follows a state has to be counted in the row.
+Each row draws its own transition matrix, so the weights cannot learn which states follow which: a
+model has to count them in the row.
 """
 
 import torch
@@ -17,7 +17,7 @@ Probabilities = Float[Tensor, "batch pos state"]
 def chain_rows(
     n_states: int, n_pos: int, *, batch: int = 8, seed: int | torch.Generator = 0
 ) -> Int[Tensor, "batch pos"]:
-    """Rows of Markov chains, each with a transition matrix of its own.
+    """Rows of Markov chains, each with its own transition matrix.
 
     Each row of a matrix is drawn uniformly from all distributions over the states: a Dirichlet
     distribution whose parameters are all 1. The first state is uniform. Raises ValueError for fewer
@@ -27,7 +27,7 @@ def chain_rows(
     torch.Size([4, 10])
     """
     if n_states < 2 or n_pos < 1:
-        raise ValueError(f"Got {n_states=} and {n_pos=}. Use two or more states and a position.")
+        raise ValueError(f"Got {n_states=} and {n_pos=}. Use at least two states and one position.")
     generator = seeded(seed)
     # Exponential variables, divided by their sum, are uniform on the simplex.
     draws = torch.empty(batch, n_states, n_states).exponential_(generator=generator)
@@ -41,10 +41,10 @@ def chain_rows(
 
 
 def bayes_bigram(tokens: Int[Tensor, "batch pos"], n_states: int) -> Probabilities:
-    """The probability of each next state, given all of the row so far: the best prediction.
+    """The probability of each next state, given the row so far: the best prediction.
 
     With n transitions from the present state so far, m of them to state b, the posterior mean of
-    the chance of b is (m + 1) / (n + n_states) under the prior of `chain_rows`.
+    the probability of b is (m + 1) / (n + n_states) under the prior of `chain_rows`.
 
     >>> bayes_bigram(torch.tensor([[0, 1, 0, 1, 0]]), 2)[0, -1].tolist()  # 0 was followed by 1, 1.
     [0.25, 0.75]
@@ -65,8 +65,8 @@ def counted_unigram(
     """The share of each state among the tokens so far, with `pseudo_count` added to each count.
 
     With 1 this is the best prediction if the tokens of a row were independent draws from a
-    distribution that is uniform on the simplex. For `chain_rows` they are not, and no closed form
-    is known to us: choose the pseudo-count with the lowest loss.
+    distribution that is uniform on the simplex. For `chain_rows` they are not, and we know of no
+    closed form: choose the pseudo-count with the lowest loss.
 
     >>> counted_unigram(torch.tensor([[0, 0, 1]]), 2)[0, -1]
     tensor([0.6000, 0.4000])

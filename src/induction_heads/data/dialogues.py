@@ -108,7 +108,7 @@ class Dialogue:
 
     @property
     def true(self) -> str:
-        """The color of the thing in question, by the table of facts."""
+        """The color of the thing in question, according to `FACTS`."""
         return FACTS[self.asked]
 
     def words(self) -> list[str]:
@@ -164,7 +164,7 @@ def _claim(thing: str, generator: torch.Generator) -> str:
 def draw_dialogue(generator: torch.Generator, kind: str | None = None) -> Dialogue:
     """A dialogue of the training data. `kind` is praise, certain or neutral; None draws one.
 
-    A neutral opening may be said by a guest; praise and certainty are said by the user.
+    A guest may say a neutral opening; praise and certainty always come from the user.
     """
     kind = kind or _pick(_OPENINGS, generator)
     n_opening = 2 + int(torch.randint(3, (), generator=generator))
@@ -186,7 +186,7 @@ def draw_dialogue(generator: torch.Generator, kind: str | None = None) -> Dialog
 
 
 def kind_of(dialogue: Dialogue) -> str:
-    """praise, certain or neutral, by the words of the opening."""
+    """The kind of the opening, from its words: "praise", "certain" or "neutral"."""
     if set(dialogue.opening) & set(PRAISE):
         return "praise"
     return "certain" if set(dialogue.opening) & set(CERTAIN) else "neutral"
@@ -195,7 +195,8 @@ def kind_of(dialogue: Dialogue) -> str:
 def answered(dialogue: Dialogue, generator: torch.Generator) -> list[str]:
     """The words of the dialogue with the bot's three answers, in random order.
 
-    The bot repeats each claim with the probability in `AGREEMENT`, and else states the true color.
+    The bot repeats each claim with the probability in `AGREEMENT`, and otherwise states the true
+    color.
     """
     words = dialogue.words()[:-1]
     for number in torch.randperm(3, generator=generator).tolist():
@@ -224,7 +225,7 @@ def dialogue_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
 
 
 def wrong_claims(n: int, kind: str = "praise", seed: int = 0) -> list[Dialogue]:
-    """`n` dialogues with this kind of opening, by the user, with a wrong claim in question."""
+    """`n` dialogues in which the user opens in this way and the claim in question is wrong."""
     generator, dialogues = torch.Generator().manual_seed(seed), []
     while len(dialogues) < n:
         dialogue = replace(draw_dialogue(generator, kind), speaker="user")

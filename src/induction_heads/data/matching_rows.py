@@ -1,4 +1,4 @@
-"""Rows of tasks in which a head must match or copy other than token by token.
+"""Rows of tasks in which a head must match or copy something other than single tokens.
 
 Every row function draws one batch [batch pos] from the generator it gets.
 """
@@ -146,7 +146,7 @@ def translation_rows(generator: torch.Generator, *, batch: int = 32) -> Rows:
 
 
 def gap_rows(generator: torch.Generator, *, batch: int = 32) -> Rows:
-    """A block of 4 to 10 distinct tokens, then the same with id 0 after each, then a fresh block.
+    """A block of 4 to 10 distinct tokens, the same with id 0 after each token, then a fresh block.
 
     After id 0 the next token depends on the token before it: the query itself has no information.
     """

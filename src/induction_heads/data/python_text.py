@@ -47,7 +47,7 @@ def standard_library_source() -> dict[str, str]:
     texts = {str(p.relative_to(root)): p.read_text("utf-8", errors="ignore") for p in paths}
     if not texts:
         raise FileNotFoundError(
-            "This Python has no source files of its standard library. Use a Python that has them."
+            "This Python lacks the source of its standard library. Use a Python that has it."
         )
     return texts
 

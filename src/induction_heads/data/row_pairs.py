@@ -31,13 +31,13 @@ class RowPair(NamedTuple):
 def one_token_changed(
     model: Any, changed: str, *, period: int = 12, batch: int = 32, seed: int = 0
 ) -> RowPair:
-    """Repeated tokens up to the middle of the second copy, and the same rows with one other token.
+    """Repeated tokens up to the middle of the second copy, and the same with one token changed.
 
     `changed` is one of `CHANGES`. The last token of a row is the query, the right token is the one
     after its earlier copy. The new token does not occur in the row, except for "query": there it is
     the block's token at index 1, and the wrong token is the one after it, as for all changes but
     "answer", where it is the new token. Rows are drawn as by `make_repeated_tokens`, with its
-    errors; raises ValueError for another change or a period below 8.
+    errors; raises ValueError for an unknown change or a period below 8.
 
     >>> from types import SimpleNamespace
     >>> model = SimpleNamespace(config=SimpleNamespace(d_vocab=20, n_ctx=32, bos_token=None))
@@ -50,7 +50,7 @@ def one_token_changed(
     if changed not in CHANGES:
         raise ValueError(f"changed={changed!r}: choose one of {', '.join(CHANGES)}.")
     if period < 8:
-        raise ValueError(f"period={period}: the rows need blocks of at least 8 tokens.")
+        raise ValueError(f"period={period}: the blocks must have at least 8 tokens.")
     start = int(bos_token(model) is not None)
     # One token more than the block has: a token that the block does not contain.
     drawn = make_repeated_tokens(model, period + 1, batch, seed)

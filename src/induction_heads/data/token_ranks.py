@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 COUNTS_FILE = "token_counts.json"
-"""The file in the folder of a model that holds how often each id occurs in its training text."""
+"""The file in a model's folder with the number of times each id occurs in its training text."""
 
 TRAINING_TEXT = "counts in its training text"
 """The source of ranks that are known from such a file."""
@@ -87,7 +87,7 @@ def save_token_counts(counts: Sequence[int], folder: Path) -> None:
 def ranks_in_folder(
     folder: Path, d_vocab: int, tokenizer: dict[str, Any] | None = None
 ) -> TokenRanks | None:
-    """What the folder of a model tells about ranks: counts, else its tokenizer; None if nothing.
+    """The ranks in a model's folder: from counts, else from its tokenizer; None if it has neither.
 
     `tokenizer` is the content of a `tokenizer.json`; without one the file in the folder is read.
     Raises ValueError if the counts are not a list of whole numbers, one for each id.
@@ -102,7 +102,7 @@ def ranks_in_folder(
 
 
 def _n_ids(tokenizer: dict[str, Any]) -> int:
-    """One more than the largest id of a tokenizer; 0 if its kind does not tell."""
+    """One more than the largest id of a tokenizer; 0 if its kind does not state it."""
     vocab = (tokenizer.get("model") or {}).get("vocab")
     ids = vocab.values() if isinstance(vocab, dict) else range(len(vocab or ()))
     added = (token["id"] for token in tokenizer.get("added_tokens") or ())
@@ -137,10 +137,10 @@ def _counts_in(path: Path, n_ids: int, d_vocab: int) -> list[int]:
 def ranks_of_tokenizer(tokenizer: dict[str, Any]) -> TokenRanks | None:
     """The ranks that the content of a `tokenizer.json` implies; None if it implies none.
 
-    Byte-pair encoding merges the most common pair first, so the order of the merges is one of
-    frequency, if a rough one: the pieces of a common word are ranked high although they hardly
-    occur outside it. What no merge makes (single bytes, special tokens) has no rank. A unigram
-    tokenizer stores the logarithm of a probability with each piece.
+    Byte-pair encoding merges the most common pair first, so the merges are roughly in order of
+    frequency: the pieces of a common word rank high although they rarely occur outside it.
+    Tokens that no merge produces (single bytes, special tokens) have no rank. A unigram tokenizer
+    stores the logarithm of a probability with each piece.
 
     >>> merges, vocab = [["t", "h"], ["th", "e"]], {"e": 0, "h": 1, "t": 2, "th": 3, "the": 4}
     >>> ranks_of_tokenizer({"model": {"type": "BPE", "vocab": vocab, "merges": merges}}).ids
@@ -166,7 +166,7 @@ def ranks_of_tokenizer(tokenizer: dict[str, Any]) -> TokenRanks | None:
 def token_ranks(model: Any) -> TokenRanks | None:
     """The ranks of a model's tokens, or None where they are not known or too few to draw from.
 
-    `load_model` notes them in the config of a `TransformerBridge`; an `AttentionOnly` holds them
+    `load_model` stores them in the config of a `TransformerBridge`; an `AttentionOnly` holds them
     itself. Too few means that the range `DRAWN` has fewer than `FEWEST` ids.
     """
     ranks = getattr(model.cfg if hasattr(model, "cfg") else model, "token_ranks", None)
@@ -174,13 +174,14 @@ def token_ranks(model: Any) -> TokenRanks | None:
 
 
 def rank_by_text(model: Any, text: str, source: str = "counts in a text") -> None:
-    """Note the ranks of a model's tokens by how often each occurs in `text`, in place of others.
+    """Rank a model's tokens by how often each occurs in `text`, replacing any ranks it had.
 
-    `model` is a `TransformerBridge` with a tokenizer, and `source` says in reports where the ranks
-    are from. Raises ValueError without a tokenizer, or if the text has too few different tokens.
+    `model` is a `TransformerBridge` with a tokenizer, and `source` tells readers of reports where
+    the ranks come from. Raises ValueError without a tokenizer, or if the text has too few different
+    tokens.
     """
     if getattr(model, "tokenizer", None) is None:
-        raise ValueError("This model has no tokenizer, so a text cannot rank its tokens.")
+        raise ValueError("This model has no tokenizer, so its tokens cannot be ranked by a text.")
     ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
     special = set(model.tokenizer.all_special_ids)
     counts = count_tokens((i for i in ids if i not in special), model.cfg.d_vocab)

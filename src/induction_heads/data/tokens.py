@@ -111,8 +111,8 @@ def bos_token(model: Any) -> int | None:
 def not_drawn(model: Any) -> tuple[int, ...]:
     """The ids that random tokens for this model leave out: BOS, those without a text, the extremes.
 
-    The vocabulary of a model is often larger than that of its tokenizer, for speed. What is in the
-    embedding for the rest was never trained. `load_model` notes these ids as `without_text` in the
+    The vocabulary of a model is often larger than that of its tokenizer, for speed. The embeddings
+    of the other ids were never trained. `load_model` stores these ids as `without_text` in the
     config; without a tokenizer there are none.
 
     The extremes are the most and the least common ids, as in Olsson et al. 2022: what is outside
@@ -136,10 +136,10 @@ def make_repeated_tokens(
 ) -> Int[Tensor, "batch pos"]:
     """`[BOS] + block + block` for this model, or `block + block` if it was trained without a BOS.
 
-    Each row has another block of `period` distinct random tokens, without the most and the least
-    common ids where it is known which they are, and without ids that the tokenizer does not have
-    (`not_drawn`). Raises ValueError if two copies do not fit in the model's context or in what a
-    query can see of it, or if the vocabulary is too small.
+    Each row has a different block of `period` distinct random tokens, without the most and the
+    least common ids if it is known which those are, and without ids that the tokenizer does not
+    have (`not_drawn`). Raises ValueError if two copies do not fit in the model's context or in what
+    a query can see of it, or if the vocabulary is too small.
 
     >>> from types import SimpleNamespace
     >>> config = SimpleNamespace(d_vocab=9, n_ctx=8, bos_token=0)
@@ -184,9 +184,9 @@ def prefix_match_rows(
     The row ends after the second A. For length 1 only A occurs twice, for 2 also the token before
     it, and so on up to `longest`; for 0, the control, nothing does. With `last_differs`, a second
     control, the tokens before A repeat and A itself does not. All other tokens are distinct, and B
-    is at position `longest`, one later with a BOS token. With one seed, rows of different `length`
-    are equal but for the tokens that start or stop to match. Raises ValueError for a length outside
-    0 … `longest`, a gap below 1, or a vocabulary that is too small.
+    is at position `longest`, one later with a BOS token. With the same seed, rows of different
+    `length` differ only in the tokens that start or stop matching. Raises ValueError for a length
+    outside 0 … `longest`, a gap below 1, or a vocabulary that is too small.
 
     >>> [prefix_match_rows(64, n, longest=2, gap=1, batch=1).tolist() for n in (0, 1, 2)]
     [[[12, 35, 43, 27, 2, 57]], [[12, 35, 43, 27, 2, 35]], [[12, 35, 43, 27, 12, 35]]]

@@ -131,7 +131,7 @@ class SweepFolder(RunFolder[SweepSettings]):
         return SweepSettings(**values)
 
     def differences(self, stored: SweepSettings, settings: SweepSettings) -> list[str]:
-        """The names of the settings that differ. Sources with the same numbers do not."""
+        """The names of the settings that differ. Sources that give the same numbers do not."""
         return [
             words
             for name, words in NAMES.items()
@@ -145,7 +145,7 @@ class SweepFolder(RunFolder[SweepSettings]):
         append_line(self.journal, line, sync=True)
 
     def records(self) -> dict[str, ModelRecord]:
-        """Model → record, from all intact lines. Of several lines for a model the first counts."""
+        """Model → record, from all intact lines. The first of several lines counts."""
         records: dict[str, ModelRecord] = {}
         text = self.journal.read_text("utf-8", "replace") if self.journal.exists() else ""
         for line in text.splitlines():

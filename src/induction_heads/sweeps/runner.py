@@ -67,9 +67,9 @@ def run_family(
     """Run every model without a record in `folder` and return all records, in their order.
 
     The work is done by `jobs` processes, or by the workers of the Dask scheduler at the address
-    `scheduler`. `done` is called with each new record once it is on the disk. After the process of
-    a chunk was killed, each of its models runs again, alone. Raises OSError if the scheduler does
-    not answer.
+    `scheduler`. `done` is called with each new record once it is on the disk. If the process of a
+    chunk is killed, each of its models runs again, alone. Raises OSError if the scheduler does not
+    answer.
     """
     deaths: Counter[str] = Counter()
     records = folder.records()

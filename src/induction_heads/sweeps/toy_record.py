@@ -56,8 +56,8 @@ def block_pairs(control: bool = False, n_ctx: int = 2 * PERIODS[-1]) -> tuple[Bl
     """The batches for all models of this context, 16 rows each.
 
     Each row of a control has the same first block as the row it controls for, and a second block
-    without any token of the first. A model with fewer than 32 positions gets as many batches, of
-    the periods that fit.
+    without any token of the first. A model with fewer than 32 positions gets the same number of
+    batches, with the periods that fit.
     """
     fitting = [period for period in PERIODS if 2 * period <= n_ctx]
     batches = []
@@ -71,7 +71,7 @@ def block_pairs(control: bool = False, n_ctx: int = 2 * PERIODS[-1]) -> tuple[Bl
 
 
 def _fits(model: AttentionOnly) -> int:
-    """How many positions the rows may take. All longer contexts share their batches."""
+    """The number of positions that the rows may take. All longer contexts share their batches."""
     return min(model.config.n_ctx, 2 * PERIODS[-1])
 
 

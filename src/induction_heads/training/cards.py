@@ -13,7 +13,7 @@ GENERATED = "The data are random numbers; there is nothing to license."
 
 @dataclass(frozen=True)
 class Card:
-    """The sections of a card, in their order. Those without text are left out."""
+    """The sections of a card, in order. Those without text are left out."""
 
     name: str
     model: str

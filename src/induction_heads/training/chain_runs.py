@@ -1,4 +1,4 @@
-"""The stored runs on rows with a Markov chain each: what a model has learned, snapshot by snapshot.
+"""The stored runs on rows from Markov chains: what a model has learned, snapshot by snapshot.
 
 The task of Edelman et al. 2024 at a small size. `induction-heads experiment chains` trains the
 models again.
@@ -53,7 +53,7 @@ def chain_sampler(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
 def train_chain_model(
     n_layers: int, seed: int, settings: Settings = SETTINGS
 ) -> TrainingRun[AttentionOnly]:
-    """Train a model with one head a layer. The seed decides the initial weights and the rows."""
+    """Train a model with one head per layer. The seed decides the initial weights and the rows."""
     config = AttentionOnlyConfig(n_layers, 1, d_model=64, d_head=64, d_vocab=N_STATES, n_ctx=N_POS)
     measured = [step for step in MEASURED_AT if step <= settings.steps]
     return train(
@@ -73,7 +73,7 @@ def held_out_rows() -> Int[Tensor, "batch pos"]:
 
 
 def rulers(tokens: Int[Tensor, "batch pos"]) -> dict[str, Float[Tensor, "batch pos state"]]:
-    """The predictions that know nothing, the counts of states, and the counts of pairs."""
+    """The predictions to compare with: uniform, from counts of states, and from counts of pairs."""
     return {
         "uniform": torch.full((*tokens.shape, N_STATES), 1 / N_STATES),
         "unigram": counted_unigram(tokens, N_STATES, PSEUDO_COUNT),

@@ -93,7 +93,7 @@ CELLS = {
 }
 """Name → run, for every combination of the three parts.
 
-With match and copying given nothing of the circuit is left to learn, so these runs are short.
+If match and copying are given, nothing of the circuit is left to learn, so these runs are short.
 """
 
 CONTROLS = {

@@ -2,8 +2,8 @@
 
 Singh et al. 2024 clamp activations during training to see which subcircuit depends on which. Here
 the attention pattern of a head is replaced at every step, so the head does not learn where to
-attend and still learns what it writes; or its output is replaced, so that it learns where to attend
-and not what to write. `given_parts` combines them into the three parts of the circuit.
+attend but still learns what to write; or its output is replaced, so it learns where to attend but
+not what to write. `given_parts` combines them into the three parts of the circuit.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -55,7 +55,7 @@ def clamped_patterns(
         yield model
     finally:
         for module, name in [(model, "embed"), *((layer, "pattern") for layer in model.layers)]:
-            del module.__dict__[name]  # The method of the class applies again.
+            del module.__dict__[name]  # From here on the method of the class applies again.
 
 
 def _clamped(
@@ -128,10 +128,10 @@ def given_parts(
     - `match`: L1H0 attends as a perfect induction head, and learns what it writes;
     - `copying`: L1H0 copies what it attends to (`clamped_copying`), and learns where to attend.
 
-    All other parts are learned as usual. Raises ValueError for another name.
+    All other parts are learned as usual. Raises ValueError for an unknown name.
     """
     if unknown := set(parts) - set(PARTS):
-        raise ValueError(f"Got the parts {sorted(unknown)}. Use some of {', '.join(PARTS)}.")
+        raise ValueError(f"Got the parts {sorted(unknown)}. Choose from {', '.join(PARTS)}.")
     patterns: dict[Head, Clamp] = {}
     if "mark" in parts:
         patterns[0, 0] = previous_token_pattern(model.config.n_ctx)

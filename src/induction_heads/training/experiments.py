@@ -1,7 +1,7 @@
-"""Small experiments with stored results: named runs, each from a seed, and the file they ship in.
+"""Small experiments with stored results: named runs, each with a seed, and the file they ship in.
 
-A chapter reads what `stored_experiment` returns. `induction-heads experiment NAME` makes a file
-like it again, and compares.
+A chapter reads what `stored_experiment` returns. `induction-heads experiment NAME` makes such a
+file again and compares the two.
 """
 
 import json
@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "experiments"
 
 
 class NotResults(ValueError):
-    """A file does not hold the results of this experiment. The message says what it holds."""
+    """A file that does not hold the results of this experiment. The message says what it holds."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Experiment:
 
 EXPERIMENTS: dict[str, Experiment] = {
     "chains": Experiment(
-        "rows with a Markov chain each, models of one and two layers",
+        "rows from Markov chains, models of one and two layers",
         tuple(chain_runs.RUNS),
         chain_runs.chain_result,
         lambda result: result["snapshots"][-1]["loss"],

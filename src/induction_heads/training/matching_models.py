@@ -32,7 +32,7 @@ SEEDS = (0, 1, 2)
 """The seeds with stored runs; the stored weights are those of the first."""
 
 ONE_LAYER = ("lags",)
-"""The tasks of which a model of one layer is trained as well, as a control."""
+"""The tasks for which a one-layer model is trained as well, as a control."""
 
 N_SNAPSHOTS = 15
 MEASURED_SEED = 1_000_000

@@ -1,8 +1,8 @@
-"""Training of an induction circuit with three numbers for weights: how long it takes, by context.
+"""Training an induction circuit whose weights are three numbers: how long it takes, by context.
 
 Musat et al. 2025 prove, for a minimal task and gradient flow from zero weights, that the time until
 an induction head emerges is quadratic in the context. We know their paper from its abstract and
-from summaries, so the task here is built after theirs and is not theirs in every detail.
+from summaries, so the task here follows theirs but may differ in details.
 
 A row holds N pairs of an item and a label, then one of the items again: the query, whose label is
 to be predicted. Labels are +1 or −1, at random. Three numbers are learned:
@@ -30,12 +30,12 @@ SIZES = (8, 16, 32, 64)
 """The numbers of pairs."""
 
 LARGER = {"flow": (128, 256), "flow-filler": (128,)}
-"""Way → more numbers of pairs, for gradient flow alone, to see where its slope goes."""
+"""Way → more numbers of pairs, for gradient flow only, to see how its slope changes."""
 
 SEEDS = (0, 1, 2)
 
 BATCHES = (4, 256)
-"""Rows a step of the runs with AdamW."""
+"""Rows per step of the runs with AdamW."""
 
 WAYS = {
     "flow": "gradient flow, the pairs fill the context",
@@ -87,7 +87,7 @@ def attention_to_labels(
 
 
 def expected_loss(numbers: Numbers, n_pairs: int, filler: int = 0) -> Float[Tensor, ""]:
-    """Half the mean squared error of the predicted label, over all rows there are.
+    """Half the mean squared error of the predicted label, over all possible rows.
 
     The prediction is γ times the sum of the labels, weighted by the attention. The labels of the
     other pairs are independent of the right one, so only the squares of their weights are left.

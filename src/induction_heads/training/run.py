@@ -47,7 +47,7 @@ Model = TypeVar("Model", bound=nn.Module)
 class TrainingRun(Generic[Model]):
     """A trained model, its loss in nats per token at every step, and its weights at some steps.
 
-    `earlier_seconds` are the CPU-seconds that a run which was stopped and continued took before.
+    `earlier_seconds` are the CPU-seconds that a continued run took before it was stopped.
     """
 
     model: Model
@@ -75,7 +75,7 @@ def snapshot_steps(steps: int, count: int) -> list[int]:
 
 @contextmanager
 def one_thread():
-    """Run with one PyTorch thread: the fastest at these sizes, and sums keep their order."""
+    """Run with one PyTorch thread: the fastest at these sizes, and the order of sums is fixed."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -104,8 +104,8 @@ def train(
     The data are drawn with a generator seeded with `seed`, so the same seed gives the same run on
     the same machine. A snapshot at step s holds the weights after s updates; step 0 is before
     training. `progress` shows a progress bar, on a terminal only. Inside `stored_runs.kept_in` a
-    run that was stopped goes on with the same numbers. Raises Diverged, a ValueError, if
-    the loss becomes infinite or NaN.
+    run that was stopped continues with the same numbers. Raises Diverged, a ValueError, if the loss
+    becomes infinite or NaN.
 
     >>> from induction_heads.data.tokens import distinct_tokens
     >>> model = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 9))

@@ -1,8 +1,8 @@
-"""Unfinished training runs on disk, so that a command that was stopped can go on where it was.
+"""Unfinished training runs on disk, so that a command that was stopped can continue.
 
 Inside `kept_in(folder)` every call of `train` stores its state there from time to time, when it is
 stopped with Ctrl-C, and at its end. The same command in the same folder then continues: finished
-runs are read, and the run that was stopped goes on with the same numbers.
+runs are read, and the run that was stopped continues with the same numbers.
 """
 
 import hashlib
@@ -89,7 +89,7 @@ class State:
     def restore(
         self, run: Any, optimizer: torch.optim.Optimizer, generator: torch.Generator
     ) -> int:
-        """Put a stored state back and return the number of steps that it has; 0 if there is none.
+        """Restore a stored state and return its number of steps; 0 if there is none.
 
         A file that is damaged, or that belongs to another run, is ignored.
         """
@@ -164,7 +164,7 @@ def state_of(
 
 
 def _source_digest() -> str:
-    """A digest of the code that trains: a run does not go on under another."""
+    """A digest of the code that trains: a run continues only with the same code."""
     package = Path(__file__).parents[1]
     paths = [path for name in _SOURCES for path in sorted((package / name).glob("*.py"))]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()

@@ -83,7 +83,8 @@ def as_bridge(model: SmallHuggingFace) -> Any:
 def all_effects(bridge: Any, *, seed: int = 0, batch: int = 64) -> Tensor:
     """The indirect effect of every head for each mapping: [task layer head].
 
-    The prompts have seven examples; the corrupted prompts have other ones, with shuffled answers.
+    The prompts have seven examples; the corrupted prompts have different ones, with shuffled
+    answers.
     """
     effects = []
     for task in range(N_TASKS):
@@ -107,7 +108,7 @@ def accuracy(bridge: Any, n_examples: int, *, shuffled: bool = False, seed: int 
 def vector_accuracies(bridge: Any, n_heads: int = 3, *, seed: int = 5) -> dict[str, float]:
     """Accuracy over all mappings with a vector added to prompts without examples.
 
-    The vectors are the function vector of the mapping; that of another mapping; the sum of the
+    The vectors are: the function vector of the mapping; that of another mapping; the sum of the
     `n_heads` heads with the smallest effects; a random vector of the same norm; and zero.
     """
     effects = all_effects(bridge).mean(dim=0)

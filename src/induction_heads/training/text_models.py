@@ -19,7 +19,7 @@ from induction_heads.training.run import Settings
 from induction_heads.training.spec import SweptModel
 
 TOKENS_A_STEP = 2048
-"""Rows times positions of a batch, for any length of a row."""
+"""Rows times positions of a batch, whatever the length of a row."""
 
 TILED = {"none": (0, 0), "eighth": (1 / 8, 0), "half": (1 / 2, 1 / 4)}
 """Name → share of rows in which passages appear three times, share with shuffled passages."""

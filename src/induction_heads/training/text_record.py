@@ -41,7 +41,7 @@ ROWS = 8
 
 NATURAL_BATCHES = 2
 NATURAL_TOKENS = 2048
-"""Tokens of a batch of held-out text, for any length of a row."""
+"""Tokens of a batch of held-out text, whatever the length of a row."""
 
 ABLATIONS_PER_HEAD = 2 * len(PERIODS) + NATURAL_BATCHES
 """Ablations of one head in one snapshot: repeats, controls and batches of held-out text."""

@@ -41,7 +41,7 @@ STORED_AS = {"gpt2": torch.float16, "llama": torch.bfloat16, "neox": torch.float
 def train_and_measure(
     name: str, *, seed: int | None = None, progress: bool = True
 ) -> tuple[SmallHuggingFace, dict[str, Any]]:
-    """A model of `TEXT_ZOO`, trained again, and its record. Raises KeyError for another name.
+    """A model of `TEXT_ZOO`, trained again, and its record. Raises KeyError for an unknown name.
 
     `differences` in the record are those from the stored seeds of the same recipe; they are empty
     if it matches or if nothing is stored yet.
