@@ -118,10 +118,10 @@ class NotUsable(ValueError):
     """A folder that this run must not write to. The message says why and what to do."""
 
 
-Settings = TypeVar("Settings")
+RunSettings = TypeVar("RunSettings")
 
 
-class RunFolder(Generic[Settings]):
+class RunFolder(Generic[RunSettings]):
     """The folder of a run: `settings.json`, `journal.jsonl` and whatever the run writes.
 
     One run at a time writes to it, and only a run with equal settings resumes it. A subclass names
@@ -137,11 +137,11 @@ class RunFolder(Generic[Settings]):
         self.path = path
         self.journal = path / "journal.jsonl"
 
-    def read_settings(self, values: dict[str, Any]) -> Settings:
+    def read_settings(self, values: dict[str, Any]) -> RunSettings:
         """The settings from the JSON of `settings.json`. Raises TypeError or KeyError."""
         raise NotImplementedError
 
-    def differences(self, stored: Settings, settings: Settings) -> list[str]:
+    def differences(self, stored: RunSettings, settings: RunSettings) -> list[str]:
         """What differs between two sets of settings, in words; empty if the run may resume."""
         raise NotImplementedError
 
@@ -165,7 +165,7 @@ class RunFolder(Generic[Settings]):
                 )
             yield
 
-    def begin(self, settings: Settings) -> None:
+    def begin(self, settings: RunSettings) -> None:
         """Write the settings of a new run, or check that they equal those of the run to resume.
 
         Call it while the folder is `held`. Raises NotUsable, naming what differs.
@@ -182,7 +182,7 @@ class RunFolder(Generic[Settings]):
             )
         remove_unfinished(self.path)
 
-    def settings(self) -> Settings | None:
+    def settings(self) -> RunSettings | None:
         """The settings of the run that began here, or None. Raises NotUsable if unreadable."""
         file = self.path / "settings.json"
         if not file.exists():

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import torch
 
 from induction_heads.grading.diagnosis.drawing import drawable_difference
-from induction_heads.grading.report import Report
+from induction_heads.grading.report import CheckReport
 from induction_heads.grading.results import Result
 
 WRONG = Result(
@@ -29,7 +29,7 @@ class Images(HTMLParser):
 
 
 def images(result: Result) -> list[dict]:
-    return Images(Report(result)._repr_html_()).images
+    return Images(CheckReport(result)._repr_html_()).images
 
 
 def test_failed_answer_is_drawn_beside_the_expected_one():
@@ -60,6 +60,6 @@ def test_values_that_are_not_finite_can_be_drawn():
 def test_text_is_escaped_everywhere():
     assert WRONG.difference is not None
     nasty = replace(WRONG.difference, where='"><script>')
-    page = Report(replace(WRONG, name="<b>", message="<i>", difference=nasty))._repr_html_()
+    page = CheckReport(replace(WRONG, name="<b>", message="<i>", difference=nasty))._repr_html_()
     assert re.findall(r"<script|<b>|<i>", page) == []
     assert page.count("<img") == 1

@@ -10,7 +10,7 @@ from induction_heads.interp.formation import formation_step
 from induction_heads.sweeps.families import FAMILIES
 from induction_heads.sweeps.figures import all_models, over_training, score_against_effect
 from induction_heads.sweeps.page import sweep_html
-from induction_heads.sweeps.progress import Progress
+from induction_heads.sweeps.progress import SweepProgress
 from induction_heads.sweeps.tables import as_csv, head_rows, model_rows, snapshot_rows, summary
 from induction_heads.sweeps.toy_models import ToyVariant
 from induction_heads.training.measurement import died_record
@@ -118,7 +118,7 @@ def test_the_page_says_what_did_not_form_and_escapes_what_it_is_told():
 
 
 def test_the_time_left_follows_the_cost_of_what_is_left():
-    progress = Progress(FAMILY, {VARIANTS[2].name: RECORDS[2]})
+    progress = SweepProgress(FAMILY, {VARIANTS[2].name: RECORDS[2]})
     planned = f"{sum(map(FAMILY.planned_ablations, VARIANTS)):,}"
     assert progress.line() == f"1 of 4 models, 64 of {planned} ablations"
     assert progress.seconds_left() is None

@@ -36,7 +36,7 @@ def _folder_here() -> Path:
 
 
 def class_options(command: Command) -> Command:
-    """Add `--class-file`, `--columns` and `--roster`: what a teacher says about the class."""
+    """Add `--class-file`, `--columns` and `--roster`: what a teacher specifies about the class."""
     for name, text in (
         ("--roster", "CSV file of the class with the columns login, name, id and section."),
         ("--columns", "CSV file with points, comments and submission times that you add by hand."),

@@ -60,7 +60,7 @@ def print_result(console: "Console", result: "Result", *, as_above: bool = False
 def print_next(
     console: "Console", checker: "FolderChecker", chapters: "list[ChapterResult]"
 ) -> None:
-    """After a pass, print which exercise comes next and where it is to be written."""
+    """After a pass, print which exercise comes next and where to write it."""
     from induction_heads.course.registry import select
     from induction_heads.grading.progress import read_progress
     from induction_heads.grading.results import STATUSES

@@ -67,6 +67,6 @@ def regrade(
         sys.exit(130)
     for line in changes:
         click.echo(line)
-    click.echo(f"{name}: {len(changes)} of {grades.n_students} students have other points now.")
+    click.echo(f"{name}: {len(changes)} of {grades.n_students} students now have different points.")
     print_summary(grades, out, as_json=False)
     sys.exit(1 if grades.failed else 0)

@@ -103,10 +103,10 @@ def _run(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Run the remaining models, write all outputs, and return the records and the summary."""
     from induction_heads.sweeps.outputs import write_outputs
-    from induction_heads.sweeps.progress import Progress
+    from induction_heads.sweeps.progress import SweepProgress
     from induction_heads.sweeps.runner import run_family
 
-    with Progress(family, folder.records()) as progress:
+    with SweepProgress(family, folder.records()) as progress:
         started = time.monotonic()
         records = run_family(family, folder, jobs=jobs, scheduler=scheduler, done=progress.advance)
         seconds = time.monotonic() - started

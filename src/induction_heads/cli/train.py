@@ -36,7 +36,7 @@ UNFINISHED = ".unfinished"
 @click.option(
     "--force", is_flag=True, help="Overwrite the folder of --out even if it is not empty."
 )
-@click.option("--resume", is_flag=True, help="Continue a training that was stopped, in --out.")
+@click.option("--resume", is_flag=True, help="Continue the training that was stopped, in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress bar.")
 def train(

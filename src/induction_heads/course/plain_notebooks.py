@@ -38,7 +38,7 @@ class NoNotebooks(ValueError):
 
 
 @dataclass(frozen=True)
-class Names:
+class References:
     """What references can point to.
 
     `places` maps a label to (file, title) of a heading or an exercise, `figures` and `equations` to
@@ -63,7 +63,7 @@ def plain_notebooks() -> dict[str, str]:
     books = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     exercises = Path(__file__).parent / "exercises"
     exercises = exercises if exercises.is_dir() else CHECKOUT.parent / "exercises"
-    names = Names(
+    references = References(
         places=_places(books),
         figures=_numbers(books, _figure_names),
         equations=_numbers(books, _equation_names),
@@ -71,21 +71,21 @@ def plain_notebooks() -> dict[str, str]:
         works=_works(_text(folder / "references.bib")),
         functions=frozenset(_functions(exercises)),
     )
-    return {stem: _plain(stem, book, names) for stem, book in books.items()}
+    return {stem: _plain(stem, book, references) for stem, book in books.items()}
 
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _plain(stem: str, book: dict[str, Any], names: Names) -> str:
+def _plain(stem: str, book: dict[str, Any], references: References) -> str:
     """One notebook in plain Markdown, as JSON."""
     cells: list[dict[str, Any]] = []
     used: set[str] = set()
     for cell in book["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            source = plain_markdown(source, names, stem, used)
+            source = plain_markdown(source, references, stem, used)
             cells.append(cell | {"source": source.splitlines(keepends=True)})
             continue
         metadata = dict(cell["metadata"])
@@ -94,12 +94,12 @@ def _plain(stem: str, book: dict[str, Any], names: Names) -> str:
         cells.append(cell | {"metadata": metadata, "outputs": [], "execution_count": None})
         caption = metadata.get("mystnb", {}).get("figure", {})
         if caption.get("caption"):
-            number = names.figures.get(caption.get("name", ""))
+            number = references.figures.get(caption.get("name", ""))
             figure = f"**Figure {number}.** " if number else ""
-            text = _roles(f"{figure}{caption['caption']}", names, stem, used)
+            text = _roles(f"{figure}{caption['caption']}", references, stem, used)
             cells.append(_markdown(f"{cell['id']}-caption", text))
     if used:
-        cells.append(_markdown("terms", _terms_cell(sorted(used, key=str.lower), names.terms)))
+        cells.append(_markdown("terms", _terms_cell(sorted(used, key=str.lower), references.terms)))
     return json.dumps(book | {"cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -108,38 +108,38 @@ def _markdown(name: str, text: str) -> dict[str, Any]:
     return {"cell_type": "markdown", "id": name[:64], "metadata": {}, "source": lines}
 
 
-def plain_markdown(text: str, names: Names, stem: str, used: set[str]) -> str:
+def plain_markdown(text: str, references: References, stem: str, used: set[str]) -> str:
     """A Markdown cell without MyST. The terms in it are added to `used`."""
-    text = EQUATION.sub(lambda match: _tagged(match, names), text)
-    text = FENCE.sub(lambda match: _block(match, names), text + "\n").rstrip("\n")
+    text = EQUATION.sub(lambda match: _tagged(match, references), text)
+    text = FENCE.sub(lambda match: _block(match, references), text + "\n").rstrip("\n")
     text = LABEL.sub("", text)
-    return _roles(text, names, stem, used)
+    return _roles(text, references, stem, used)
 
 
-def _tagged(match: re.Match[str], names: Names) -> str:
-    number = names.equations.get(match[2])
+def _tagged(match: re.Match[str], references: References) -> str:
+    number = references.equations.get(match[2])
     return f"$$\n{match[1].rstrip()} \\tag{{{number}}}\n$$"
 
 
-def _block(match: re.Match[str], names: Names) -> str:
+def _block(match: re.Match[str], references: References) -> str:
     """A directive as a quote, or folded if it is a solution."""
     kind, title, body = match[2], match[3].strip(), match[4]
     while option := OPTION.match(body):
         body = body[option.end() :]
     body = body.strip("\n")
     if kind == "solution":
-        name = names.places.get(title, ("", title))[1].replace("`", "")
+        name = references.places.get(title, ("", title))[1].replace("`", "")
         return f"<details><summary>Solution: {html.escape(name)}</summary>\n\n{body}\n\n</details>"
     if kind == "exercise":
-        return _quoted(f"**Exercise: {title}**\n\n{body}{_how_to_check(title, names)}")
+        return _quoted(f"**Exercise: {title}**\n\n{body}{_how_to_check(title, references)}")
     if kind == "check-your-work":
         return _quoted(f"**Check your work**\n\n{body}")
     return _quoted(body) if body else ""
 
 
-def _how_to_check(title: str, names: Names) -> str:
+def _how_to_check(title: str, references: References) -> str:
     name = title.strip("`")
-    if name not in names.functions:
+    if name not in references.functions:
         return ""
     return (
         f"\n\nWrite it in a new cell. `check({name})` checks it and `hint({name})` helps, after "
@@ -151,37 +151,39 @@ def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
 
 
-def _roles(text: str, names: Names, stem: str, used: set[str]) -> str:
-    return ROLE.sub(partial(_role, names=names, stem=stem, used=used), text)
+def _roles(text: str, references: References, stem: str, used: set[str]) -> str:
+    return ROLE.sub(partial(_role, references=references, stem=stem, used=used), text)
 
 
-def _role(match: re.Match[str], names: Names, stem: str, used: set[str]) -> str:
+def _role(match: re.Match[str], references: References, stem: str, used: set[str]) -> str:
     role, content = match[1], match[2]
     named = NAMED.fullmatch(content)
     shown, target = (named[1], named[2]) if named else (None, content)
     if role == "term":
-        return _term(shown or target, target, names, used)
+        return _term(shown or target, target, references, used)
     if role in ("cite:p", "cite:t"):
-        works = [_cited(key.strip(), names, in_text=role == "cite:t") for key in target.split(",")]
+        works = [
+            _cited(key.strip(), references, in_text=role == "cite:t") for key in target.split(",")
+        ]
         return ", ".join(works) if role == "cite:t" else f"({'; '.join(works)})"
     if role == "eq":
-        return f"({names.equations.get(target, '?')})"
+        return f"({references.equations.get(target, '?')})"
     if role == "numref":
-        return f"Figure {names.figures.get(target, '?')}"
-    if role == "ref" and target in names.places:
-        file, title = names.places[target]
+        return f"Figure {references.figures.get(target, '?')}"
+    if role == "ref" and target in references.places:
+        file, title = references.places[target]
         shown = shown or title
         return f"[{shown}]({file}.ipynb)" if file != stem else f"*{shown.strip('*')}*"
     return shown or f"*{target.replace('_', ' ').replace('-', ' ').capitalize()}*"
 
 
-def _term(shown: str, target: str, names: Names, used: set[str]) -> str:
-    by_lower = {term.lower(): term for term in names.terms}
+def _term(shown: str, target: str, references: References, used: set[str]) -> str:
+    by_lower = {term.lower(): term for term in references.terms}
     term = by_lower.get(" ".join(target.lower().split()))
     if term is None:
         return shown
     used.add(term)
-    return f'<abbr title="{html.escape(_bare(names.terms[term]))}">{shown}</abbr>'
+    return f'<abbr title="{html.escape(_bare(references.terms[term]))}">{shown}</abbr>'
 
 
 def _bare(text: str) -> str:
@@ -201,10 +203,10 @@ def _without_citations(definition: str) -> str:
     return ROLE.sub(lambda match: re.sub(r"\s*<.*>", "", match[2], flags=re.S), text)
 
 
-def _cited(key: str, names: Names, *, in_text: bool) -> str:
-    if key not in names.works:
+def _cited(key: str, references: References, *, in_text: bool) -> str:
+    if key not in references.works:
         return key
-    authors, year, address = names.works[key]
+    authors, year, address = references.works[key]
     text = f"{authors} ({year})" if in_text else f"{authors}, {year}"
     return f"[{text}]({address})" if address else text
 

@@ -42,7 +42,7 @@ TEXT = (
     ".csv",
     ".svg",
 )
-PACKAGE = (".py", ".md", ".json", ".csv", ".toml", ".js", ".css", ".j2", ".safetensors")
+PACKAGE_ENDINGS = (".py", ".md", ".json", ".csv", ".toml", ".js", ".css", ".j2", ".safetensors")
 """What a file of the package may end with; anything else there is left out."""
 COURSE = "src/induction_heads/course/"
 AUTHORS_TARGETS = ("test", "test-all", "check", "bench")
@@ -110,7 +110,9 @@ def _page(root: Path, page: str) -> str:
 
 def _package(root: Path) -> list[str]:
     folder = root / "src/induction_heads"
-    paths = [p for p in folder.rglob("*") if p.suffix in PACKAGE and "__pycache__" not in p.parts]
+    paths = [
+        p for p in folder.rglob("*") if p.suffix in PACKAGE_ENDINGS and "__pycache__" not in p.parts
+    ]
     return [path.relative_to(root).as_posix() for path in paths if path.is_file()]
 
 

@@ -144,7 +144,7 @@ def _argument_names(function: Callable, args: tuple, kwargs: dict) -> list[str]:
 def _unchanged(before: Any, after: Any, models: LiveModels) -> bool:
     if isinstance(before, ModelData):
         return models.has_own_weights(after)
-    # Another kind of value may claim to equal anything: True equals 1, and a class decides itself.
+    # Another kind of value may claim to equal anything: True equals 1, and classes may lie.
     if type(after) is not type(before) and not isinstance(before, FactoredData):
         return False
     if isinstance(before, Tensor):

@@ -214,7 +214,7 @@ def _kind(code: _Code, stem: str) -> int:
 
 
 def _nothing(files: Files, stem: str) -> Submission:
-    """What is said if nothing was handed in for a chapter: what was there instead."""
+    """The message if nothing was handed in for a chapter: which files there were instead."""
     there = [shown(name) for name in files.names[:MAX_SHOWN]]
     more = len(files.names) - len(there)
     problem = f"There is no file {stem}.py in the submission."

@@ -176,7 +176,7 @@ def _merged(
     earlier: dict[str, Any],
     again: Sequence[tuple[str, Result]],
 ) -> dict[str, Any]:
-    """The earlier record with new results for some exercises, and the points of now for all."""
+    """The earlier record with new results for some exercises, and the current points for all."""
     new = {result.name: (stem, result) for stem, result in again}
     exercises = []
     for row in earlier["exercises"]:

@@ -1,7 +1,7 @@
 """Limits that the kernel keeps for all processes of a submission together (cgroup v2, Linux).
 
-Each worker gets a control group of its own. It counts all memory that the processes cause, also
-files in memory and buffers of the kernel, and it limits processes and processor time.
+Each worker gets its own control group. It counts all memory that the processes use, including files
+in memory and buffers of the kernel, and it limits processes and processor time.
 """
 
 import os
@@ -53,7 +53,7 @@ class ControlGroup:
                 (path / name).write_text(text)
 
     def entrance(self) -> int:
-        """An open file, which also a process that does not see the control groups can use."""
+        """An open file, which even a process that cannot see the control groups can use."""
         return os.open(self.path / "cgroup.procs", os.O_WRONLY)
 
     def ran_out_of_memory(self) -> bool:
@@ -78,7 +78,7 @@ class ControlGroup:
 class ControlGroups:
     """The group of one run, which holds the groups of its workers. Raises NoGroups.
 
-    `place` is the group to make it in; by default one is looked for.
+    `place` is the group to make it in; by default a suitable one is searched for.
     """
 
     def __init__(self, limit: Limit, place: Path | None = None, needed: tuple[str, ...] = NEEDED):
@@ -153,7 +153,7 @@ def _words(file: Path) -> list[str]:
 
 
 def _remove_old(place: Path) -> None:
-    """Remove what killed runs have left."""
+    """Remove what killed runs have left behind."""
     for path in place.glob(f"{PREFIX}*"):
         pid = path.name.removeprefix(PREFIX).partition("-")[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():

@@ -35,7 +35,7 @@ class LatePolicy:
     """What lateness costs: `percent` of the points for each day that has begun.
 
     Up to `grace` after the due date nothing is late. After `last_day` days nothing is earned; None
-    is without a limit.
+    means no limit.
     """
 
     percent: float = 0.0

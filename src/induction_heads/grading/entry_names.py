@@ -1,6 +1,6 @@
 """Whose submission an entry of a folder is: names as teachers and course systems write them.
 
-Canvas: `lovelaceada_LATE_1234_56789_ch01_attention.py`, one file beside the other. Moodle:
+Canvas: `lovelaceada_LATE_1234_56789_ch01_attention.py`, all files side by side. Moodle:
 `Ada Lovelace_1234_assignsubmission_file_`, a folder, or the start of a file's name. GitHub
 Classroom: `gh classroom clone student-repos` writes `homework-ada` into `homework-submissions`.
 """
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 SUFFIXES = (".zip", ".ipynb", ".py", ".py.txt", ".ipynb.txt")
-"""What the name of a file may end with for it to be a submission, or a part of one."""
+"""Endings of the names of files that are submissions, or parts of one."""
 
 _MOODLE = re.compile(r"(?P<student>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?:.*)", re.S)
 _CANVAS = re.compile(r"(?P<student>.+?)(?:_late)?_(?P<id>\d{3,})_\d{3,}_(?:.+)", re.I | re.S)

@@ -120,7 +120,7 @@ def grade_folder(options: GradingOptions, say: Say = lambda line: None) -> Grade
 def regrade_folder(
     options: GradingOptions, exercise: str, say: Say = lambda line: None
 ) -> tuple[Grades, list[str]]:
-    """Grade one exercise again for every student, with the checks and points of now.
+    """Grade one exercise again for every student, with the current checks and points.
 
     The other exercises keep their results. A student whose submission has changed, or who has no
     grade yet, is graded in full. Returns the grades, and a line for each student whose points
@@ -164,7 +164,7 @@ def regrade_folder(
 
 
 def _regrade_points(options: GradingOptions, stored: GradingSettings, new: points.Points) -> str:
-    """The digest of the points of now. Raises CannotGrade if the class file was forgotten."""
+    """The digest of the current points. Raises CannotGrade if the class file was forgotten."""
     digest = points.digest(new)
     if options.class_file is None and digest != stored.points:
         raise CannotGrade(

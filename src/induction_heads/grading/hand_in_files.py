@@ -24,7 +24,7 @@ MAX_RATIO = 200
 SMALL = 2**20
 """Bytes. Smaller files in a zip may have any compression ratio."""
 SKIPPED = {"__MACOSX", "__pycache__", "node_modules", "site-packages", "venv", "_build"}
-"""Folders that programs make and nobody writes in."""
+"""Folders that programs make and nobody writes to."""
 
 Read = Callable[[int], bytes]
 """`read(limit)`: the bytes of a file. Raises NotReadable."""

@@ -4,7 +4,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator
 
-from induction_heads.grading.scopes import PACKAGE
+from induction_heads.grading.scopes import PACKAGE_NAME
 
 MAX_MODULES = 40
 MAX_TEXT = 2**20
@@ -25,7 +25,7 @@ def modules_beside(source: str, read: Read) -> tuple[tuple[str, str], ...]:
     seen: set[str] = set()
     while waiting and len(modules) < MAX_MODULES:
         name = waiting.pop()
-        if name in seen or name.split(".")[0] in {PACKAGE, *sys.stdlib_module_names}:
+        if name in seen or name.split(".")[0] in {PACKAGE_NAME, *sys.stdlib_module_names}:
             continue
         seen.add(name)
         path = name.replace(".", "/")

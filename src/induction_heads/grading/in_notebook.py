@@ -21,7 +21,7 @@ from induction_heads.grading.checking import FolderChecker
 from induction_heads.grading.judge import judge
 from induction_heads.grading.live_models import LiveModels
 from induction_heads.grading.progress import read_progress, record_hint
-from induction_heads.grading.report import Report
+from induction_heads.grading.report import CheckReport
 from induction_heads.grading.results import STATUSES, Result
 from induction_heads.grading.sheet import Sheet
 from induction_heads.grading.solutions import solution_code
@@ -51,38 +51,37 @@ class Text:
         return f'<pre style="white-space: pre-wrap">{html.escape(self.text)}</pre>'
 
 
-def check(function: Callable[..., Any], *, seed: int = 0) -> Report:
+def check(function: Callable[..., Any], *, seed: int = 0) -> CheckReport:
     """Check `function` on the inputs of the exercise with the same name.
 
-    The function runs in this process, on copies of the inputs, and is stopped when it has taken the
-    time of the exercise, usually 20 seconds (where the system can do that: not on Windows). The
-    result is always a report: exceptions and `sys.exit` in the function give the status "error".
-    The report says so if the function is the package's own, which a page imports under the same
-    name.
+    The function runs in this process, on copies of the inputs, and is stopped at the time limit of
+    the exercise, usually 20 seconds (but not on Windows). The result is always a report: exceptions
+    and `sys.exit` in the function give the status "error". The report says so if the function is
+    the package's own, which a page imports under the same name.
     """
     name = getattr(function, "__name__", None)
     if not callable(function) or name is None:
         message = (
             f"Got {type(function).__name__}, not a function. Pass the function itself: check(f)."
         )
-        return Report(Result("check", "error", message))
+        return CheckReport(Result("check", "error", message))
     if name == "<lambda>":
         message = (
             "Got a lambda, which has no name, so it is not clear which exercise it answers. "
             "Write it with def and the name of the exercise, and pass that."
         )
-        return Report(Result("check", "error", message))
+        return CheckReport(Result("check", "error", message))
     try:
         _, exercise = find_exercise(name)
     except UnknownTarget as error:
-        return Report(Result(name, "error", str(error)))
+        return CheckReport(Result(name, "error", str(error)))
     result = _judged(Sheet(exercise, seed), function)
     if str(function.__module__).startswith("induction_heads."):
         note = f"This is the package's own `{name}`. Run the cell with yours again, then the check."
         result = replace(result, message="\n".join(filter(None, [note, result.message])))
     else:
         _results[name] = result
-    return Report(result)
+    return CheckReport(result)
 
 
 def _judged(sheet: Sheet, function: Callable[..., Any]) -> Result:

@@ -101,7 +101,7 @@ def judge(sheet: Sheet, call: Call) -> Result:
     except TooLong:
         message = (
             f"`{sheet.exercise.name}` returned something that takes more than {JUDGE_SECONDS:.0f} "
-            "seconds to compare. Is it far larger than it must be?"
+            "seconds to compare. Is it far larger than it needs to be?"
         )
         result = Result(sheet.exercise.name, "error", message)
     except Exception as error:  # The submission chose the values: no list of them is complete.

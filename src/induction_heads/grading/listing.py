@@ -69,7 +69,7 @@ class HandIns:
         return listing(self.work, self.left_out, self.roster)
 
     def absent(self) -> list[Person]:
-        """The persons of the class list who have no submission."""
+        """The people on the class list who have no submission."""
         students = [student for student, _ in self.work]
         return absent_persons(self.roster, students) if self.roster else []
 

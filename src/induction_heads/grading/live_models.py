@@ -20,7 +20,7 @@ MAX_IDLE = 32
 
 
 KEPT_BY_TRANSFORMER_LENS = ("_block_alias_cache", "_captured_pre_ln_residual")
-"""What a run leaves on a model and the next run makes anew: names of hooks, and an activation."""
+"""What a run leaves on a model and the next run replaces: names of hooks, and an activation."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _build(data: ModelData) -> _Built:
         plain.load_state_dict(data.weights)
         tokenizer = loading.load_tokenizer(loading.ZOO / data.tokenizer) if data.tokenizer else None
         model = loading.to_transformer_lens(plain, tokenizer)
-    # TransformerLens adds hooks of its own, and lists of their names, when it first runs.
+    # TransformerLens adds its own hooks, and lists of their names, when it first runs.
     model.run_with_cache(torch.zeros(1, 1, dtype=torch.long))
     _forget_the_last_run(model)
     weights = {name: weight.detach().clone() for name, weight in model.named_parameters()}

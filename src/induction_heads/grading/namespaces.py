@@ -1,9 +1,9 @@
 """Puts a forked process into new namespaces, so that everything it starts ends with it (Linux).
 
 bubblewrap has already removed the network and made the file system read-only. Here each submission
-gets a new PID namespace, a session and an empty folder of its own, no network device, no privileges
-and a filter of system calls. bubblewrap's `--disable-userns` would forbid these namespaces, so the
-filter forbids the submission to make any.
+gets a new PID namespace, its own session and empty folder, no network device, no privileges and a
+filter of system calls. bubblewrap's `--disable-userns` would forbid these namespaces, so the filter
+forbids the submission from making any.
 """
 
 import ctypes

@@ -88,8 +88,8 @@ def summary_page(
     """The class: what was handed in, students, frequent mistakes, means, exercises × students.
 
     It begins with what the teacher should look at: students who could not be graded or whose time
-    was used up, and what is missing of the sandbox. `looks` has what to look at in the sources of
-    each student.
+    was used up, and which parts of the sandbox are missing. `looks` has what to look at in the
+    sources of each student.
     """
     exercises = [(s.stem, exercise) for s in selections for exercise in s.exercises]
     results = {

@@ -62,7 +62,7 @@ class Square:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ComparedTables:
     """What the template needs to draw a stored picture."""
 
     alt: str
@@ -72,7 +72,7 @@ class Picture:
     squares: tuple[Square, ...]
 
 
-def picture(stored: StoredPicture) -> Picture:
+def picture(stored: StoredPicture) -> ComparedTables:
     """The two tables as squares with one color scale, which goes from blue (low) to yellow."""
     tables = [[line.split() for line in stored[name]] for name in ("answer", "expected")]
     numbers = [float(v) for table in tables for row in table for v in row]
@@ -89,7 +89,7 @@ def picture(stored: StoredPicture) -> Picture:
                 squares.append(Square(left + j * CELL, TITLE + i * CELL, color, value, marked))
     height = TITLE + max(map(len, tables)) * CELL
     width = second + max(widths[1], 60)
-    return Picture(stored["alt"], width, height, second, tuple(squares))
+    return ComparedTables(stored["alt"], width, height, second, tuple(squares))
 
 
 def _color(value: float, low: float, high: float) -> str:

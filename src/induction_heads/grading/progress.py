@@ -109,7 +109,7 @@ def record_hint(folder: Path, name: str, number: int) -> Progress:
 
 def _content(path: Path) -> dict[str, Any]:
     """The content of the file. Raises ValueError with the defect as its message."""
-    if path.exists() and not path.is_file():  # A pipe would be read for ever.
+    if path.exists() and not path.is_file():  # A pipe would be read forever.
         raise ValueError("it is not a file")
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)

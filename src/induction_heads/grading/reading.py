@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from induction_heads.grading.own_code import library_functions
+from induction_heads.grading.scopes import PACKAGE_NAME
 from induction_heads.grading.source_code import is_stub
 
-PACKAGE = "induction_heads"
 HIDDEN_WAYS = {"exec", "eval", "__import__", "import_module", "getattr", "modules", "getsource"}
 """Names through which code can reach a function without writing its name."""
 
@@ -71,7 +71,7 @@ def package_calls(sources: Sequence[str], exercises: Collection[str]) -> list[st
         attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
         found |= {n.attr for n in attributes if n.attr in known and _of_package(n, aliases)}
         mentioned = used | {n.attr for n in attributes}
-        hidden |= PACKAGE in source and bool(mentioned & HIDDEN_WAYS)
+        hidden |= PACKAGE_NAME in source and bool(mentioned & HIDDEN_WAYS)
     return [*sorted(found), *(["…"] if hidden else [])]
 
 
@@ -88,11 +88,11 @@ def _imports(tree: ast.Module) -> tuple[dict[str, str], set[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             aliases |= {
-                alias.asname or PACKAGE
+                alias.asname or PACKAGE_NAME
                 for alias in node.names
-                if alias.name.split(".")[0] == PACKAGE
+                if alias.name.split(".")[0] == PACKAGE_NAME
             }
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE_NAME:
             names |= {alias.asname or alias.name: alias.name for alias in node.names}
             if any(alias.name == "*" for alias in node.names):
                 names |= {name: name for name in library_functions()}

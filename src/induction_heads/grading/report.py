@@ -32,7 +32,7 @@ def summary_line(chapters: list[ChapterResult]) -> str:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """The return value of `check`: readable in a terminal and at the end of a notebook cell."""
 
     result: Result

@@ -54,7 +54,7 @@ class ResultsFolder(RunFolder[GradingSettings]):
     """The folder of a class. `results/` has a record for each graded student.
 
     While some exercises are graded again, `regrade.json` says which ones, and the digest of the
-    settings before. If that is interrupted, the next run goes on with it.
+    settings before. If that is interrupted, the next run continues it.
     """
 
     command, contents, private = "grade", "the grades of another run", True

@@ -1,4 +1,4 @@
-"""The list of a class: who belongs to it, under which names the course systems know them.
+"""The list of a class: who belongs to it, and under which names course systems know them.
 
 A CSV file with a header. The columns are login, name, id and section, or the names that Canvas,
 Moodle and GitHub Classroom give these columns in their exports.
@@ -22,7 +22,7 @@ COLUMNS = {
     "first": ("first name", "firstname"),
     "last": ("last name", "surname", "lastname"),
 }
-"""What a column holds → its possible headings, in small letters."""
+"""What a column holds → its possible headings, in lowercase."""
 MAX_BYTES = 2**21
 
 
@@ -54,7 +54,7 @@ class Person:
 
 
 def folded(text: str) -> str:
-    """Letters and digits only, without regard to capitals, as Canvas writes names."""
+    """Letters and digits only, in lowercase, as Canvas writes names."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return "".join(c for c in plain if c.isalnum() or unicodedata.category(c)[0] == "M")
 
@@ -66,7 +66,7 @@ def _turned(name: str) -> list[str]:
 
 
 def read_roster(path: Path) -> list[Person]:
-    """The persons in the file. Raises BadRoster."""
+    """The people in the file. Raises BadRoster."""
     try:
         data = path.read_bytes()[: MAX_BYTES + 1]
     except OSError as error:
@@ -135,7 +135,7 @@ def _require_different(path: Path, persons: Sequence[Person]) -> None:
 
 
 class Roster:
-    """Finds the person whom the name of an entry means."""
+    """Finds the person that the name of an entry refers to."""
 
     def __init__(self, persons: Sequence[Person]):
         self.persons = list(persons)

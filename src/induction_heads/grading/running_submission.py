@@ -18,7 +18,7 @@ from induction_heads.grading.worker_process import (
 from induction_heads.grading.workers import WorkerPool, WorkerPoolFailed
 from induction_heads.models.plain_data import ModelData
 
-STATUSES = {"returned", "not_started", "signature", "raised", "unusable", "missing"}
+CALL_STATUSES = {"returned", "not_started", "signature", "raised", "unusable", "missing"}
 MAX_TEXT = 4000
 RETRY_SECONDS = 1.0
 USED_UP = "for one student are used up."
@@ -29,7 +29,7 @@ class Limits:
     """Seconds for the worker to start, and for the file to load.
 
     A call has the limit of its exercise, and at most `most` if that is not None. The time is
-    counted from the request. Only building the models among the arguments has time of its own:
+    counted from the request. Only building the models among the arguments has its own limit:
     `prepare` for all calls of a submission together. `student` is for all files of one student.
     """
 
@@ -153,7 +153,7 @@ class RunningSubmission:
         status, message, changed = (reply.get(key) for key in ("status", "message", "changed"))
         well_formed = (
             reply.get("event") == "done"
-            and status in STATUSES
+            and status in CALL_STATUSES
             and isinstance(message, str)
             and (changed is None or isinstance(changed, str))
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-PACKAGE = "induction_heads"
+PACKAGE_NAME = "induction_heads"
 _Scope = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
@@ -47,7 +47,7 @@ def is_import(node: ast.stmt) -> bool:
 
 def imports_package(node: ast.stmt) -> bool:
     """Whether the statement imports names from the package of the course."""
-    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE
+    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE_NAME
 
 
 def bound_name(alias: ast.alias) -> str:

@@ -61,7 +61,7 @@ def with_helpers(source: str, name: str) -> str | None:
 
 
 def remarks(source: str, name: str, names: Collection[str]) -> list[str]:
-    """What about the file itself may explain that the function `name` does not pass.
+    """What in the file itself may explain why the function `name` does not pass.
 
     It may be misspelled, indented into another function, or defined twice. `names` are the names of
     all exercises of the chapter: none of them is a misspelling of another.

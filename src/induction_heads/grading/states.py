@@ -19,7 +19,7 @@ DONE, FAILING, NOT_STARTED = (STATUSES[name].state for name in ("passed", "faile
 
 @dataclass(frozen=True)
 class Place:
-    """An exercise, and where it is to be written. `line` is None if the file does not define it."""
+    """An exercise, and where to write it. `line` is None if the file does not define it."""
 
     exercise: Exercise
     file: Path

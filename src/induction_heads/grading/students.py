@@ -126,7 +126,7 @@ def _told_apart(students: Sequence[Student], names: Sequence[EntryName]) -> list
 
 
 def absent_persons(roster: Roster, students: Sequence[Student]) -> list[Person]:
-    """The persons of the list who have no submission, in the order of the list."""
+    """The people on the list who have no submission, in the order of the list."""
     present = {student.person for student in students}
     return [person for person in roster.persons if person not in present]
 

@@ -13,7 +13,7 @@ from induction_heads.interp.formation import ModelRecord
 from induction_heads.sweeps.families import Family
 
 
-class Progress:
+class SweepProgress:
     """A bar on a terminal; elsewhere a line on standard error for each finished model.
 
     The time left is estimated from the time spent and the costs of the models.
@@ -29,7 +29,7 @@ class Progress:
         self.bar = Bar(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self.task = self.bar.add_task(self.line(), total=sum(self.costs.values()))
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "SweepProgress":
         self.bar.start()
         self._show()
         return self

@@ -100,7 +100,7 @@ def _variant(
     hidden: float = -math.inf,
     axis: int = -1,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """`attention_pattern` with one thing done differently."""
+    """`attention_pattern` with one step changed."""
 
     def pattern(queries: Tensor, keys: Tensor) -> Tensor:
         scores = queries @ keys.mT / scale(queries)
@@ -271,7 +271,7 @@ def _matrices_with(
     scale: Callable[[int, int], float] = lambda d_head, d_model: d_head**0.5,
     visible: Callable[[int], Tensor] = _mask_by_comparison,
 ) -> Callable[..., Tensor]:
-    """`attention_from_circuits` with one thing done differently."""
+    """`attention_from_circuits` with one step changed."""
 
     def head(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
         pattern = _variant(lambda _: scale(d_head, residual.shape[-1]), visible)

@@ -23,7 +23,7 @@ def _one_number(score: Callable[[Patterns], Scores]) -> Mistake:
     return Mistake(
         "one number for all heads together",
         lambda pattern: score(pattern).mean(),
-        "Each head needs a score of its own. Over which axes do you average, and which must stay?",
+        "Each head needs its own score. Over which axes do you average, and which must stay?",
     )
 
 

@@ -1,4 +1,4 @@
-"""Known mistakes about rows with a Markov chain each, in chapter 8, each with its hint."""
+"""Known mistakes about rows from Markov chains, in chapter 8, each with its hint."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -40,7 +40,7 @@ POSTERIOR_MISTAKES = (
     Mistake(
         "the other states",
         lambda: "(k + K - 1) / (m + k + K)",
-        "The more often b came, the likelier it should be. Does your formula rise with m?",
+        "The more often b has come, the likelier it should be. Does your formula rise with m?",
     ),
 )
 
@@ -131,7 +131,7 @@ BIGRAM_MISTAKES = (
     Mistake(
         "one table for all rows",
         _all_rows,
-        "Each row has a chain of its own. What does another row say about it?",
+        "Each row has its own chain. What does another row say about it?",
     ),
     Mistake(
         "the latest transition is left out",

@@ -21,7 +21,7 @@ TIME_MISTAKES = (
     Mistake(
         "one factor of N",
         lambda: "sqrt(2) * N / (c*g)",
-        "The growth of β holds N² in its denominator. What is left of it when you solve for t?",
+        "The growth of β has N² in its denominator. What is left of it when you solve for t?",
     ),
     Mistake(
         "the rate, not the time",

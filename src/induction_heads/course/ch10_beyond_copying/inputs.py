@@ -120,7 +120,7 @@ def translation_cases(seed: int) -> list[Case]:
 
 
 def _twice(generator: torch.Generator, n_ids: int, length: int, batch: int, more: int) -> Tensor:
-    """A random block, the same again, and a few random tokens."""
+    """A random block, a copy of it, and a few random tokens."""
     block = torch.randint(n_ids, (batch, length), generator=generator)
     rest = torch.randint(n_ids, (batch, more), generator=generator)
     return torch.cat([block, block, rest], dim=1)
@@ -170,7 +170,7 @@ def effect_cases(seed: int) -> list[Case]:
         prompts = repeated_tokens(d_vocab, period, batch=6, seed=seed, bos_token=bos)[:, :-2]
         rows = repeated_tokens(d_vocab, period, batch=5, seed=seed + 1, bos_token=bos)
         answers, corrupted = rows[:, -2], rows[:, :-2].clone()
-        # The first copy in another order: the same tokens, and nothing to be told from them.
+        # The first copy in another order: the same tokens, which no longer say what comes next.
         first = slice(rows.shape[1] - 2 * period, rows.shape[1] - period)
         corrupted[:, first] = _reordered(corrupted[:, first], seed)
         cases.append(Case(label, (model, prompts, corrupted, answers)))
@@ -178,7 +178,7 @@ def effect_cases(seed: int) -> list[Case]:
 
 
 def _reordered(rows: Tensor, seed: int) -> Tensor:
-    """The rows with their entries in an order of each row's own."""
+    """The rows with the entries of each shuffled independently."""
     return rows.gather(1, distinct_tokens(rows.shape[1], rows.shape[1], len(rows), seed))
 
 
