@@ -1,11 +1,11 @@
 # Short words for the commands that CONTRIBUTING.md also gives in full.
-#   make install   the package and its command: all that you need for the exercises
+#   make install   the package and its command: all you need for the exercises
 #   make lab       JupyterLab with the chapters as notebooks
-#   make book      also what the site needs; runs the notebooks and builds the site
-#   make serve     shows the site at http://localhost:8000
+#   make book      the site: installs its tools, runs the notebooks, builds the pages
+#   make serve     the site at http://localhost:8000
 # For authors:
-#   make test      package, course, notebook and browser tests, with their coverage
-#   make test-all  the same and the long tests (a class of 100, whole sweeps on a cluster)
+#   make test      tests of the package, course, notebooks and pages, with coverage
+#   make test-all  also the long tests (a class of 100, whole sweeps on a cluster)
 #   make check     ruff, pyright, coverage; types, lint and format of the JavaScript after npm install
 #   make bench     speed ratios (BENCH=--quick for the short form)
 

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,12 @@ def test_the_workflow_has_a_step_for_each_exercise_worth_its_stars():
     assert WORKFLOW[True] == ["push", "workflow_dispatch"]  # YAML reads `on` as true.
     stars = {e.name: e.difficulty for s in select(None) for e in s.exercises}
     assert {name: step["with"]["max-score"] for name, step in GRADERS.items()} == stars
+
+
+def test_the_steps_are_those_that_the_script_writes():
+    script = runpy.run_path(str(TEACH / "classroom" / "write_steps.py"))
+    text = (TEACH / "classroom" / "classroom.yml").read_text(encoding="utf-8")
+    assert script["with_steps"](text) == text, "run python book/teach/classroom/write_steps.py"
 
 
 def test_the_workflow_reports_every_step_and_reuses_the_installed_course():

@@ -16,6 +16,7 @@ from drawn import (
     MODELS,
     arguments,
     judged_mistake,
+    package_function,
     reference_outcomes,
     sheet,
 )
@@ -217,6 +218,11 @@ def test_every_untouched_stub_is_not_started(stem: str, results: Results):
     checked = results(stem, "exercises")
     assert checked.keys() == {exercise.name for exercise in chapter_exercises(stem)}
     assert {n: r.message for n, r in checked.items() if r.status != "not_started"} == {}
+
+
+def test_only_the_listed_exercises_lack_a_library_function():
+    without = {e.name for _, e in EXERCISES if package_function(e.name) is None}
+    assert without == ONLY_EXERCISES
 
 
 @each_with_a_library_function

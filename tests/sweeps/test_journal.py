@@ -159,7 +159,7 @@ FIRST_SOURCES = "15db5be71d4d91e84ae9342ce01e06f1749f71a05fa1449ee69cab5b346a6fb
 
 
 def test_a_sweep_begun_with_sources_of_the_same_numbers_is_resumed(folder):
-    begun = asdict(SETTINGS) | {"source": FIRST_SOURCES}
+    begun = asdict(SETTINGS) | {"source": FIRST_SOURCES, "version": "0.1.0"}
     text = json.dumps(begun, indent=1) + "\n"
     (folder.path / "settings.json").write_text(text)
     folder.add(RECORDS[0])
@@ -169,7 +169,7 @@ def test_a_sweep_begun_with_sources_of_the_same_numbers_is_resumed(folder):
 
 
 def test_a_sweep_begun_with_unknown_sources_is_refused(folder):
-    begun = asdict(SETTINGS) | {"source": "0" * 64}
+    begun = asdict(SETTINGS) | {"source": "0" * 64, "version": "0.1.0"}
     (folder.path / "settings.json").write_text(json.dumps(begun))
     with (
         pytest.raises(NotUsable, match="other settings: the code that trains and measures"),

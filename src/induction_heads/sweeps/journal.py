@@ -77,6 +77,8 @@ NAMES = {
 }
 """Setting → its name in messages."""
 
+_OF_THE_CODE = ("source", "version")
+
 
 def models_digest(models: Sequence[Any]) -> str:
     """A digest of all fields of the descriptions of the models."""
@@ -131,12 +133,16 @@ class SweepFolder(RunFolder[SweepSettings]):
         return SweepSettings(**values)
 
     def differences(self, stored: SweepSettings, settings: SweepSettings) -> list[str]:
-        """The names of the settings that differ. Sources that give the same numbers do not."""
+        """The names of the settings that differ, unless the numbers are the same anyway.
+
+        Sources that give the same numbers count as equal, and then so do versions of the package.
+        """
+        same_numbers = stored.source in {settings.source, *SAME_NUMBERS}
+        counted = {name: words for name, words in NAMES.items() if name not in _OF_THE_CODE}
         return [
             words
-            for name, words in NAMES.items()
+            for name, words in (counted if same_numbers else NAMES).items()
             if getattr(stored, name) != getattr(settings, name)
-            and not (name == "source" and stored.source in SAME_NUMBERS)
         ]
 
     def add(self, record: ModelRecord) -> None:
