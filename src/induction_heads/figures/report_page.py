@@ -1,7 +1,5 @@
 """The HTML page of an analysis: a table of all heads, figures, and what they do not show."""
 
-from typing import Any
-
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -23,6 +21,7 @@ from induction_heads.interp.analysis import (
     in_words,
     strongest_stripe,
 )
+from induction_heads.models.interface import Model
 
 COLUMNS = (
     "head",
@@ -155,7 +154,7 @@ def _stripe_figure(
     return figure
 
 
-def pictures(model: Any, report: Report) -> list[Picture]:
+def pictures(model: Model, report: Report) -> list[Picture]:
     """The figures of a report: all scores, the types of heads, and the strongest stripe."""
     (layer, head), pattern, period = strongest_stripe(model, report)
     best = report.scores("induction")[layer, head].item()

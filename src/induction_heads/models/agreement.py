@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.models.checkpoint_files import reason
+from induction_heads.models.interface import HookedModel
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.2}
 """How far logits may differ, as a share of the largest one, and weights of a pattern."""
@@ -51,7 +52,7 @@ def library_answer(module: Any, d_vocab: int, n_ctx: int) -> LibraryAnswer | str
     return LibraryAnswer(tokens, answer.logits, patterns)
 
 
-def disagreement(bridge: Any, answer: LibraryAnswer) -> str | None:
+def disagreement(bridge: HookedModel, answer: LibraryAnswer) -> str | None:
     """How a bridge differs from the library, as half a sentence, or None where it does not.
 
     Compared are the logits, the pattern of every head, and what the heads write: the values they
@@ -81,7 +82,9 @@ def disagreement(bridge: Any, answer: LibraryAnswer) -> str | None:
     )
 
 
-def _other_patterns(bridge: Any, answer: LibraryAnswer, cache: Any, tolerance: float) -> str | None:
+def _other_patterns(
+    bridge: HookedModel, answer: LibraryAnswer, cache: Any, tolerance: float
+) -> str | None:
     n_heads, n_pos = bridge.cfg.n_heads, answer.tokens.shape[1]
     for layer, expected in enumerate(answer.patterns):
         pattern = cache[f"blocks.{layer}.attn.hook_pattern"]
@@ -100,7 +103,7 @@ def _other_patterns(bridge: Any, answer: LibraryAnswer, cache: Any, tolerance: f
     return None
 
 
-def _other_writes(bridge: Any, cache: Any, tolerance: float) -> str | None:
+def _other_writes(bridge: HookedModel, cache: Any, tolerance: float) -> str | None:
     n_heads = bridge.cfg.n_heads
     for layer in range(bridge.cfg.n_layers):
         attention = bridge.blocks[layer].attn

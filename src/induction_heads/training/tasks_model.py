@@ -29,6 +29,7 @@ from induction_heads.interp.task_vectors import (
     indirect_effects,
     mean_outputs,
 )
+from induction_heads.models.interface import HookedModel
 from induction_heads.models.small_hugging_face import SmallHuggingFace, new_small_model
 from induction_heads.training.cards import (
     GENERATED,
@@ -71,7 +72,7 @@ def train_tasks_model(seed: int = 0, *, progress: bool = False) -> TrainingRun[S
     )
 
 
-def as_bridge(model: SmallHuggingFace) -> Any:
+def as_bridge(model: SmallHuggingFace) -> HookedModel:
     """A copy of the model as a TransformerLens `TransformerBridge`, for hooks."""
     from transformer_lens.model_bridge.sources import build_bridge_from_module
 
@@ -80,7 +81,7 @@ def as_bridge(model: SmallHuggingFace) -> Any:
     return bridge.requires_grad_(False).eval()
 
 
-def all_effects(bridge: Any, *, seed: int = 0, batch: int = 64) -> Tensor:
+def all_effects(bridge: HookedModel, *, seed: int = 0, batch: int = 64) -> Tensor:
     """The indirect effect of every head for each mapping: [task layer head].
 
     The prompts have seven examples; the corrupted prompts have different ones, with shuffled
@@ -95,7 +96,9 @@ def all_effects(bridge: Any, *, seed: int = 0, batch: int = 64) -> Tensor:
     return torch.stack(effects)
 
 
-def accuracy(bridge: Any, n_examples: int, *, shuffled: bool = False, seed: int = 1) -> float:
+def accuracy(
+    bridge: HookedModel, n_examples: int, *, shuffled: bool = False, seed: int = 1
+) -> float:
     """The mean accuracy over all mappings, on 64 prompts each."""
     accuracies = []
     for task in range(N_TASKS):
@@ -105,7 +108,7 @@ def accuracy(bridge: Any, n_examples: int, *, shuffled: bool = False, seed: int 
     return sum(accuracies) / len(accuracies)
 
 
-def vector_accuracies(bridge: Any, n_heads: int = 3, *, seed: int = 5) -> dict[str, float]:
+def vector_accuracies(bridge: HookedModel, n_heads: int = 3, *, seed: int = 5) -> dict[str, float]:
     """Accuracy over all mappings with a vector added to prompts without examples.
 
     The vectors are: the function vector of the mapping; that of another mapping; the sum of the
@@ -129,7 +132,9 @@ def vector_accuracies(bridge: Any, n_heads: int = 3, *, seed: int = 5) -> dict[s
     }
 
 
-def bare_accuracy(bridge: Any, vectors: Tensor, point: str = POINT, *, seed: int = 5) -> float:
+def bare_accuracy(
+    bridge: HookedModel, vectors: Tensor, point: str = POINT, *, seed: int = 5
+) -> float:
     """Accuracy over all mappings without examples, with each mapping's vector added at `point`."""
     accuracies = []
     for task, vector in enumerate(vectors):
@@ -138,7 +143,7 @@ def bare_accuracy(bridge: Any, vectors: Tensor, point: str = POINT, *, seed: int
     return sum(accuracies) / len(accuracies)
 
 
-def snapshot_record(bridge: Any, step: int) -> dict[str, Any]:
+def snapshot_record(bridge: HookedModel, step: int) -> dict[str, Any]:
     """Accuracy with seven examples, and induction score and indirect effect of every head."""
     tokens = repeated_tokens(D_VOCAB, PERIOD, batch=64, bos_token=BOS, seed=1)
     scorer: dict[str, Callable] = {"induction": lambda pattern: induction_score(pattern, PERIOD)}
