@@ -122,8 +122,12 @@ def test_a_process_joins_a_group_and_ends_with_it():
 
 
 def test_groups_of_ended_runs_are_removed(tmp_path: Path):
-    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                           capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     for pid in (ended, os.getpid()):
         (tmp_path / f"induction-heads-{pid}-abc" / "1").mkdir(parents=True)
     control_groups._remove_old(tmp_path)

@@ -38,9 +38,15 @@ from induction_heads.models.plain_data import FactoredData, HookData, ModelData,
 
 NAN = float("nan")
 CONFIG = {
-    "n_layers": 8, "n_heads": 1024, "d_model": 1, "d_head": 1, "d_vocab": 64, "n_ctx": 32,
-    "normalization": None, "bos_token": None,
-}  # fmt: skip
+    "n_layers": 8,
+    "n_heads": 1024,
+    "d_model": 1,
+    "d_head": 1,
+    "d_vocab": 64,
+    "n_ctx": 32,
+    "normalization": None,
+    "bos_token": None,
+}
 HOSTILE = [
     10**1000,
     -(10**1000),
@@ -83,8 +89,14 @@ def test_no_value_and_no_comparison_makes_the_judge_fail():
 
 def test_the_chapters_own_comparisons_survive_them_too():
     offenders = []
-    for name in ("train_induction_heads", "build_induction_circuit", "random_composition_baseline",
-                 "make_repeated_tokens", "logit_copying_score", "causal_mask"):  # fmt: skip
+    for name in (
+        "train_induction_heads",
+        "build_induction_circuit",
+        "random_composition_baseline",
+        "make_repeated_tokens",
+        "logit_copying_score",
+        "causal_mask",
+    ):
         exercise = find_exercise(name)[1]
         sheet = Sheet(replace(exercise, mistakes=()))
         sheet.inputs = [((), {}) for _ in sheet.cases]

@@ -13,9 +13,15 @@ from induction_heads.models.plain_data import FactoredData, HookData, ModelData
 
 NAN = float("nan")
 CONFIG = {
-    "n_layers": 1, "n_heads": 1, "d_model": 4, "d_head": 4, "d_vocab": 8, "n_ctx": 8,
-    "normalization": None, "bos_token": None,
-}  # fmt: skip
+    "n_layers": 1,
+    "n_heads": 1,
+    "d_model": 4,
+    "d_head": 4,
+    "d_vocab": 8,
+    "n_ctx": 8,
+    "normalization": None,
+    "bos_token": None,
+}
 
 
 def channel():

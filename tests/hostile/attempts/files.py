@@ -145,8 +145,14 @@ def writes_into_the_system():
 
 
 def writes_settings_of_the_kernel():
-    return writable(["/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches",
-                     "/proc/sysrq-trigger", "/sys/power/state"])  # fmt: skip
+    return writable(
+        [
+            "/proc/sys/kernel/core_pattern",
+            "/proc/sys/vm/drop_caches",
+            "/proc/sysrq-trigger",
+            "/sys/power/state",
+        ]
+    )
 
 
 def spares_itself_when_memory_ends():
@@ -162,8 +168,17 @@ def changes_its_map_of_users():
 
 
 def opens_devices():
-    for device in ("/dev/mem", "/dev/kmsg", "/dev/sda", "/dev/vda", "/dev/fuse", "/dev/kvm",
-                   "/dev/net/tun", "/dev/vsock", "/dev/loop0"):  # fmt: skip
+    for device in (
+        "/dev/mem",
+        "/dev/kmsg",
+        "/dev/sda",
+        "/dev/vda",
+        "/dev/fuse",
+        "/dev/kvm",
+        "/dev/net/tun",
+        "/dev/vsock",
+        "/dev/loop0",
+    ):
         try:
             os.close(os.open(device, os.O_RDWR))
         except OSError:
