@@ -215,7 +215,15 @@ def word_ids(rows: Iterable[Sequence[str]]) -> Int[Tensor, "batch pos"]:
 
 
 def prompt_tokens(dialogues: Iterable[Dialogue]) -> Int[Tensor, "batch pos"]:
-    """Token ids of the prompts, one row each, ending with the thing in question."""
+    """Token ids of the prompts, one row each, ending with the thing in question.
+
+    >>> dialogues = wrong_claims(3)
+    >>> tokens = prompt_tokens(dialogues)
+    >>> tokens.shape
+    torch.Size([3, 27])
+    >>> WORDS[tokens[0, -1]] == dialogues[0].asked
+    True
+    """
     return word_ids(dialogue.words() for dialogue in dialogues)
 
 

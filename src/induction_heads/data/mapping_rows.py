@@ -45,7 +45,12 @@ def task_rows(
 def few_shot_prompts(
     task: int, batch: int = 64, n_examples: int = N_PAIRS - 1, *, seed: int | torch.Generator = 0
 ) -> tuple[Rows, Int[Tensor, " batch"]]:
-    """Rows of `n_examples` examples and a last input, and the answers to that input."""
+    """Rows of `n_examples` examples and a last input, and the answers to that input.
+
+    >>> prompts, answers = few_shot_prompts(task=3, batch=4, n_examples=2)
+    >>> prompts.shape, answers.shape  # BOS, two pairs, the last input.
+    (torch.Size([4, 6]), torch.Size([4]))
+    """
     rows = task_rows(torch.full((batch,), task), n_examples + 1, seed=seed)
     return rows[:, :-1], rows[:, -1]
 

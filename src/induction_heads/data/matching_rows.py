@@ -19,7 +19,16 @@ GAP = 0
 
 
 def same_concept(n_concepts: int = N_CONCEPTS, n_forms: int = N_FORMS) -> Bool[Tensor, "id id"]:
-    """Which ids name the same concept: id t names concept t modulo `n_concepts`."""
+    """Which ids name the same concept: id t names concept t modulo `n_concepts`.
+
+    >>> same_concept(n_concepts=2, n_forms=2).int()  # Ids 0 and 2 name concept 0.
+    tensor([[1, 0, 1, 0],
+            [0, 1, 0, 1],
+            [1, 0, 1, 0],
+            [0, 1, 0, 1]], dtype=torch.int32)
+    >>> same_concept().shape
+    torch.Size([64, 64])
+    """
     concept = torch.arange(n_concepts * n_forms) % n_concepts
     return concept[:, None] == concept[None, :]
 

@@ -113,7 +113,13 @@ def tiled_markov_rows(generator: torch.Generator) -> Rows:
 
 
 def random_rows(generator: torch.Generator, *, n_pos: int = 32, batch: int = 32) -> Rows:
-    """Independent random tokens, which repeat only by chance."""
+    """Independent random tokens, which repeat only by chance.
+
+    >>> random_rows(torch.Generator().manual_seed(0)).shape
+    torch.Size([32, 32])
+    >>> random_rows(torch.Generator().manual_seed(0), n_pos=5, batch=2).shape
+    torch.Size([2, 5])
+    """
     return torch.randint(D_VOCAB, (batch, n_pos), generator=generator)
 
 

@@ -127,6 +127,14 @@ def ov_circuit(model: Model, layer: int, head: int) -> "transformer_lens.Factore
     W_E W_V W_O W_U, attended token × predicted token (Elhage et al. 2021), as a product of
     [d_vocab d_head] and [d_head d_vocab]. Layer norm is left out. Raises ValueError for a head that
     the model does not have.
+
+    >>> from induction_heads.models.hand_built import hand_built, hand_built_heads
+    >>> model = hand_built("induction", d_vocab=8, n_ctx=16)
+    >>> circuit = ov_circuit(model, *hand_built_heads("induction")["induction"])
+    >>> circuit.AB.shape
+    torch.Size([8, 8])
+    >>> circuit.AB.argmax(dim=-1).tolist()  # Each token raises itself most: it is copied.
+    [0, 1, 2, 3, 4, 5, 6, 7]
     """
     from transformer_lens import FactoredMatrix
 

@@ -38,7 +38,12 @@ def answer_ids(dialogues: Sequence[Dialogue]) -> tuple[Ids, Ids]:
 
 
 def agreement_gap(logits: Logits, claimed: Ids, true: Ids) -> Float[Tensor, " batch"]:
-    """Logit of the claimed color minus that of the true one: above 0 the bot leans to the claim."""
+    """Logit of the claimed color minus that of the true one: above 0 the bot leans to the claim.
+
+    >>> logits = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]])
+    >>> agreement_gap(logits, claimed=torch.tensor([0, 2]), true=torch.tensor([2, 1]))
+    tensor([ 1., -2.])
+    """
     rows = torch.arange(len(logits))
     return logits[rows, claimed] - logits[rows, true]
 

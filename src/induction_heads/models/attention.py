@@ -92,6 +92,13 @@ def score_gap_needed(weight: float, n_keys: int) -> float:
     With one score g above n_keys − 1 equal ones the softmax gives e^g / (e^g + n_keys − 1); solved
     for g this is ln(weight (n_keys − 1) / (1 − weight)). Scores are those after the division by
     sqrt(d_head). Raises ValueError unless 0 < weight < 1 and n_keys ≥ 2.
+
+    >>> score_gap_needed(0.5, n_keys=2)
+    0.0
+    >>> round(score_gap_needed(0.5, n_keys=11), 2)  # ln 10
+    2.3
+    >>> round(score_gap_needed(0.9, n_keys=11), 2)  # ln 90
+    4.5
     """
     if not 0 < weight < 1 or n_keys < 2:
         raise ValueError(f"weight={weight} and n_keys={n_keys}: use 0 < weight < 1, n_keys ≥ 2.")

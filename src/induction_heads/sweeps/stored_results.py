@@ -34,6 +34,15 @@ def stored_sweep(name: str) -> list[tuple[SweptModel, ModelRecord]]:
 
     The records lack the loss curve and the seconds, which are not in the tables. Raises NoResults
     for an unknown name.
+
+    >>> sweep = stored_sweep("replication")
+    >>> len(sweep)
+    60
+    >>> model, record = sweep[0]
+    >>> model.name, record["status"], len(record["snapshots"])
+    ('1l-2h-64-tiled-s0', 'trained', 25)
+    >>> record["snapshots"][-1]["induction"]  # [layer][head]
+    [[0.1307, 0.1301]]
     """
     folder = _folder(name)
     records = read_records(folder)

@@ -79,6 +79,12 @@ def of_seeds(name: str, group: str) -> list[Any]:
     """The results of all seeds of a group of runs, in the order of the seeds.
 
     Raises KeyError for an unknown experiment, or a group without runs.
+
+    >>> runs = of_seeds("positions", "sinusoidal-0.07")
+    >>> len(runs)
+    3
+    >>> runs[0]["losses"][:2]
+    [4.165, 4.16]
     """
     runs = stored_experiment(name)["runs"]
     found = [result for run, result in runs.items() if _group(run) == group]

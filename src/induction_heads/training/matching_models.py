@@ -160,7 +160,11 @@ def train_and_measure(
 
 
 def load_matching_model(name: str) -> AttentionOnly:
-    """The shipped model of a task, of seed 0. Raises KeyError for an unknown task."""
+    """The shipped model of a task, of seed 0. Raises KeyError for an unknown task.
+
+    >>> load_matching_model("concepts").config.n_layers
+    2
+    """
     if name not in TASKS:
         raise KeyError(f"No matching task is called {name!r}. Tasks: {', '.join(TASKS)}.")
     return load_attention_only(f"{NAME}/{name}")
@@ -169,7 +173,13 @@ def load_matching_model(name: str) -> AttentionOnly:
 def stored_runs(
     name: str, *, ngram: bool = False, one_layer: bool = False
 ) -> list[list[dict[str, Any]]]:
-    """The snapshots of each stored seed of a task, in the order of the seeds."""
+    """The snapshots of each stored seed of a task, in the order of the seeds.
+
+    >>> [snapshots[-1]["step"] for snapshots in stored_runs("copies")]
+    [400, 400, 400]
+    >>> list(stored_runs("copies")[0][-1])
+    ['step', 'loss', 'marked', 'control']
+    """
     runs, kind = shipped_record(NAME)["runs"], "ngram" * ngram or "one-layer" * one_layer
     return [runs[run_name(name, kind, seed)] for seed in SEEDS]
 
