@@ -37,6 +37,7 @@ def test_unknown_chapter_lists_the_chapters():
         select("ch77")
 
 
-def test_nothing_like_it_lists_the_names():
-    with pytest.raises(UnknownTarget, match=r"The names are .*causal_mask"):
-        select("qqqqqq")
+@pytest.mark.parametrize("lookup", [select, registry.find_exercise])
+def test_a_name_that_resembles_none_gets_the_chapters(lookup):
+    with pytest.raises(UnknownTarget, match=r"The chapters are ch01_attention, .*`induction-heads"):
+        lookup("qqqqqq")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from induction_heads.course.exercise import Exercise
-from induction_heads.near_names import suggestion
+from induction_heads.near_names import closest, suggestion
 
 FOLDER = Path(__file__).parent
 STEM = re.compile(r"ch(\d\d)_\w+")
@@ -50,7 +50,19 @@ def find_exercise(name: str) -> tuple[str, Exercise]:
             for exercise in chapter_exercises(stem):
                 if exercise.name == name:
                     return stem, exercise
-    raise UnknownTarget(f"No exercise is called {name!r}. {suggestion(name, exercise_names())}")
+    raise UnknownTarget(
+        f"No exercise is called {name!r}. {_near_or_chapters(name, exercise_names())}"
+    )
+
+
+def _near_or_chapters(name: str, names: list[str]) -> str:
+    """The closest names, or the chapters if none is close: the exercises are too many to list."""
+    if closest(name, names):
+        return suggestion(name, names)
+    return (
+        f"The chapters are {', '.join(chapter_stems())}. "
+        "`induction-heads status ch01` lists the exercises of one."
+    )
 
 
 def exercise_names() -> list[str]:
@@ -83,10 +95,8 @@ def select(target: str | None) -> list[Selection]:
     try:
         stem, exercise = find_exercise(by_name.get(wanted, wanted))
     except UnknownTarget:
-        names = [*stems, *exercise_names()]
-        raise UnknownTarget(
-            f"No chapter and no exercise is called {target!r}. {suggestion(wanted, names)}"
-        ) from None
+        known = _near_or_chapters(wanted, [*stems, *exercise_names()])
+        raise UnknownTarget(f"No chapter and no exercise is called {target!r}. {known}") from None
     return [Selection(stem, (exercise,))]
 
 
