@@ -12,8 +12,8 @@ from induction_heads.figures.markup import function_source
 from induction_heads.grading.diagnosis.drawing import drawable_difference
 from induction_heads.grading.pages import feedback_page, summary_page, text
 from induction_heads.grading.pictures import MAX_SIDE, picture, stored_picture
-from induction_heads.grading.reading import Look, Resemblance
 from induction_heads.grading.results import Result
+from induction_heads.grading.review import Look, Resemblance
 from induction_heads.grading.running_submission import Budget
 from induction_heads.grading.sandbox import Isolation
 

@@ -123,7 +123,7 @@ def command(*arguments: object) -> tuple[int, str]:
 
 def test_the_command_keeps_what_was_trained_and_resumes(short, tmp_path: Path):
     out = tmp_path / "model"
-    assert "holds no training to continue" in command("toy-2l", "--out", out, "--resume")[1]
+    assert "holds no run to continue" in command("toy-2l", "--out", out, "--resume")[1]
     status, said = command("toy-2l", "--out", out)
     assert status == 130
     assert "run the same command with --resume" in said

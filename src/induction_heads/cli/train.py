@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from induction_heads.cli.options import require_writable
+from induction_heads.files import write_atomically
 from induction_heads.near_names import suggestion
 
 if TYPE_CHECKING:
     from induction_heads.training.remake import Request, Trained
 
 UNFINISHED = ".unfinished"
-"""Subfolder of --out with the state of a training that has not ended."""
+"""Subfolder of --out with the state of a run that has not ended."""
 
 
 @click.command()
@@ -36,7 +37,7 @@ UNFINISHED = ".unfinished"
 @click.option(
     "--force", is_flag=True, help="Overwrite the folder of --out even if it is not empty."
 )
-@click.option("--resume", is_flag=True, help="Continue the training that was stopped, in --out.")
+@click.option("--resume", is_flag=True, help="Continue the run that was stopped, in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress bar.")
 def train(
@@ -52,7 +53,7 @@ def train(
     """Train the zoo model NAME from its recipe and compare it with the shipped one.
 
     natural-2l takes about 20 CPU minutes, gpt2-2l, llama-4l and pythia-4l 10 to 15, python-2l
-    about six, and the others up to two. With --out a training that was stopped, for example with
+    about six, and the others up to two. With --out a run that was stopped, for example with
     Ctrl-C, can be continued with --resume.
 
     Exit status: 0 if it matches, 1 if it differs, 2 for a usage error, 130 after Ctrl-C.
@@ -85,20 +86,20 @@ def train(
 
 
 def _prepare(request: "Request", out: Path, *, force: bool, resume: bool) -> None:
-    """Make the folder ready for this training. Raises UsageError if it holds anything else."""
+    """Make the folder ready for this run. Raises UsageError if it holds anything else."""
     unfinished = out / UNFINISHED
     about = {"name": request.name, "seed": request.seed, "spread": request.spread}
     stored = _about(unfinished)
     if resume and stored is None:
-        raise click.UsageError(f"{out} holds no training to continue. Leave out --resume.")
+        raise click.UsageError(f"{out} holds no run to continue. Leave out --resume.")
     if resume and stored != about:
         raise click.UsageError(
-            f"{out} holds an unfinished training with other settings: {_settings(stored)}. "
+            f"{out} holds an unfinished run with other settings: {_settings(stored)}. "
             "Resume with the same ones, or choose another folder."
         )
     if not resume and not force and stored is not None:
         raise click.UsageError(
-            f"{out} holds an unfinished training of {stored['name']}. Add --resume to continue it, "
+            f"{out} holds an unfinished run of {stored['name']}. Add --resume to continue it, "
             "or --force to start over."
         )
     if not (resume or force) and out.is_dir() and any(out.iterdir()):
@@ -107,11 +108,11 @@ def _prepare(request: "Request", out: Path, *, force: bool, resume: bool) -> Non
     if not resume:
         shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True, exist_ok=True)
-    (unfinished / "settings.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    write_atomically(unfinished / "settings.json", json.dumps(about) + "\n")
 
 
 def _about(unfinished: Path) -> dict | None:
-    """The settings of the training that a folder keeps, or None."""
+    """The settings of the run that a folder keeps, or None."""
     try:
         about = json.loads((unfinished / "settings.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -134,7 +135,7 @@ def _kept(out: Path | None) -> AbstractContextManager[None]:
 
 
 def _forget(out: Path | None) -> None:
-    """Remove the state of a training that has ended."""
+    """Remove the state of a run that has ended."""
     if out is not None:
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         with suppress(OSError):  # Only if nothing was written.
@@ -143,7 +144,7 @@ def _forget(out: Path | None) -> None:
 
 def _how_to_continue(out: Path | None) -> str:
     if out is None:
-        return "Nothing was kept. With --out FOLDER, a training can be continued with --resume."
+        return "Nothing was kept. With --out FOLDER, a run can be continued with --resume."
     return f"What was trained is in {out}. To continue, run the same command with --resume."
 
 

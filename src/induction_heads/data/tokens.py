@@ -101,11 +101,15 @@ def bos_token(model: Any) -> int | None:
     >>> print(bos_token(SimpleNamespace(config=SimpleNamespace(bos_token=0))))
     0
     """
-    config = model.cfg if hasattr(model, "cfg") else model.config
+    config = _config(model)
     if hasattr(config, "bos_token"):
         return config.bos_token
     tokenizer = getattr(model, "tokenizer", None)
     return tokenizer.bos_token_id if tokenizer and config.default_prepend_bos else None
+
+
+def _config(model: Any) -> Any:
+    return model.cfg if hasattr(model, "cfg") else model.config
 
 
 def not_drawn(model: Any) -> tuple[int, ...]:
@@ -123,7 +127,7 @@ def not_drawn(model: Any) -> tuple[int, ...]:
     >>> not_drawn(SimpleNamespace(config=SimpleNamespace(bos_token=3, d_vocab=9)))
     (3,)
     """
-    config = model.cfg if hasattr(model, "cfg") else model.config
+    config = _config(model)
     bos, ranks = bos_token(model), token_ranks(model)
     left_out: set[int] = set(getattr(config, "without_text", ()))
     if ranks is not None:
@@ -149,7 +153,7 @@ def make_repeated_tokens(
     >>> torch.equal(tokens[:, 1:4], tokens[:, 4:])
     True
     """
-    config = model.cfg if hasattr(model, "cfg") else model.config
+    config = _config(model)
     bos = bos_token(model)
     n_pos = 2 * period + (bos is not None)
     if n_pos > visible_positions(config):

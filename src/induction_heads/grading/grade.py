@@ -21,8 +21,8 @@ from induction_heads.grading.final_grades import final_grade
 from induction_heads.grading.hand_columns import BadColumns, HandColumns, read_columns
 from induction_heads.grading.listing import HandIns
 from induction_heads.grading.outputs import ClassGrades, write_outputs
-from induction_heads.grading.reading import looks
 from induction_heads.grading.results_folder import GradingSettings, ResultsFolder
+from induction_heads.grading.review import looks
 from induction_heads.grading.roster import BadRoster, Roster, read_roster
 from induction_heads.grading.running_submission import WorkerFailed
 from induction_heads.grading.sandbox import isolation

@@ -9,7 +9,7 @@ from induction_heads.files import write_atomically
 from induction_heads.grading import gradebook, pages
 from induction_heads.grading.gradebook import StudentRecord
 from induction_heads.grading.listing import NOTHING, Listing
-from induction_heads.grading.reading import Look
+from induction_heads.grading.review import Look
 from induction_heads.grading.sandbox import Isolation
 
 

@@ -1,7 +1,7 @@
 """`grade --own-code`: library functions named like an exercise refuse calls from a submission.
 
 Python has no walls between modules, so this is a rule with a clear message and not a protection: a
-submission can copy a function's source, or reach it in roundabout ways. `reading` shows a teacher
+submission can copy a function's source, or reach it in roundabout ways. `review` shows a teacher
 what a file mentions.
 """
 

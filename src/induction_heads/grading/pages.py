@@ -28,8 +28,8 @@ from induction_heads.grading.gradebook import (
 )
 from induction_heads.grading.listing import Listing
 from induction_heads.grading.pictures import picture
-from induction_heads.grading.reading import Look
 from induction_heads.grading.report import MARKS, WORDS
+from induction_heads.grading.review import Look
 from induction_heads.grading.running_submission import USED_UP
 from induction_heads.grading.sandbox import Isolation
 

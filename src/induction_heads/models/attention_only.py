@@ -118,6 +118,15 @@ def sinusoids(n_ctx: int, d_model: int, scale: float = 0.3) -> Float[Tensor, "n_
     return scale * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d_model]
 
 
+def initial_std(d_model: int) -> float:
+    """The standard deviation of the initial weights of a model, in training and in the zoo.
+
+    >>> initial_std(64)
+    0.1
+    """
+    return 0.8 / d_model**0.5
+
+
 def initialize(model: AttentionOnly, *, std: float, seed: int, **special: Tensor) -> AttentionOnly:
     """Draw every weight from N(0, std²) with its own generator; `special` gives W_E or W_pos."""
     generator = torch.Generator().manual_seed(seed)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from induction_heads.models.attention_only import sinusoids
+from induction_heads.models.attention_only import initial_std, sinusoids
 
 SHARED_BY = 2
 """The number of query heads of the small Llama that share one head of keys and values."""
@@ -143,7 +143,6 @@ def new_small_model(
         raise ValueError(f"No architecture called {architecture!r}. Architectures: {known}.")
     model = SmallHuggingFace(architecture, n_layers, n_heads, d_model, d_vocab, n_ctx)
     generator = torch.Generator().manual_seed(seed)
-    std = 0.8 / d_model**0.5
     embedding = model.hf.get_input_embeddings().weight
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -152,5 +151,5 @@ def new_small_model(
             elif weight is embedding:
                 weight.normal_(std=0.1, generator=generator)
             elif weight.ndim == 2:
-                weight.normal_(std=std, generator=generator)
+                weight.normal_(std=initial_std(d_model), generator=generator)
     return model

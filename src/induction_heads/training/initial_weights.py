@@ -2,7 +2,12 @@
 
 import torch
 
-from induction_heads.models.attention_only import AttentionOnly, initialize, sinusoids
+from induction_heads.models.attention_only import (
+    AttentionOnly,
+    initial_std,
+    initialize,
+    sinusoids,
+)
 
 
 def initialized(
@@ -19,4 +24,4 @@ def initialized(
         special["W_E"] = 0.1 * torch.randn(config.d_vocab, config.d_model, generator=generator)
     if sinusoidal:
         special["W_pos"] = sinusoids(config.n_ctx, config.d_model)
-    return initialize(model, std=0.8 / config.d_model**0.5, seed=seed, **special)
+    return initialize(model, std=initial_std(config.d_model), seed=seed, **special)

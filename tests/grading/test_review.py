@@ -1,6 +1,6 @@
-from induction_heads.grading import reading
+from induction_heads.grading import review
 from induction_heads.grading.own_code import library_functions
-from induction_heads.grading.reading import Look, looks, package_calls, resemblances
+from induction_heads.grading.review import Look, looks, package_calls, resemblances
 
 NAMES = ["causal_mask", "attention_pattern", "induction_score", "previous_token_score"]
 ANSWER = """
@@ -83,4 +83,4 @@ def test_a_look_at_a_class_has_every_student():
     calls = "from induction_heads.models.attention import causal_mask\ncausal_mask(1)"
     seen = looks({"ada": [calls], "bob": []}, NAMES)
     assert seen == {"ada": Look(("causal_mask",)), "bob": Look()}
-    assert reading.WORTH_SHOWING == 0.7  # The number in the summary and in the page for teachers.
+    assert review.WORTH_SHOWING == 0.7  # The number in the summary and in the page for teachers.
