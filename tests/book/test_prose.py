@@ -53,6 +53,10 @@ TICS = {
     "to each other": r"\bone with another\b(?! \w)",
     "per": rf"\bone (?:{UNIT}) an? \w+",
     "which nothing needs": r"\bneeds? nothing of\b",
+    "forever": r"\bfor ever\b",
+    "current": r"\b(?:points|checks|code|state) of now\b",
+    "is not available": r"\bcannot be had\b",
+    "a training run": r"\b(?:a|an unfinished|no) training (?:that|to|of|with|can)\b",
 }
 """What a native writer would say → the phrase that keeps it out."""
 
@@ -165,6 +169,10 @@ def test_spelling_is_american():
         "What the file says of itself.",
         "It raises all tokens alike.",
         "One file a command.",
+        "It would wait for ever.",
+        "Graded with the points of now.",
+        "The text cannot be had.",
+        "Continue a training that was stopped.",
     ],
 )
 def test_a_tic_is_found(text: str):
@@ -182,6 +190,7 @@ def test_a_tic_is_found(text: str):
         "The two look alike.",
         "The analyses of two models and an analysis of one.",
         "Exercise: revise, otherwise raise the size of the promise.",
+        "For now a training run that was stopped has a training set.",
         "For whoever reads this, one is a head, and one with another seed is not.",
     ],
 )

@@ -41,6 +41,9 @@ def imported(tree: ast.Module, names: set[str]) -> set[str]:
     """The modules of the package that a module imports, also inside functions."""
     found = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            plain = [alias.name for alias in node.names if alias.name.startswith("induction_heads")]
+            assert plain == [], f"line {node.lineno}: write from {plain[0]} import …"
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: a relative import"
             module = node.module or ""
