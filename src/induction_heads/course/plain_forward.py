@@ -62,11 +62,11 @@ def forward(
 
 def digest(model: Model) -> str:
     """A name for a model's weights and BOS token, which models that differ in them do not share."""
-    found = hashlib.sha256(str(bos_token(model)).encode())
+    sha256 = hashlib.sha256(str(bos_token(model)).encode())
     for name, weight in model.named_parameters():
-        found.update(f"{name} {tuple(weight.shape)}".encode())
-        found.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
+        sha256.update(f"{name} {tuple(weight.shape)}".encode())
+        sha256.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return sha256.hexdigest()
 
 
 def losses(logits: Tensor, tokens: Tensor) -> Tensor:

@@ -34,18 +34,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def tables(content: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
     """The tables under [key.NAME], by name."""
-    found = content.get(key, {})
-    if not isinstance(found, dict) or not all(isinstance(t, dict) for t in found.values()):
+    entries = content.get(key, {})
+    if not isinstance(entries, dict) or not all(isinstance(t, dict) for t in entries.values()):
         raise BadClassFile(f"write [{key}.NAME] with its settings on the lines under it.")
-    return found
+    return entries
 
 
 def chapter_tables(content: dict[str, Any], known: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The tables under [chapters.NAME], by the stem of the chapter."""
-    found = tables(content, "chapters")
-    for name, table in found.items():
+    chapters = tables(content, "chapters")
+    for name, table in chapters.items():
         require_known(table, known, f"[chapters.{name}]")
-    return {_stem(name): table for name, table in found.items()}
+    return {_stem(name): table for name, table in chapters.items()}
 
 
 def _stem(name: str) -> str:

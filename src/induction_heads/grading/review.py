@@ -59,7 +59,7 @@ def package_calls(sources: Sequence[str], exercises: Collection[str]) -> list[st
     A last entry `…` means that code which imports the package also looks up names at run time.
     """
     known = set(exercises) & set(library_functions())
-    found: set[str] = set()
+    functions: set[str] = set()
     hidden = False
     for source in sources:
         tree = _parsed(source)
@@ -67,12 +67,12 @@ def package_calls(sources: Sequence[str], exercises: Collection[str]) -> list[st
             continue
         names, aliases = _imports(tree)
         used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-        found |= {original for local, original in names.items() if local in used} & known
+        functions |= {original for local, original in names.items() if local in used} & known
         attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
-        found |= {n.attr for n in attributes if n.attr in known and _of_package(n, aliases)}
+        functions |= {n.attr for n in attributes if n.attr in known and _of_package(n, aliases)}
         mentioned = used | {n.attr for n in attributes}
         hidden |= PACKAGE_NAME in source and bool(mentioned & HIDDEN_WAYS)
-    return [*sorted(found), *(["…"] if hidden else [])]
+    return [*sorted(functions), *(["…"] if hidden else [])]
 
 
 def _parsed(source: str) -> ast.Module | None:

@@ -129,8 +129,8 @@ def measured(model: AttentionOnly) -> dict[str, Any]:
     numbers = {"loss": prediction_loss(log_model.exp(), rows)} | {
         f"from_{name}": distance for name, distance in distances.items()
     }
-    found: dict[str, Any] = {name: round(value, 4) for name, value in numbers.items()}
-    return found | {
+    measurements: dict[str, Any] = {name: round(value, 4) for name, value in numbers.items()}
+    return measurements | {
         name: [round(v, 3) for v in each[:, 0].tolist()] for name, each in heads.items()
     }
 
@@ -143,8 +143,8 @@ def chain_result(name: str) -> dict[str, Any]:
 
 def snapshots_measured(run: TrainingRun[AttentionOnly]) -> list[dict[str, Any]]:
     """The measurements at each snapshot. Leaves the model of the run with its last weights."""
-    found = []
+    snapshots = []
     for step, weights in run.snapshots.items():
         run.model.load_state_dict(weights)
-        found.append({"step": step, **measured(run.model)})
-    return found
+        snapshots.append({"step": step, **measured(run.model)})
+    return snapshots

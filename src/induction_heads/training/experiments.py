@@ -87,11 +87,11 @@ def of_seeds(name: str, group: str) -> list[Any]:
     [4.165, 4.16]
     """
     runs = stored_experiment(name)["runs"]
-    found = [result for run, result in runs.items() if _group(run) == group]
-    if not found:
+    results = [result for run, result in runs.items() if _group(run) == group]
+    if not results:
         groups = dict.fromkeys(map(_group, runs))
         raise KeyError(f"{name} has no runs called {group!r}. It has {', '.join(groups)}.")
-    return found
+    return results
 
 
 def run_experiment(

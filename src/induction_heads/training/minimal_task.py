@@ -116,8 +116,8 @@ def gradient_flow(n_pairs: int, seed: int, *, filler: int = 0, share: float = 0.
     none of the numbers by more than `share` of its size plus 0.3. The result has, for each number,
     the time at which it reaches 1, and as `formed` the time at which `right_attention` reaches 0.4.
     """
-    numbers, time, found = start(seed).requires_grad_(), 0.0, {}
-    while "formed" not in found:
+    numbers, time, times = start(seed).requires_grad_(), 0.0, {}
+    while "formed" not in times:
         loss = expected_loss(numbers, n_pairs, filler)
         (gradient,) = torch.autograd.grad(loss, numbers)
         largest = share * (numbers.detach().abs() + 0.3) / gradient.abs().clamp_min(1e-30)
@@ -127,10 +127,10 @@ def gradient_flow(n_pairs: int, seed: int, *, filler: int = 0, share: float = 0.
         time += step
         for name, value in zip(("mark", "match", "copy"), numbers.tolist(), strict=True):
             if value >= 1:
-                found.setdefault(name, round(time, 2))
+                times.setdefault(name, round(time, 2))
         if right_attention(numbers.detach(), n_pairs, filler) >= FORMED:
-            found["formed"] = round(time, 2)
-    return found
+            times["formed"] = round(time, 2)
+    return times
 
 
 def adamw_steps(

@@ -65,13 +65,13 @@ def counted(
 
 def _with_all_repeats(tokens):
     """The distances of all repeats, usable or not."""
-    found, distances = counted(tokens), Counter()
+    shares, distances = counted(tokens), Counter()
     for row in tokens.tolist():
         for position, token in enumerate(row[:-1]):
             earlier = [key for key in range(position) if row[key] == token]
             distances.update([position - earlier[-1]] if earlier else [])
     share = max(distances.values()) / distances.total() if distances else 0.0
-    return found | {"one_distance": share}
+    return shares | {"one_distance": share}
 
 
 STATISTICS_MISTAKES = (
@@ -393,42 +393,42 @@ FORM_MISTAKES = (
     ),
     Mistake(
         "repeated tokens are enough",
-        rule(lambda found: found["repeated"] > 0.5),
+        rule(lambda shares: shares["repeated"] > 0.5),
         "A row may consist of four tokens in any order. What would the rule of an induction head "
         "predict there?",
     ),
     Mistake(
         "the induction rule need only be right often",
-        rule(lambda found: found["usable"] > 0.3),
+        rule(lambda shares: shares["usable"] > 0.3),
         "It is often right in some kinds that do not form. What else could be right there, "
         "without looking at tokens?",
     ),
     Mistake(
         "what is known by heart is not checked",
-        rule(lambda found: found["usable"] > 0.3 and found["one_distance"] < 0.5),
+        rule(lambda shares: shares["usable"] > 0.3 and shares["one_distance"] < 0.5),
         "In one of these kinds the same token follows in every row. Does a model need the "
         "context to know that?",
     ),
     Mistake(
         "a single distance is not checked",
-        rule(lambda found: found["usable"] > 0.3 and found["by_heart"] < found["usable"]),
+        rule(lambda shares: shares["usable"] > 0.3 and shares["by_heart"] < shares["usable"]),
         "In one of these kinds the copy is always the same distance back. Which head of a single "
         "layer can find it?",
     ),
     Mistake(
         "usable as a share of the repeated ones",
         rule(
-            lambda found: (
-                found["usable"] > 0.3 * found["repeated"]
-                and found["one_distance"] < 0.5
-                and found["by_heart"] < found["usable"]
+            lambda shares: (
+                shares["usable"] > 0.3 * shares["repeated"]
+                and shares["one_distance"] < 0.5
+                and shares["by_heart"] < shares["usable"]
             )
         ),
         "If a rule is nearly always right but seldom applies, is it learned within 400 steps?",
     ),
     Mistake(
         "what is known by heart counts in favor",
-        rule(lambda found: found["by_heart"] > 0.3),
+        rule(lambda shares: shares["by_heart"] > 0.3),
         "What follows a token in all rows can be stored in the weights. Is that learning from the "
         "context?",
     ),

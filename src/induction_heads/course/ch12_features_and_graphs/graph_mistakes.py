@@ -20,7 +20,7 @@ def paths_by(
     positions: bool = True,
     stays: Callable[[int], Tensor] = torch.eye,
     from_start: bool = False,
-    change: Callable[[Tensor], Tensor] = lambda found: found,
+    change: Callable[[Tensor], Tensor] = lambda flows: flows,
     turned: bool = False,
     query_as_key: bool = False,
     patterns_of_start: bool = False,
@@ -37,30 +37,30 @@ def paths_by(
             second = list(attention_pattern(x @ model.W_Q[1], x @ model.W_K[1]))
         same = torch.eye(len(direction))
         maps = [[W_V[layer, h] @ W_O[layer, h] for h in range(n_heads)] for layer in range(2)]
-        found = []
+        flows = []
         for a, pattern in enumerate([*first, stays(len(tokens))]):
             row = []
             for b, later in enumerate([*second, torch.eye(len(tokens))]):
                 moved = x @ ([*maps[0], same][a]) @ ([*maps[1], same][b]) @ direction
                 share = later[:, query] if query_as_key else later[query]
                 row.append(moved[:, None] * (pattern if turned else pattern.T) * share)
-            found.append(torch.stack(row))
-        return change(torch.stack(found)).detach()
+            flows.append(torch.stack(row))
+        return change(torch.stack(flows)).detach()
 
     return answer
 
 
-def _without_stays(found: Tensor) -> Tensor:
+def _without_stays(flows: Tensor) -> Tensor:
     """Only paths through two heads."""
-    found = found.clone()
-    found[-1], found[:, -1] = 0, 0
-    return found
+    flows = flows.clone()
+    flows[-1], flows[:, -1] = 0, 0
+    return flows
 
 
-def _without_direct(found: Tensor) -> Tensor:
-    found = found.clone()
-    found[-1, -1] = 0
-    return found
+def _without_direct(flows: Tensor) -> Tensor:
+    flows = flows.clone()
+    flows[-1, -1] = 0
+    return flows
 
 
 PATH_MISTAKES = (
@@ -81,12 +81,12 @@ PATH_MISTAKES = (
     ),
     Mistake(
         "the answer's last axes are swapped",
-        paths_by(change=lambda found: found.transpose(2, 3)),
+        paths_by(change=lambda flows: flows.transpose(2, 3)),
         "Your numbers are right. Which comes first in the answer, source or middle?",
     ),
     Mistake(
         "the answer's first axes are swapped",
-        paths_by(change=lambda found: found.transpose(0, 1)),
+        paths_by(change=lambda flows: flows.transpose(0, 1)),
         "Your numbers are right. Which head comes first in the answer, that of layer 0 or 1?",
     ),
     Mistake(
@@ -226,15 +226,15 @@ PRUNE_MISTAKES = (
 def streams(model: HookedModel, tokens: Tensor, positions: bool = True) -> list[Tensor]:
     """The stream before layer 0 and after every layer, from the weights."""
     _, _, written = forward(model, tokens)
-    found = [model.W_E[tokens] + positions * model.W_pos[: tokens.shape[1]]]
+    stages = [model.W_E[tokens] + positions * model.W_pos[: tokens.shape[1]]]
     for layer in range(model.cfg.n_layers):
         heads = [written[layer, head] for head in range(model.cfg.n_heads)]
-        found.append(found[-1] + torch.stack(heads).sum(0))
-    return found
+        stages.append(stages[-1] + torch.stack(heads).sum(0))
+    return stages
 
 
 def lens_by(
-    pick: Callable[[list[Tensor]], list[Tensor]] = lambda found: found,
+    pick: Callable[[list[Tensor]], list[Tensor]] = lambda stages: stages,
     read: Callable[[Any, Tensor], Tensor] = lambda model, x: model.ln_final(x) @ model.W_U,
     positions: bool = True,
 ) -> Callable[..., Tensor]:
@@ -248,8 +248,8 @@ def lens_by(
     return answer
 
 
-def _layers_alone(found: list[Tensor]) -> list[Tensor]:
-    return [found[0], *(after - before for before, after in pairwise(found))]
+def _layers_alone(stages: list[Tensor]) -> list[Tensor]:
+    return [stages[0], *(after - before for before, after in pairwise(stages))]
 
 
 LENS_MISTAKES = (
@@ -265,12 +265,12 @@ LENS_MISTAKES = (
     ),
     Mistake(
         "the stream after the last layer is missing",
-        lens_by(lambda found: found[:-1]),
+        lens_by(lambda stages: stages[:-1]),
         "How many streams does a model of two layers have?",
     ),
     Mistake(
         "the stream before layer 0 is missing",
-        lens_by(lambda found: found[1:]),
+        lens_by(lambda stages: stages[1:]),
         "What does the model predict before any head has looked?",
     ),
     Mistake(
@@ -285,7 +285,7 @@ LENS_MISTAKES = (
     ),
     Mistake(
         "the depths are in reverse order",
-        lens_by(lambda found: found[::-1]),
+        lens_by(lambda stages: stages[::-1]),
         "Which entry should equal the model's own logits, the first or the last?",
     ),
 )
