@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
-from induction_heads.course.ch02_attention_patterns.inputs import Patterns, Scores, hidden_keys
+from induction_heads.course.ch02_attention_patterns.inputs import Patterns, Scores
 from induction_heads.course.ch02_attention_patterns.mistakes import (
     _best_reaching,
     _cached,
@@ -16,6 +17,11 @@ from induction_heads.course.ch02_attention_patterns.mistakes import (
     _previous_by_gather,
     _types_by_overwriting,
 )
+
+
+def hidden_keys(n_pos: int) -> Bool[Tensor, "query key"]:
+    """True where the key comes after the query."""
+    return torch.ones(n_pos, n_pos, dtype=torch.bool).triu(diagonal=1)
 
 
 def _previous_by_masking(pattern: Patterns) -> Scores:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from induction_heads.course.ch04_induction_heads.inputs import (
     PERIODS,
+    prefix_rows_by_python_random,
     ranked,
     tokens_by_python_random,
 )
@@ -16,12 +17,10 @@ from induction_heads.course.ch04_induction_heads.mistakes import (
     _stripe_by_index,
     _stripe_by_mask,
 )
-from induction_heads.course.ch04_induction_heads.prefix_mistakes import (
-    curve,
-    curve_by_python_random,
-)
+from induction_heads.course.ch04_induction_heads.prefix_mistakes import LENGTHS, curve
 from induction_heads.course.ch04_induction_heads.token_mistakes import tokens_by_multinomial
 from induction_heads.data.tokens import prefix_match_rows
+from induction_heads.interp.activations import attention_patterns
 
 TOKEN_ALSO_RIGHT = (tokens_by_multinomial, tokens_by_python_random)
 
@@ -66,6 +65,15 @@ FIND_ALSO_RIGHT = (
     _finder(periods=(6, 8, 10, 12, 14, 16), batch=12),
     _heads_one_layer_at_a_time,
 )
+
+
+def curve_by_python_random(model, layer, head):
+    """`prefix_length_curve` with rows made token by token."""
+    points = []
+    for length in LENGTHS:
+        tokens, place = prefix_rows_by_python_random(model, range(length), seed=7)
+        points.append(attention_patterns(model, tokens)[layer, :, head, -1, place].mean())
+    return torch.stack(points)
 
 
 def _curve_from_the_cache(model, layer, head):

@@ -9,7 +9,6 @@ from induction_heads.course.ch13_capstone_sycophancy.control_mistakes import con
 from induction_heads.course.ch13_capstone_sycophancy.mistakes import (
     ablated,
     candidates,
-    mean_by_mask,
     mean_over_rows,
     rate,
 )
@@ -100,6 +99,20 @@ def _by_gather(model, tokens, threshold=0.4):
 
 
 CANDIDATE_ALSO_RIGHT = (candidates(), _by_gather)
+
+
+def mean_by_mask(model, tokens, heads):
+    """The ablation with a mask of heads, in one hook for all layers."""
+    chosen = torch.zeros(model.cfg.n_layers, model.cfg.n_heads, 1, dtype=torch.bool)
+    for layer, head in heads:
+        chosen[layer, head] = True
+
+    def hook(z, hook):
+        mask = chosen[int(hook.name.split(".")[1])]
+        return torch.where(mask, z.mean(dim=0, keepdim=True), z)
+
+    names = [hook_name(layer) for layer in range(model.cfg.n_layers)]
+    return model.run_with_hooks(tokens, fwd_hooks=[(name, hook) for name in names])[:, -1, :]
 
 
 ABLATION_ALSO_RIGHT = (ablated(mean_over_rows), mean_by_mask)

@@ -10,7 +10,6 @@ from torch import Tensor
 from induction_heads.course.ch04_induction_heads.inputs import (
     FILLERS,
     PREFIX,
-    prefix_rows_by_python_random,
 )
 from induction_heads.course.exercise import Mistake
 from induction_heads.interp.activations import attention_patterns
@@ -76,15 +75,6 @@ def curve(
     for length in lengths:
         patterns = attention_patterns(model, _after_bos(model, match(fresh, length)))
         points.append(patterns[layer, :, head, -1, place].mean())
-    return torch.stack(points)
-
-
-def curve_by_python_random(model: HookedModel, layer: int, head: int) -> Tensor:
-    """`prefix_length_curve` with rows made token by token."""
-    points = []
-    for length in LENGTHS:
-        tokens, place = prefix_rows_by_python_random(model, range(length), seed=7)
-        points.append(attention_patterns(model, tokens)[layer, :, head, -1, place].mean())
     return torch.stack(points)
 
 

@@ -278,20 +278,6 @@ def whole_layers_averaged(model, tokens, heads):
     return ablated(mean_over_rows)(model, tokens, of_layers)
 
 
-def mean_by_mask(model, tokens, heads):
-    """The ablation with a mask of heads, in one hook for all layers."""
-    chosen = torch.zeros(model.cfg.n_layers, model.cfg.n_heads, 1, dtype=torch.bool)
-    for layer, head in heads:
-        chosen[layer, head] = True
-
-    def hook(z, hook):
-        mask = chosen[int(hook.name.split(".")[1])]
-        return torch.where(mask, z.mean(dim=0, keepdim=True), z)
-
-    names = [hook_name(layer) for layer in range(model.cfg.n_layers)]
-    return model.run_with_hooks(tokens, fwd_hooks=[(name, hook) for name in names])[:, -1, :]
-
-
 def mean_of_a_clean_pass(model, tokens, heads):
     """The means of a first pass, put into a second one."""
     _, cache = model.run_with_cache(tokens)
