@@ -55,7 +55,7 @@ def test_zoo_models_have_equal_logits_in_both_forms(name: str):
     assert ours.std() > 0.5
     assert (exact - their_exact).abs().max() < 1e-9
     if name in ("python-2l", "natural-2l"):
-        # Their attention is so sharp that float32 rounds both forms by some 1e-5 of the exact logits.
+        # Their attention is so sharp that float32 rounds both by some 1e-5 of the exact logits.
         assert (ours - theirs).abs().max() < 1e-5 * ours.abs().max()
     else:
         assert (ours - theirs).abs().max() < 1e-5
