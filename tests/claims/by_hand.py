@@ -12,9 +12,21 @@ from induction_heads.interp.scores import (
     uniform_first_token_score,
     uniform_induction_score,
 )
-from induction_heads.models.attention import score_gap_needed
+from induction_heads.models.attention import attention_pattern, score_gap_needed
 
 PAGE = "teach/reflection"
+
+
+def a_head_that_looks_for_b() -> Claim:
+    """Query 2 of A B A C, for a head whose queries all match `B` with the score ln 3."""
+    weights = attention_pattern(
+        math.log(3) * torch.ones(4, 1), torch.tensor([[0.0], [1.0], [0.0], [0.0]])
+    )[2]
+    torch.testing.assert_close(weights, torch.tensor([1, 3, 1, 0]) / 5)
+    return PAGE, [
+        "A different QK matrix changes both: query 2 gives 3/5 to `B` and 1/5 to each `A`, so it "
+        "writes 2/5 and 3/5."
+    ]
 
 
 def even_heads() -> Claim:
@@ -116,6 +128,7 @@ def copies_of_the_sentence() -> Claim:
 
 
 BY_HAND = (
+    a_head_that_looks_for_b,
     even_heads,
     gap_of_the_scores,
     keys_of_the_rule,

@@ -7,7 +7,9 @@ import torch
 from claims.stored import COUNT, Claim
 from induction_heads.data.dialogues import AGREEMENT, CONTROLS, without_praise, wrong_claims
 from induction_heads.data.dialogues import prompt_tokens as prompts
-from induction_heads.data.tokens import repeated_tokens
+from induction_heads.data.python_text import library_rows
+from induction_heads.data.tokens import follows_earlier_copy, repeated_tokens
+from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.attribution_graph import (
     edge_flows,
     logit_direction,
@@ -15,6 +17,7 @@ from induction_heads.interp.attribution_graph import (
     pruned_edges,
 )
 from induction_heads.interp.copying import effective_embedding_of
+from induction_heads.interp.natural_repeats import natural_repeats
 from induction_heads.interp.sycophancy import (
     agreement_gap,
     answer_ids,
@@ -41,6 +44,32 @@ def length_of_what_an_mlp_adds() -> Claim:
         ratios.append((added.norm(dim=-1).mean() / bare.norm(dim=-1).mean()).item())
     assert min(ratios) > 10
     return PAGE, [f"More than ten times as long, in all {COUNT[len(ratios)]} models with MLPs."]
+
+
+def right_repeats_at_equal_length() -> Claim:
+    """How much more heads attend at right repeats than at wrong ones, where two tokens match.
+
+    Only queries with one earlier copy count. The heads are those that attend to matches at all.
+    """
+    ratios = []
+    for name in ("python-2l", "gpt2-2l", "pythia-4l", "llama-4l"):
+        model = load_model(name)
+        rows = library_rows(model, n_pos=128, batch=24)
+        keys, (right, wrong) = follows_earlier_copy(rows)[:, :-1], natural_repeats(rows)
+        two = torch.zeros_like(keys)
+        two[:, 1:, 2:] = keys[:, 1:, 2:] & (rows[:, None, :-2] == rows[:, :-2, None])
+        chosen = (keys.sum(dim=-1) == 1) & two.any(dim=-1)
+        for layer in attention_patterns(model, rows):
+            attended = (layer[:, :, :-1] * keys[:, None]).sum(dim=-1)  # [batch head query]
+            for head in attended.unbind(dim=1):
+                if head[right].mean() > 0.25:
+                    ratios.append(
+                        (head[chosen & right].mean() / head[chosen & wrong].mean()).item()
+                    )
+    return PAGE, [
+        f"the {COUNT[len(ratios)]} heads prefer the right ones by a factor of {min(ratios):.1f} to "
+        f"{max(ratios):.1f} only"
+    ]
 
 
 def participation_ratio(positions: torch.Tensor) -> float:
@@ -115,6 +144,7 @@ def effects_of_praise() -> Claim:
 
 MEASURED = (
     length_of_what_an_mlp_adds,
+    right_repeats_at_equal_length,
     spread_of_positions,
     edges_of_the_graph,
     effects_of_praise,

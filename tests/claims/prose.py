@@ -28,7 +28,8 @@ NOT_PROSE = re.compile(
 MARKUP = re.compile(r"\{[\w:-]+\}`[^`]*`|`[^`]*`|\$[^$\n]*\$")
 PLACES = re.compile(
     r"\b(?:layers?|positions?|arguments?|chapters?|questions?|seeds?|rung|step) "
-    r"\d+(?:(?:,| and| to) \d+)*"
+    r"\d+(?:(?:,| and| to) \d+)*",
+    flags=re.IGNORECASE,
 )
 """Numbers that name something and count nothing."""
 
@@ -40,6 +41,12 @@ def page(name: str) -> str:
         return path.read_text(encoding="utf-8")
     cells = json.loads((BOOK / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def code(name: str) -> str:
+    """The code cells of a notebook."""
+    cells = json.loads((BOOK / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
 
 
 def one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in prose that state our own results are those of the stored records.
+"""Numbers in prose that state our own results are computed, or asserted in a notebook.
 
 `python -m claims PAGE` lists the sentences with a number that nothing computes.
 """
@@ -8,11 +8,12 @@ from pathlib import Path
 
 from each import for_each
 
-from claims.prose import one_line, own_results, page, with_numbers
-from claims.stored import CLAIMS, Claim
+from claims.all_claims import ASSERTED, CLAIMS
+from claims.prose import code, one_line, own_results, page, with_numbers
+from claims.stored import Claim
 
 UNTIED = tomllib.loads((Path(__file__).parent / "untied.toml").read_text(encoding="utf-8"))
-READ_IN_FULL = ("literature", "counter_evidence", "teach/questions")
+READ_IN_FULL = ("literature", "counter_evidence", "teach/questions", "teach/reflection")
 
 
 @for_each("claim", CLAIMS)
@@ -34,13 +35,22 @@ def tied(claims: tuple[Claim, ...]) -> dict[str, list[str]]:
 @for_each("name", READ_IN_FULL)
 def test_every_number_of_ours_is_computed_or_has_a_reason(name):
     known = tied(tuple(claim() for claim in CLAIMS)).get(name, [])
+    known += [text for each in ASSERTED if each["page"] == name for text in each["says"]]
     known += [each["text"] for each in UNTIED["sentence"] if each["page"] == name]
     loose = [
         sentence
         for sentence in with_numbers(own_results(name))
         if not any(part in sentence or sentence in part for part in known)
     ]
-    assert loose == [], f"{name}: compute these in tests/claims/stored.py"
+    assert loose == [], f"{name}: compute these in tests/claims"
+
+
+@for_each("claim", ASSERTED)
+def test_notebook_asserts_what_a_page_states(claim):
+    text, source = one_line(page(claim["page"])), one_line(code(claim["notebook"]))
+    assert one_line(claim["by"]) in source, f"{claim['notebook']} no longer has: {claim['by']}"
+    for sentence in claim["says"]:
+        assert sentence in text, f"{claim['page']} should say: {sentence}"
 
 
 def test_listed_sentences_are_still_on_their_pages():
