@@ -17,13 +17,21 @@ from claims.stored import (
 from induction_heads.interp.formation import best, formation_step
 from induction_heads.models.loading import zoo_folder
 from induction_heads.sweeps.stored_results import stored_sweep
-from induction_heads.training.clamp_runs import CELLS, passes
+from induction_heads.training.clamp_runs import CELLS
+from induction_heads.training.clamp_runs import passes as passes_or_none
 from induction_heads.training.experiments import of_seeds
 from induction_heads.training.matching_models import most_by_rule, stored_runs
 from induction_heads.training.position_runs import SCALES
 from induction_heads.training.tasks_model import shipped_records
 
 PAGE = "teach/reflection"
+
+
+def passes(losses: list[float]) -> int:
+    """The step at which these losses pass 3.5 nats, in runs of which all do."""
+    step = passes_or_none(losses)
+    assert step is not None
+    return step
 
 
 def groups_of_toys() -> Claim:
@@ -192,9 +200,9 @@ def line_with_equal_errors() -> Claim:
         for score, at_repeats, elsewhere in zip(*layer, strict=True):
             scores.append(score)
             needed.append(at_repeats >= 0.3 and at_repeats > 2 * elsewhere)
-    passes_line = torch.tensor(scores) >= 0.06
-    wrongly = (passes_line & ~torch.tensor(needed)).sum()
-    missed = (~passes_line & torch.tensor(needed)).sum()
+    above = torch.tensor(scores) >= 0.06
+    wrongly = (above & ~torch.tensor(needed)).sum()
+    missed = (~above & torch.tensor(needed)).sum()
     assert abs(wrongly - missed) <= 2
     return PAGE, ["With a threshold near 0.06, the two errors are about equal here"]
 
