@@ -10,7 +10,7 @@ from .conftest import HERE
 
 
 def test_unit_tests_of_the_modules_pass(node):
-    output = node("--test", *sorted(HERE.glob("*.test.js")))
+    output = node("--test", "--test-reporter=tap", *sorted(HERE.glob("*.test.js")))
     assert int(re.search(r"^# pass (\d+)", output, flags=re.M)[1]) >= 20
 
 
