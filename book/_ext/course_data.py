@@ -174,10 +174,11 @@ def _n_lines(code: str) -> int:
 
 
 def _code(notebook: Path) -> str:
-    """The code that a reader sees."""
+    """The code that a reader sees. That of a figure is folded."""
     cells = notebook_cells.cells(notebook, "code")
     return "\n".join(cell.source for cell in cells if _is_shown(cell))
 
 
 def _is_shown(cell: NotebookNode) -> bool:
-    return "remove-cell" not in cell.metadata.get("tags", [])
+    is_figure = "figure" in cell.metadata.get("mystnb", {})
+    return not is_figure and "remove-cell" not in cell.metadata.get("tags", [])

@@ -18,6 +18,7 @@ EXTENSIONS = (
     "cited_works",
     "figure_gallery",
     "folded_cells",
+    "predictions",
     "site_version",
 )
 

@@ -8,6 +8,7 @@ HAS_HOVER = re.compile(r'class="hover-patterns"')
 HAS_EXPLORER = re.compile(r"\bdata-explorer=")
 HAS_CODE = re.compile(r'<div class="highlight')
 HAS_FOLDED = re.compile(r'class="[^"]*\b(?:toggle|dropdown)\b')
+HAS_PREDICTION = re.compile(r'<fieldset class="prediction"')
 HAS_MATH = re.compile(r'class="[^"]*\bmath\b')
 NEVER = re.compile(r"(?!)")
 
@@ -20,6 +21,7 @@ NEEDED_BY = {
     "togglebutton": HAS_FOLDED,
     "togglehint": HAS_FOLDED,
     "toggleopenonprint": HAS_FOLDED,
+    "predictions.js": HAS_PREDICTION,
     "clipboard": HAS_CODE,
     "copybutton": HAS_CODE,
     "design-tabs": re.compile(r'class="[^"]*\bsd-tab-set'),

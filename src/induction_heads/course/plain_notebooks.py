@@ -134,6 +134,8 @@ def _block(match: re.Match[str], references: References) -> str:
         return _quoted(f"**Exercise: {title}**\n\n{body}{_how_to_check(title, references)}")
     if kind == "check-your-work":
         return _quoted(f"**Check your work**\n\n{body}")
+    if kind == "prediction":
+        return _quoted(f"**Your prediction**\n\n{body}".strip())
     return _quoted(body) if body else ""
 
 
