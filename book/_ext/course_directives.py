@@ -16,9 +16,11 @@ EXTENSIONS = (
     "chapter_boxes",
     "chapter_map",
     "cited_works",
+    "drawings",
     "figure_gallery",
     "folded_cells",
     "predictions",
+    "self_checks",
     "site_version",
 )
 

@@ -132,7 +132,10 @@ def test_check_your_work_stands_between_the_exercises_and_the_end(path):
     assert "{check-your-work}" not in before + after
     assert ":::{exercise}" not in after
     headings = re.findall(r"^## .*$", after, flags=re.M)
-    assert headings in (["## Summary", LAST_HEADING], [LAST_HEADING])
+    assert headings in (
+        ["## Summary", "## Self-check", LAST_HEADING],
+        ["## Self-check", LAST_HEADING],
+    )
     assert (ROOT / "exercises" / f"{path.stem}.py").exists()
 
 
@@ -141,6 +144,17 @@ def test_last_section_says_what_the_page_does_not_show(path):
     headings = re.findall(r"^## .*$", text(path), flags=re.M)
     assert headings[-1] == LAST_HEADING
     assert headings.count(LAST_HEADING) == 1
+
+
+@every_chapter
+def test_self_check_before_the_end_has_three_to_five_questions_with_answers(path):
+    _, found, after = text(path).partition("## Self-check")
+    assert found
+    checks, _, _ = after.partition(LAST_HEADING)
+    answers = re.findall(
+        r"^:::\{self-check\} .+\?(?: .+\.)?\n(\S[^\n]{30,})\n:::$", checks, flags=re.M
+    )
+    assert 3 <= len(answers) == checks.count("{self-check}") <= 5
 
 
 @every_chapter

@@ -25,9 +25,10 @@ STEMS = chapter_stems()
 SHORTS = [stem[:4] for stem in STEMS]
 CORE = 9
 """The two days of the syllabus hold this many chapters."""
-# Exercises, solutions and admonitions, which have their answers elsewhere; equations; headings.
+# What has its answers elsewhere: exercises, solutions and so on; equations; headings.
 NOT_PROSE = re.compile(
-    r"^:::\{(?:exercise|solution|admonition)\}.*?^:::$|^\$\$.*?^\$\$.*?$|^\(ch.*?\)=$|^#+ .*?$",
+    r"^:::\{(?:exercise|solution|admonition|self-check)\}.*?^:::$"
+    r"|^\$\$.*?^\$\$.*?$|^\(ch.*?\)=$|^#+ .*?$",
     flags=re.M | re.S,
 )
 # They introduce a definition, and the same paragraph gives it.

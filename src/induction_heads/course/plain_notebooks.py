@@ -130,10 +130,14 @@ def _block(match: re.Match[str], references: References) -> str:
     if kind == "solution":
         name = references.places.get(title, ("", title))[1].replace("`", "")
         return f"<details><summary>Solution: {html.escape(name)}</summary>\n\n{body}\n\n</details>"
+    if kind == "self-check":
+        return f"<details><summary>{html.escape(title)}</summary>\n\n{body}\n\n</details>"
     if kind == "exercise":
         return _quoted(f"**Exercise: {title}**\n\n{body}{_how_to_check(title, references)}")
     if kind == "check-your-work":
         return _quoted(f"**Check your work**\n\n{body}")
+    if kind == "drawing":  # It is on the site.
+        return ""
     if kind == "prediction":
         return _quoted(f"**Your prediction**\n\n{body}".strip())
     return _quoted(body) if body else ""

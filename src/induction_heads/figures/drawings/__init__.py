@@ -1,0 +1,1 @@
+"""Drawings of circuits as SVG, in one visual language; see `parts`."""
