@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 EXTENSIONS = (
+    "api_reference",
     "chapter_boxes",
     "chapter_map",
     "cited_works",

@@ -57,7 +57,10 @@ def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
         paths = {name: Path(app.srcdir) / source for source, name in images}
         context["body"] = with_sizes(body, paths).replace(DEPRECATED_ROLE, 'role="listitem"')
     if 'name="description"' not in context.get("metatags", ""):
-        tag = description_tag(body, context.get("title") or app.config.project)
+        # An address of the site, where one is set; a shared image must be reached from elsewhere.
+        root = app.config.html_baseurl or context["pathto"]("", 1).rstrip("#")
+        title = context.get("title") or app.config.project
+        tag = description_tag(body, title, app.config.project, root)
         context["metatags"] = context.get("metatags", "") + tag
 
 
@@ -81,6 +84,7 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     # Kernels started by the build inherit this: figures then rely on the page's own script.
     os.environ["INDUCTION_HEADS_BOOK"] = "1"
+    app.config.html_baseurl = os.environ.get("SITE_ADDRESS", app.config.html_baseurl)
     # Offer every file to every page; each page drops what it does not need.
     app.set_html_assets_policy("always")
     # After the extensions that add files for every page.

@@ -96,6 +96,15 @@ def test_a_description_is_the_first_sentence_or_two_without_markup():
     assert "A&lt;B" in description_tag(body, "Title")
 
 
+def test_a_shared_link_has_a_title_a_description_and_an_image():
+    tags = description_tag(
+        "<p>A model reads A B C A B.</p>", "<em>Title</em>", "Site", "https://x/"
+    )
+    assert '<meta property="og:title" content="Title" />' in tags
+    assert '<meta property="og:image" content="https://x/_static/induction-head.png" />' in tags
+    assert (BOOK / "assets" / "induction-head.png").exists()
+
+
 def test_a_long_description_ends_after_a_word():
     text = description(f"<p>{'attention ' * 40}</p>", "Title")
     assert len(text) <= LONGEST

@@ -15,7 +15,7 @@ predictions = import_module("predictions")
 notebook_cells = import_module("notebook_cells")
 
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
-ASKS = r"\bDecide\b|[Bb]efore (?:you )?run|[Bb]efore you (?:look|open)"
+ASKS = r"\bDecide\b|[Bb]efore (?:you )?run|[Bb]efore you (?:look|open the)"
 BLOCK = re.compile(r"^:::\{(?:exercise|solution)\}.*?^:::$", re.M | re.S)
 each_notebook = for_each("path", NOTEBOOKS)
 

@@ -95,6 +95,7 @@ def test_minutes_are_those_of_the_checks_and_of_the_notebook(stem: str):
         cell.source
         for cell in notebook_cells.cells(BOOK / f"{stem}.ipynb", "code")
         if "remove-cell" not in cell.metadata.get("tags", [])
+        and "figure" not in cell.metadata.get("mystnb", {})  # Folded on the page.
     ]
     lines = [line for source in code for line in source.splitlines() if line.strip()]
     checked = {e.name: e.minutes for e in chapter_exercises(stem)}

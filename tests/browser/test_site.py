@@ -106,6 +106,33 @@ def test_search_from_disk_leads_to_the_term(visit):
 
 
 @needs_site
+def test_search_for_a_title_finds_its_page_first(visit):
+    seen = visit()
+    for words, first in (("induction head", "Induction heads"), ("ablation", "Ablation")):
+        seen.tab.goto(f"{SITE.as_uri()}/search.html?q={words.replace(' ', '+')}")
+        seen.tab.wait_for_selector("#search-results li a")
+        seen.tab.wait_for_function("!document.querySelector('#search-progress:not(:empty)')")
+        titles = seen.tab.locator("#search-results li a").all_inner_texts()
+        assert titles[0].endswith(first), titles[:5]
+    assert seen.errors == []
+
+
+SCROLLING = """() => [...document.querySelectorAll('article pre')]
+    .filter(box => box.scrollWidth > box.clientWidth + 1)
+    .map(box => box.textContent.slice(0, 80))"""
+
+
+@needs_site
+@every_page_or_one_of_each_kind
+def test_no_code_box_scrolls_sideways(page, next_page):
+    seen = next_page()
+    seen.tab.goto(f"{SITE.as_uri()}/{page}", wait_until="load")
+    for width in (WIDE, PHONE):
+        seen.show(width, "light")
+        assert seen.tab.evaluate(SCROLLING) == [], f"{width} px"
+
+
+@needs_site
 def test_a_chapter_prints_without_what_paper_cannot_do(visit):
     """Dark on white also in dark mode: no buttons, no sliders, no code that runs off the page."""
     seen = visit(width=PAPER, mode="dark")
