@@ -64,6 +64,12 @@ def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
         context["metatags"] = context.get("metatags", "") + tag
 
 
+def set_places(app: Sphinx, config) -> None:
+    """The address of the site, if one is given, and where the scores of the search are."""
+    config.html_baseurl = os.environ.get("SITE_ADDRESS", config.html_baseurl)
+    config.html_search_scorer = str(Path(__file__).parents[1] / "assets" / "scorer.js")
+
+
 def sketch_of_next(app: Sphinx, pagename: str) -> str:
     """The `sketch` of the next pages of the book, in one string."""
     relations = getattr(app.builder, "relations", {})
@@ -84,7 +90,7 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     # Kernels started by the build inherit this: figures then rely on the page's own script.
     os.environ["INDUCTION_HEADS_BOOK"] = "1"
-    app.config.html_baseurl = os.environ.get("SITE_ADDRESS", app.config.html_baseurl)
+    app.connect("config-inited", set_places)
     # Offer every file to every page; each page drops what it does not need.
     app.set_html_assets_policy("always")
     # After the extensions that add files for every page.
