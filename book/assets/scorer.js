@@ -2,12 +2,13 @@
 
 const wordsOf = (text) =>
   text
+    .replace(/<[^>]+>/g, " ") // The number of a chapter is marked up.
     .toLowerCase()
     .split(/[^a-z_-]+/)
     .filter((word) => word)
     .map((word) => word.replace(/s$/, ""));
 
-const ALL_OF_THE_TITLE = 100;
+const ALL_OF_THE_TITLE = 1000;
 const IN_THE_TITLE = 40;
 
 // The search reads this name.
