@@ -127,7 +127,8 @@ def pruned_edges(flows: Float[Tensor, " edge"], share: float) -> Bool[Tensor, " 
     ★★ · 10 minutes. Why: a graph that nobody can read explains nothing, and a rule that says
     what was left out keeps a small graph honest.
 
-    Signs do not count: two large flows that cancel are both kept. `share` is between 0 and 1.
+    Signs do not count: two large flows that cancel are both kept. `share` is between 0, which
+    needs no edge at all, and 1.
     """
     raise NotImplementedError
 

@@ -93,11 +93,11 @@ def paths_formula() -> str:
 
 def pruned_edges(flows: Float[Tensor, " edge"], share: float) -> Bool[Tensor, " edge"]:
     """Taking the largest first is the way to need the fewest."""
-    sizes, order = flows.abs().sort(descending=True)
-    reached = sizes.cumsum(dim=0) >= share * sizes.sum()
-    n_kept = int((~reached).sum()) + 1  # The edge that reaches the share belongs to the set.
+    sizes, order = flows.double().abs().sort(descending=True)
+    before = sizes.cumsum(dim=0) - sizes
     kept = torch.zeros(len(flows), dtype=torch.bool)
-    kept[order[:n_kept]] = True
+    # An edge is needed if the larger ones do not reach the share. A share of 0 needs none.
+    kept[order] = before < share * sizes.sum()
     return kept
 
 

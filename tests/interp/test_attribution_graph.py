@@ -121,11 +121,12 @@ def test_the_fewest_edges_are_kept_and_signs_do_not_count():
     assert pruned_edges(flows, 0.8).tolist() == [False, True, False, True, False]
     assert pruned_edges(flows, 0.81).tolist() == [True, True, False, True, False]
     assert pruned_edges(flows, 1.0).all()
+    assert not pruned_edges(flows, 0.0).any()
 
 
-@pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
-def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(ValueError, match="above 0, and at most 1"):
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_outside_0_to_1_is_refused(share):
+    with pytest.raises(ValueError, match="between 0 and 1"):
         pruned_edges(torch.ones(3), share)
 
 

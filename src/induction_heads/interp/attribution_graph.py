@@ -87,11 +87,11 @@ def _senders(n_heads: int, position: int) -> list[Node]:
 def pruned_edges(flows: Float[Tensor, " edge"], share: float) -> Bool[Tensor, " edge"]:
     """True for the edges to keep: the fewest whose |flow| is at least `share` of all |flow|.
 
-    Signs do not count: two large flows that cancel are both kept. Raises ValueError unless `share`
-    is above 0 and at most 1.
+    Signs do not count: two large flows that cancel are both kept. A share of 0 needs no edge.
+    Raises ValueError unless `share` is between 0 and 1.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share={share}: use a share above 0, and at most 1.")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: use a share between 0 and 1.")
     sizes, order = flows.double().abs().sort(descending=True)
     # An edge is needed if those before it do not suffice. Rounding must not ask for one more.
     before = sizes.cumsum(dim=0) - sizes

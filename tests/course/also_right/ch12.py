@@ -1,5 +1,7 @@
 """Other correct implementations of the exercises of chapter 12."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -85,7 +87,7 @@ def _by_ranks(flows, share):
 def _by_bisection(flows, share):
     """The level above which enough flows is searched for."""
     sizes = flows.double().abs()
-    levels = sorted(sizes.tolist())
+    levels = [*sorted(sizes.tolist()), math.inf]  # Above the last level, nothing is kept.
     low, high = 0, len(levels) - 1
     while low < high:
         middle = (low + high + 1) // 2

@@ -314,6 +314,7 @@ def _prune_cases(seed: int) -> list[Case]:
         Case("one edge is exactly half", (torch.tensor([1.0, -4.0, 2.0, -1.0]), 0.5)),
         Case("all that flows, and an edge of 0", (torch.tensor([3.0, 0.0, -2.0, 1.0]), 1.0)),
         Case("all that flows, and no edge of 0", (torch.tensor([-2.0, 0.5, 3.0, -1.0]), 1.0)),
+        Case("a share of 0", (torch.tensor([-2.0, 0.5, 3.0, -1.0]), 0.0)),
     ]
 
 

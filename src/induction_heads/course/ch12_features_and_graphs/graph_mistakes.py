@@ -153,17 +153,18 @@ COUNT_MISTAKES = (
 
 def kept_by(
     worth: Callable[[Tensor], Tensor] = torch.abs,
-    count: Callable[[int], int] = lambda n: n + 1,
+    count: Callable[[int], int] = lambda n: n,
     reached: Callable[[Tensor, Tensor], Tensor] = lambda total, least: total >= least,
 ) -> Callable[[Tensor, float], Tensor]:
-    """Edges in order of `worth` until it reaches the share; `count` turns "below it" to "kept"."""
+    """Edges in order of `worth` until it reaches the share; `count` turns "needed" to "kept"."""
 
     def answer(flows, share):
         value = worth(flows.double())
         order = value.argsort(descending=True)
-        below = int((~reached(value[order].cumsum(0), share * value.sum())).sum())
+        before = value[order].cumsum(0) - value[order]
+        needed = int((~reached(before, share * value.sum())).sum())
         kept = torch.zeros(len(flows), dtype=torch.bool)
-        kept[order[: count(below)]] = True
+        kept[order[: count(needed)]] = True
         return kept
 
     return answer
@@ -187,13 +188,18 @@ PRUNE_MISTAKES = (
     ),
     Mistake(
         "one edge too few",
-        kept_by(count=lambda n: n),
+        kept_by(count=lambda n: max(n - 1, 0)),
         "Add up the edges you kept. Do they reach the share?",
     ),
     Mistake(
         "one edge too many",
-        kept_by(count=lambda n: n + 2),
+        kept_by(count=lambda n: n + 1),
         "Leave out the smallest edge you kept. Is the share still reached?",
+    ),
+    Mistake(
+        "one edge where none is needed",
+        kept_by(count=lambda n: max(n, 1)),
+        "How many edges do you need for a share of 0?",
     ),
     Mistake(
         "the edges to cut, not those to keep",
