@@ -78,18 +78,20 @@ class Implementation:
         """What is evaluated in the file's code to have the function."""
         return self.holder.value
 
-    def function(self, changed: Code | None = None) -> Callable[..., Any]:
-        """The function, with the code of its file or of one that it imports from as it is now."""
+    def function(
+        self, changed: Code | None = None, part: ast.stmt | None = None
+    ) -> Callable[..., Any]:
+        """The function, where one statement of the file or of one that it imports from changed."""
         given: dict[str, Any] = {"__name__": self.home.name, "__file__": str(self.home.path)}
         body = self.home.tree.body
         if changed is not None and changed is not self.home:
             other: dict[str, Any] = {"__name__": changed.name, "__file__": str(changed.path)}
-            exec(_compiled(changed.tree.body, changed.path), other)
+            _run(changed.tree.body, part, changed.path, other)
             body = [node for node in body if not _imports(node, changed.name)]
             for name, (module, original) in self.home.imports.items():
                 if module == changed.name:
                     given[name] = other[original]
-        exec(_compiled(body, self.home.path), given)
+        _run(body, part, self.home.path, given)
         value = ast.fix_missing_locations(ast.Expression(self.expression))
         return eval(compile(value, str(self.home.path), "eval"), given)
 
@@ -121,6 +123,7 @@ class Mutant:
 
     implementation: Implementation
     where: Code
+    part: ast.stmt
     change: Change
     line: str
     becomes: str
@@ -138,7 +141,7 @@ class Mutant:
     def function(self) -> Callable[..., Any]:
         """The changed function. Raises whatever the changed code raises when it is loaded."""
         with applied(self.change):
-            return self.implementation.function(self.where)
+            return self.implementation.function(self.where, self.part)
 
 
 def mutants(implementation: Implementation) -> list[Mutant]:
@@ -153,7 +156,7 @@ def mutants(implementation: Implementation) -> list[Mutant]:
             with applied(change):
                 after = "(dropped)" if change[3] is None else shown(_replaced(line, change))
             if before != after:
-                mutant = Mutant(implementation, where, change, before, after)
+                mutant = Mutant(implementation, where, node, change, before, after)
                 found.setdefault(mutant.key, mutant)
     return list(found.values())
 
@@ -221,8 +224,17 @@ def _imports(node: ast.stmt, module: str) -> bool:
     return isinstance(node, ast.ImportFrom) and node.module == module
 
 
-def _compiled(body: list[ast.stmt], path: Path) -> Any:
-    return compile(ast.fix_missing_locations(ast.Module(body, [])), str(path), "exec")
+def _run(body: list[ast.stmt], changed: ast.stmt | None, path: Path, given: dict) -> None:
+    """Run a file's statements. Only the one that changed is compiled again."""
+    for node in body:
+        exec(_compiled(node, path) if node is changed else _compiled_once(node, path), given)
+
+
+def _compiled(node: ast.stmt, path: Path) -> Any:
+    return compile(ast.fix_missing_locations(ast.Module([node], [])), str(path), "exec")
+
+
+_compiled_once = cache(_compiled)
 
 
 def loaded(stem: str) -> None:
