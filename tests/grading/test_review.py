@@ -84,3 +84,10 @@ def test_a_look_at_a_class_has_every_student():
     seen = looks({"ada": [calls], "bob": []}, NAMES)
     assert seen == {"ada": Look(("causal_mask",)), "bob": Look()}
     assert review.WORTH_SHOWING == 0.7  # The number in the summary and in the page for teachers.
+
+
+def test_a_number_of_too_many_digits_for_decimals_is_read():
+    number = f"def causal_mask(n):\n    return 0x{'f' * 5000}\n"
+    long = number + ANSWER.format(name="induction_score")
+    assert resemblances({"ada": [number], "bob": [number]}, NAMES) == {}
+    assert resemblances({"ada": [long], "bob": [long]}, NAMES)["ada"].other == "bob"

@@ -143,3 +143,10 @@ def test_what_may_explain_a_missing_function_is_said():
 def test_called_exercises_are_found_through_helpers():
     assert called_by(FILE, "second", ["first", "third"]) == ["first"]
     assert called_by("def f(:", "f", ["g"]) == []
+
+
+@pytest.mark.parametrize("value", [f"0x{'f' * 5000}", "1+" * 1500 + "n"])
+def test_what_cannot_be_written_out_again_has_the_digest_of_the_file(value: str):
+    source = f"def first(n):\n    return n\n\n\ndef second(n):\n    return {value}\n"
+    one, other = (function_digests(text, ["first", "second"]) for text in (source, source + "#"))
+    assert one["first"] == one["second"] != other["first"]

@@ -133,11 +133,17 @@ def loud_positions(*, loudness: float = 6.0, seed: int = 0, **options: Any) -> A
 
 
 def loud_and_quiet_tokens(
-    *, n_loud: int = 32, sharpness: float = 1.0, seed: int = 0, **options: Any
+    *,
+    n_loud: int = 32,
+    sharpness: float = 1.0,
+    loud_by_head: bool = False,
+    seed: int = 0,
+    **options: Any,
 ) -> AttentionOnly:
     """A weak previous-token model in which `n_loud` tokens have embeddings three times as long.
 
-    Behind the first few positions, what a loud token leaves is nearer to what an absent quiet token
+    With `loud_by_head` the embeddings are equally long, and the head writes three times as much of
+    these tokens. Behind the first few positions, what a loud token leaves is nearer to what an absent quiet token
     would leave. What a quiet token leaves is nearest to its own, but points the way of a loud token
     that the head sees too. The largest weight of the pattern is one back everywhere.
     """
@@ -145,7 +151,15 @@ def loud_and_quiet_tokens(
     generator = torch.Generator().manual_seed(seed)
     loud = torch.randperm(model.config.d_vocab, generator=generator)[:n_loud]
     with torch.no_grad():
-        model.W_E[loud] *= 3
+        if loud_by_head:
+            layer, head = hand_built_heads(
+                "previous_token", n_heads=model.config.n_heads, seed=seed
+            )["previous_token"]
+            weights = model.layers[layer]
+            assert isinstance(weights, AttentionLayer)
+            weights.W_O[head, loud] *= 3  # Row t is what is written of token t.
+        else:
+            model.W_E[loud] *= 3
     return model.requires_grad_(False)
 
 
@@ -163,12 +177,57 @@ def one_back_at_first(*, seed: int = 0, **options: Any) -> AttentionOnly:
     return model.requires_grad_(False)
 
 
+def ranked_previous_tokens(*, d_vocab: int = 16, n_ctx: int = 20, seed: int = 0) -> AttentionOnly:
+    """Six heads that look one back, each with another weight, most of them through layer 0.
+
+    Two heads of layer 0 look at their own position more than at others, and each writes half of
+    where it looked. Heads of layers 1 and 2 compare the position before theirs with that. L0H1 avoids position 0 for what tokens have in
+    common, and L2H0 looks at an earlier copy of its token if there is one. From the sharpest to the
+    weakest, the heads are L2H0, L1H0, L1H2, L2H1, L0H1 and L1H1.
+    """
+    d_model, d_head = d_vocab + 2 * n_ctx, d_vocab + 2 * n_ctx
+    model = AttentionOnly(AttentionOnlyConfig(3, 3, d_model, d_head, d_vocab, n_ctx))
+    token, position, slot = torch.eye(d_model).split([d_vocab, n_ctx, n_ctx], dim=1)
+    generator = torch.Generator().manual_seed(seed)
+    strengths = torch.tensor([1.9, 5.0, 1.3, 4.0, 3.2])
+    strengths *= 1 + 0.1 * torch.rand(5, generator=generator)
+
+    def look(layer: int, head: int, back: int, strength: float, keys: Tensor) -> AttentionLayer:
+        weights = model.layers[layer]
+        assert isinstance(weights, AttentionLayer)
+        there = position @ torch.ones(n_ctx - back).diag(-back)
+        weights.W_Q[head, :, :n_ctx] = strength * math.sqrt(d_head) * there
+        weights.W_K[head, :, :n_ctx] = keys
+        return weights
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+        model.W_E.copy_(token.T)
+        model.W_pos.copy_(position.T)
+        for head in (0, 2):
+            weights = look(0, head, 0, 4.0, position)
+            weights.W_V[head, :, :n_ctx] = 2 * position
+            weights.W_O[head, :n_ctx] = slot.T / 4
+        first = look(0, 1, 1, float(strengths[0]), position)
+        first.W_Q[1, :, n_ctx] = math.sqrt(d_head) * token.sum(dim=1)
+        first.W_K[1, :, n_ctx] = -2 * position[:, 0]
+        copies = look(2, 0, 1, 20.0, position)
+        # A token also matches itself, so the current position is made unattractive.
+        copies.W_Q[0, :, n_ctx:] = 40 * math.sqrt(d_head) * torch.cat([token, -2 * position], 1)
+        copies.W_K[0, :, n_ctx:] = torch.cat([token, position], 1)
+        for number, (layer, head) in enumerate([(1, 0), (1, 1), (1, 2), (2, 1)], 1):
+            look(layer, head, 1, float(strengths[number]), slot)
+    return model.requires_grad_(False)
+
+
 RANDOM_KINDS: dict[str, Callable[..., AttentionOnly]] = {
     "random": random_model,
     "loud_neighbors": loud_neighbors,
     "loud_positions": loud_positions,
     "loud_and_quiet_tokens": loud_and_quiet_tokens,
     "one_back_at_first": one_back_at_first,
+    "ranked_previous_tokens": ranked_previous_tokens,
     "deeper_induction": lambda **options: one_layer_deeper("induction", **options),
     "deeper_long_prefix": lambda **options: one_layer_deeper("long_prefix", **options),
     "deeper_previous_token": lambda **options: one_layer_deeper("previous_token", **options),

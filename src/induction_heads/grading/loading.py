@@ -104,7 +104,7 @@ def _run_once(node: ast.stmt, filename: str, namespace: dict[str, Any], flags: i
 def _failure(node: ast.stmt, error: Exception, filename: str) -> Failure:
     try:
         names = frozenset(scopes.names_of(node).binds) or frozenset("*" * scopes.is_star(node))
-    except (SyntaxError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError):
         names = frozenset()
     if isinstance(error, SyntaxError) and error.filename == filename:
         return Failure(node.lineno, names, f"raised SyntaxError (line {error.lineno}): {error.msg}")

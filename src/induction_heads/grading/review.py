@@ -165,12 +165,19 @@ def _words(function: ast.FunctionDef) -> Iterator[str]:
         yield from _tree_words(statement, own)
 
 
+def _constant(value: object) -> str:
+    if isinstance(value, str):
+        return "text"
+    # Decimal digits of an int are limited, those of base 16 are not.
+    return f"{value:x}" if type(value) is int else repr(value)
+
+
 def _tree_words(node: ast.AST, own: set[str]) -> Iterator[str]:
     if isinstance(node, ast.Name):
         yield "name" if node.id in own and not hasattr(builtins, node.id) else node.id
         return
     if isinstance(node, ast.Constant):
-        yield "text" if isinstance(node.value, str) else repr(node.value)
+        yield _constant(node.value)
         return
     if isinstance(node, ast.AnnAssign):  # An annotation changes nothing.
         node = ast.Assign([node.target], node.value or ast.Constant(None))

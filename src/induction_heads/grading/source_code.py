@@ -23,8 +23,11 @@ def function_digests(source: str, names: Iterable[str]) -> dict[str, str]:
     functions, rest = _parts(source)
     if functions is None or _mentioned(ast.parse(source)) & DYNAMIC:
         return {name: digest(source) for name in names}
-    code = {name: "\n".join(map(ast.dump, nodes)) for name, nodes in functions.items()}
-    loaded = "\n".join(map(ast.dump, rest))
+    try:
+        code = {name: "\n".join(map(ast.dump, nodes)) for name, nodes in functions.items()}
+        loaded = "\n".join(map(ast.dump, rest))
+    except (ValueError, RecursionError):  # A number of 5,000 digits, a sum of 1,500 numbers.
+        return {name: digest(source) for name in names}
     roots = {name for node in rest for name in _mentioned(node)}
     return {
         name: digest("\n".join([loaded, *(code[n] for n in _reached({name, *roots}, functions))]))

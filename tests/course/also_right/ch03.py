@@ -29,7 +29,7 @@ GAP_ALSO_RIGHT = (_gap_from_logit, _gap_from_one_other)
 def _pattern_from_qk_circuit(model: Any, layer: int, head: int) -> Tensor:
     W_Q, W_K, _, _ = head_weights(model, layer, head)
     scores = model.W_pos @ (W_Q @ W_K.T) @ model.W_pos.T / model.cfg.d_head**0.5
-    visible = torch.exp(scores - scores.max()).tril()
+    visible = torch.exp(scores - scores.amax(dim=-1, keepdim=True)).tril()
     return visible / visible.sum(dim=-1, keepdim=True)
 
 

@@ -73,8 +73,10 @@ def _pattern_cases(seed: int) -> list[Case]:
     _, found = hand_built_heads("previous_token", n_heads=3, seed=seed)["previous_token"]
     far = {"d_vocab": 5, "n_ctx": 8, "offset": 3, "sharpness": high, "seed": seed + 1}
     _, offset = hand_built_heads("fixed_offset", seed=seed + 1)["fixed_offset"]
+    sharp = weak | {"sharpness": 120.0}
     return [
         Case("a weak previous-token head", (_hand_built("previous_token", **weak), 0, found)),
+        Case("a head with scores of 120", (_hand_built("previous_token", **sharp), 0, found)),
         Case("a head of layer 1", (_hand_built("fixed_offset", **far), 1, offset)),
         Case("L0H0 of toy-2l", (ModelInput("toy-2l"), 0, 0)),
         Case("L2H1 of a random model", (_random(seed), 2, 1)),
@@ -114,6 +116,8 @@ def _find_cases(seed: int) -> list[Case]:
     one_back = _hand_built("fixed_offset", **(sizes | {"offset": 1, "seed": seed + 1}))
     two_back = _hand_built("fixed_offset", **(sizes | {"offset": 2}))
     deeper = _hand_built("deeper_previous_token", **(sizes | {"bos_token": 0}))
+    ranked = _hand_built("ranked_previous_tokens", seed=seed)
+    perfect = _hand_built("previous_token", **(sizes | {"sharpness": 300.0}))
     # Rows differ from each other, in every head by about 0.01.
     alike = {"sharpness": 1.2, "loudness": 0.1, "d_model": 24}
     many = _random(seed, d_vocab=48, n_ctx=50, n_heads=8, **alike)
@@ -122,10 +126,13 @@ def _find_cases(seed: int) -> list[Case]:
         Case("a head of layer 1 that looks one back", (one_back,)),
         Case("a decoy that looks two back", (two_back,)),
         Case("a decoy, a duplicate-token head", (_hand_built("duplicate_token", **sizes),)),
+        Case("a duplicate-token head, threshold=0", (_hand_built("duplicate_token", **sizes), 0.0)),
         Case("a decoy that looks at position 0", (_hand_built("bos_sink", **sizes),)),
         Case("an induction circuit", (_hand_built("induction", **(sizes | {"d_vocab": 12})),)),
         Case("three layers, the head in layer 1", (deeper,)),
         Case("three layers of random heads, threshold=0", (many, 0.0)),
+        Case("six heads of three layers, threshold=0.2", (ranked, 0.2)),
+        Case("a head that always looks one back, threshold=1", (perfect, 1.0)),
         Case("a weak head, threshold=0.8", (weak, 0.8)),
         Case("a weak head, threshold=0, every head", (weak,), {"threshold": 0.0}),
         Case("toy-2l", (ModelInput("toy-2l"),)),
@@ -177,6 +184,8 @@ def _readout_cases(seed: int) -> list[Case]:
     quiet = _hand_built("loud_positions", **sizes, loudness=0.2)
     # Rows contain every token, so that chance does not decide how many loud ones are in them.
     unequal = _hand_built("loud_and_quiet_tokens", d_vocab=48, n_ctx=48, seed=seed + 1)
+    by_head = {"d_vocab": 48, "n_ctx": 48, "sharpness": 3.0, "loud_by_head": True}
+    by_head = _hand_built("loud_and_quiet_tokens", **by_head, seed=seed + 1)
     short = _hand_built("one_back_at_first", d_vocab=9, n_ctx=5, seed=seed + 1)
     _, head = hand_built_heads("previous_token", n_heads=3, seed=seed)["previous_token"]
     _, weak_head = hand_built_heads("previous_token", seed=seed + 1)["previous_token"]
@@ -187,6 +196,7 @@ def _readout_cases(seed: int) -> list[Case]:
         Case("a head that moves tokens more than positions", (quiet, 0, head)),
         Case("a head with little more weight one back than elsewhere", (weak, 0, weak_head)),
         Case("a weak head, and tokens of two norms", (unequal, 0, weak_head)),
+        Case("a head that writes some tokens three times as loud", (by_head, 0, weak_head)),
         Case("a head that looks one back at position 1 alone", (short, 0, weak_head)),
         Case("L0H0 of toy-2l", (ModelInput("toy-2l"), 0, 0)),
         Case("L0H1 of toy-2l", (ModelInput("toy-2l"), 0, 1)),

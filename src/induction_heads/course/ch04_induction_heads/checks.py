@@ -46,7 +46,7 @@ def _token_cases(seed: int) -> list[Case]:
     label = f"{period + 1} tokens of which one is BOS, period {period}"
     return [
         Case("toy-2l, no other argument", (_TOY,)),
-        Case("toy-2l again, no other argument", (_TOY,)),
+        Case("toy-2l, the defaults as arguments", (_TOY, 16, 8, 0)),
         Case("toy-2l, another seed", (_TOY,), {"seed": seed + 1}),
         Case(label, (tight,), small | {"seed": seed + 3}),
         Case("the same call again", (tight,), small | {"seed": seed + 3}),

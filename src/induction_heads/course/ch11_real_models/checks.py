@@ -255,11 +255,13 @@ def _copying_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     cases = []
     for label, d_vocab, batch, n_pos in (
-        ("one row of 12 tokens", 5, 1, 12),
-        ("four rows of 15 tokens", 7, 4, 15),
-        ("two rows of 24 tokens", 6, 2, 24),
+        ("one row of 12 tokens", 6, 1, 12),
+        ("four rows of 15 tokens", 8, 4, 15),
+        ("two rows of 24 tokens", 7, 2, 24),
     ):
-        tokens = random_text(generator, d_vocab=d_vocab, batch=batch, n_pos=n_pos)
+        tokens = random_text(generator, d_vocab=d_vocab - 1, batch=batch, n_pos=n_pos)
+        # The last query of every row is a wrong repeat: a new token comes.
+        tokens[:, -2], tokens[:, -1] = tokens[:, 1], d_vocab - 1
         clean, silenced = (
             2 * torch.randn(batch, n_pos, d_vocab, generator=generator) for _ in range(2)
         )
