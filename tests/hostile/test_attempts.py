@@ -1,7 +1,8 @@
 """A second set of attacks: many functions of a few submissions, each an exercise of its own.
 
-`attempts/` has the submissions. In `kernel`, `memory` and `files` a function returns "held", or
-what got through. In `processes` and `answers` it may end in any way but one: it must not pass.
+`attempts/` has the submissions. In `kernel`, `memory`, `files` and `quantities` a function returns
+"held", or what got through. In `processes` and `answers` it may end in any way but one: it must not
+pass.
 """
 
 import ast
@@ -24,7 +25,7 @@ from induction_heads.grading.workers import WorkerPool
 
 FOLDER = Path(__file__).parent / "attempts"
 STEM = "ch99_trial"
-HELD = ("kernel", "memory", "files")
+HELD = ("kernel", "memory", "files", "quantities")
 ANY_END = ("processes", "answers")
 SLOW = {
     # Each of these waits for its time limit.

@@ -143,9 +143,10 @@ def loud_and_quiet_tokens(
     """A weak previous-token model in which `n_loud` tokens have embeddings three times as long.
 
     With `loud_by_head` the embeddings are equally long, and the head writes three times as much of
-    these tokens. Behind the first few positions, what a loud token leaves is nearer to what an absent quiet token
-    would leave. What a quiet token leaves is nearest to its own, but points the way of a loud token
-    that the head sees too. The largest weight of the pattern is one back everywhere.
+    these tokens. Behind the first few positions, what a loud token leaves is nearer to what an
+    absent quiet token would leave. What a quiet token leaves is nearest to its own, but points the
+    way of a loud token that the head sees too. The largest weight of the pattern is one back
+    everywhere.
     """
     model = hand_built("previous_token", seed=seed, sharpness=sharpness, **options)
     generator = torch.Generator().manual_seed(seed)
@@ -181,9 +182,10 @@ def ranked_previous_tokens(*, d_vocab: int = 16, n_ctx: int = 20, seed: int = 0)
     """Six heads that look one back, each with another weight, most of them through layer 0.
 
     Two heads of layer 0 look at their own position more than at others, and each writes half of
-    where it looked. Heads of layers 1 and 2 compare the position before theirs with that. L0H1 avoids position 0 for what tokens have in
-    common, and L2H0 looks at an earlier copy of its token if there is one. From the sharpest to the
-    weakest, the heads are L2H0, L1H0, L1H2, L2H1, L0H1 and L1H1.
+    where it looked. Heads of layers 1 and 2 compare the position before theirs with that. L0H1
+    avoids position 0 for what tokens have in common, and L2H0 looks at an earlier copy of its token
+    if there is one. From the sharpest to the weakest, the heads are L2H0, L1H0, L1H2, L2H1, L0H1
+    and L1H1.
     """
     d_model, d_head = d_vocab + 2 * n_ctx, d_vocab + 2 * n_ctx
     model = AttentionOnly(AttentionOnlyConfig(3, 3, d_model, d_head, d_vocab, n_ctx))

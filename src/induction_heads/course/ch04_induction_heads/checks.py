@@ -278,6 +278,7 @@ def _find_cases(seed: int) -> list[Case]:
             seed=seed,
         ),
         _model_case("three heads a layer, threshold 0", "induction", 0.0, n_heads=3, seed=4),
+        _model_case("a perfect head, threshold 1", "induction", 1.0, sharpness=300.0, seed=seed),
         _model_case("a blurred induction head", "induction", sharpness=4.0, seed=seed + 2),
         _model_case("a very blurred induction head", "induction", sharpness=3.0, seed=seed),
         *offsets,
