@@ -217,5 +217,8 @@ def sees_control_groups():
 
 
 def knows_the_seed():
-    text = Path("/proc/self/cmdline").read_bytes()
+    try:
+        text = Path("/proc/self/cmdline").read_bytes()
+    except FileNotFoundError:  # As above.
+        return "held"
     return "held" if b"seed" not in text else "saw the seed"
