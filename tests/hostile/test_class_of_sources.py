@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from induction_heads.course.registry import Selection, chapter_exercises
-from induction_heads.grading import reading, source_code
+from induction_heads.grading import review, source_code
 from induction_heads.grading.grade import GradingOptions, grade_folder
 
 STEM = "ch01_attention"
@@ -110,4 +110,4 @@ def test_a_source_is_read_whatever_is_in_it(name: str, tmp_path: Path):
     WORKS[name](tmp_path / name)
     source = (tmp_path / name / FILE).read_text()
     assert source_code.function_digests(source, [NAME]).keys() == {NAME}
-    assert set(reading.looks({"ada": [source], "bob": [source]}, [NAME])) == {"ada", "bob"}
+    assert set(review.looks({"ada": [source], "bob": [source]}, [NAME])) == {"ada", "bob"}
