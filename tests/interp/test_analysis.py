@@ -11,7 +11,6 @@ import torch
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.analysis import (
     COPYING,
-    LONGEST_PROBE,
     PATTERN_KINDS,
     analyze,
     detect_head_types,
@@ -21,6 +20,7 @@ from induction_heads.interp.analysis import (
     make_probes,
     probe_scores,
 )
+from induction_heads.interp.probes import LONGEST_PROBE
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.hand_built import KINDS, hand_built, hand_built_heads
 from induction_heads.models.loading import load_attention_only, load_model, to_transformer_lens

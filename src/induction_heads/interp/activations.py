@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.models.attention_only import AttentionLayer, AttentionOnly
-from induction_heads.models.interface import HookedModel, Model, require_tokens
+from induction_heads.models.interface import HookedModel, Model, model_config, require_tokens
 
 Scorer = Callable[[Float[Tensor, "batch head query key"]], Float[Tensor, "batch head"]]
 """Turns the attention patterns of one layer into one number per head."""
@@ -23,17 +23,25 @@ class _AllSeen(Exception):
     """Raised inside the forward pass: nothing after this point is needed."""
 
 
-def _visit_patterns(
-    model: Model, tokens: Int[Tensor, "batch pos"], visit: Callable[[int, Tensor], None]
+def visit_patterns(
+    model: Model,
+    tokens: Int[Tensor, "batch pos"],
+    visit: Callable[[int, Tensor], None],
+    through: int | None = None,
 ) -> None:
-    """Call `visit(layer, pattern)` for every layer in turn, then stop the forward pass."""
+    """Call `visit(layer, pattern)` for every layer in turn, then stop the forward pass.
+
+    `through` is the last layer that is wanted; None is the last of the model.
+    """
     require_tokens(model, tokens)
+    last = model_config(model).n_layers - 1 if through is None else through
     with torch.inference_mode():
         if isinstance(model, AttentionOnly):
             for layer, pattern in _own_patterns(model, tokens):
                 visit(layer, pattern.float())
+                if layer == last:
+                    break
             return
-        last = model.cfg.n_layers - 1
 
         def hook(pattern: Tensor, hook: Any) -> None:
             layer = int(hook.name.split(".")[1])
@@ -74,7 +82,7 @@ def attention_patterns(
     1
     """
     patterns: list[Tensor] = []
-    _visit_patterns(model, tokens, lambda _, pattern: patterns.append(pattern))
+    visit_patterns(model, tokens, lambda _, pattern: patterns.append(pattern))
     return torch.stack(patterns).clone()
 
 
@@ -102,7 +110,7 @@ def head_scores(
         for name, scorer in scorers.items():
             rows[name].append(scorer(pattern).mean(dim=0))
 
-    _visit_patterns(model, tokens, visit)
+    visit_patterns(model, tokens, visit)
     return {name: torch.stack(layers).clone() for name, layers in rows.items()}
 
 
@@ -110,39 +118,52 @@ Mixed = Float[Tensor, "batch pos head d_head"]
 
 
 def visit_values(
-    model: Model, tokens: Int[Tensor, "batch pos"], visit: Callable[[int, Mixed, Mixed], None]
+    model: Model,
+    tokens: Int[Tensor, "batch pos"],
+    visit: Callable[[int, Mixed, Mixed], None],
+    visit_pattern: Callable[[int, Tensor], None] | None = None,
 ) -> Float[Tensor, "batch pos d_model"]:
     """Call `visit(layer, values, mixed)` for every layer, and return the last residual stream.
 
     `values` are the value vectors of each query head, v; `mixed` is their sum weighted by its
-    pattern, z, as it enters W_O. Heads that share values get a copy each.
+    pattern, z, as it enters W_O. Heads that share values get a copy each. `visit_pattern(layer,
+    pattern)`, if given, reads the patterns of the same pass.
     The residual stream is the one in front of the final norm.
     """
     require_tokens(model, tokens)
     with torch.inference_mode():
         if isinstance(model, AttentionOnly):
-            residual = _visit_own_values(model, tokens, visit)
+            residual = _visit_own_values(model, tokens, visit, visit_pattern)
         else:
-            residual = _visit_bridge_values(model, tokens, visit)
+            residual = _visit_bridge_values(model, tokens, visit, visit_pattern)
     return residual.clone()  # Outside, so that a caller may change it in place.
 
 
 def _visit_own_values(
-    model: AttentionOnly, tokens: Tensor, visit: Callable[[int, Mixed, Mixed], None]
+    model: AttentionOnly,
+    tokens: Tensor,
+    visit: Callable[[int, Mixed, Mixed], None],
+    visit_pattern: Callable[[int, Tensor], None] | None,
 ) -> Tensor:
     residual = model.embed(tokens)
     for index, layer in enumerate(model.layers):
         assert isinstance(layer, AttentionLayer)
         x = layer.norm(residual)
         values = torch.einsum("bpm,hmd->bhpd", x, layer.W_V)
-        mixed = layer.pattern(x) @ values
+        pattern = layer.pattern(x)
+        if visit_pattern:
+            visit_pattern(index, pattern.float())
+        mixed = pattern @ values
         visit(index, values.transpose(1, 2).float(), mixed.transpose(1, 2).float())
         residual = residual + torch.einsum("bhpd,hdm->bpm", mixed, layer.W_O)
     return residual
 
 
 def _visit_bridge_values(
-    model: HookedModel, tokens: Tensor, visit: Callable[[int, Mixed, Mixed], None]
+    model: HookedModel,
+    tokens: Tensor,
+    visit: Callable[[int, Mixed, Mixed], None],
+    visit_pattern: Callable[[int, Tensor], None] | None,
 ) -> Tensor:
     n_heads = model.cfg.n_heads
     values: list[Tensor] = []
@@ -150,6 +171,10 @@ def _visit_bridge_values(
 
     def keep_values(value: Tensor, hook: Any) -> None:
         values[:] = [value.repeat_interleave(n_heads // value.shape[2], dim=2)]
+
+    def pass_pattern_on(pattern: Tensor, hook: Any) -> None:
+        assert visit_pattern
+        visit_pattern(int(hook.name.split(".")[1]), pattern.float().to(tokens.device))
 
     def pass_on(entered: Tensor, hook: Any) -> None:
         layer = int(hook.name.split(".")[1])
@@ -164,6 +189,8 @@ def _visit_bridge_values(
     hooks = [(f"blocks.{layer}.attn.hook_v", keep_values) for layer in layers]
     # What enters W_O: z, times a gate where the architecture has one.
     hooks += [(f"blocks.{layer}.attn.o.hook_in", pass_on) for layer in layers]
+    if visit_pattern:
+        hooks += [(f"blocks.{layer}.attn.hook_pattern", pass_pattern_on) for layer in layers]
     hooks.append(("ln_final.hook_in", keep_residual))
     with suppress(_AllSeen):
         model.run_with_hooks(tokens.to(model.cfg.device), return_type=None, fwd_hooks=hooks)

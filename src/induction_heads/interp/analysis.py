@@ -12,26 +12,16 @@ from induction_heads.data.token_ranks import drawn_in_words
 from induction_heads.data.tokens import (
     bos_token,
     distinct_tokens,
-    follows_earlier_copy,
     not_drawn,
-    repeated_tokens,
-    repeats_earlier_token,
     visible_positions,
     with_bos,
 )
-from induction_heads.interp.activations import attention_patterns, head_scores
+from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.circuits import copying_scores
-from induction_heads.interp.copying import RepeatCopying, olsson_copying_scores, repeat_copying
-from induction_heads.interp.match_length import match_length, mean_prefix_length_curves
-from induction_heads.interp.scores import (
-    attention_on,
-    current_token_score,
-    duplicate_matching_score,
-    first_token_score,
-    prefix_matching_score,
-    previous_token_score,
-    uniform_first_token_score,
-)
+from induction_heads.interp.copying import olsson_copying_scores
+from induction_heads.interp.match_length import match_length
+from induction_heads.interp.probe_rows import ProbeRows, measured_prefix_curves, measured_rows
+from induction_heads.interp.probes import PATTERN_KINDS, make_probes, probe_scores
 from induction_heads.models.interface import Model, model_config
 from induction_heads.progress_bar import progress_bar
 
@@ -48,24 +38,10 @@ Heads with an induction pattern and random W_O lie between -0.21 and 0.14 on the
 OLSSON_TOKENS = 25
 """The number of random tokens for Olsson's copying score."""
 
-LONGEST_PROBE = 129
-"""Probes stay this short on models with a long context: the scores do not need more."""
-
-PATTERN_KINDS = ("previous_token", "first_token", "current_token", "duplicate_token", "induction")
-"""The scores of a report, one per kind of head."""
+LARGE = 10_000_000
+"""From this many weights on, more than a few rows are run only where they matter."""
 
 Heads = list[tuple[int, int, float]]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Repeated tokens and, for the control, tokens of the same length that never repeat."""
-
-    period: int
-    gap: int
-    seed: int
-    repeated: Int[Tensor, "batch pos"]
-    control: Int[Tensor, "batch pos"]
 
 
 @dataclass(frozen=True)
@@ -148,80 +124,6 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
         return asdict(self)
-
-
-def make_probes(model: Model, *, seeds: int = 3, batch: int = 16) -> list[Probe]:
-    """Repeated random tokens at several periods and gaps, each with several seeds.
-
-    Every period but the longest is tried with two distances between the copies, so that a head with
-    a fixed offset can match at most one of them. Probes are no longer than what a query sees, and
-    hold no id that `not_drawn` leaves out: the tokenizer has all of them, and none is among the
-    most or least common where it is known which these are. Raises ValueError if the context, the
-    attention window or the vocabulary is too small for two copies of four tokens.
-    """
-    config = model_config(model)
-    bos, excluded = bos_token(model), not_drawn(model)
-    usable = min(visible_positions(config), LONGEST_PROBE) - (bos is not None)
-    usable = min(usable, config.d_vocab - len(excluded))
-    if usable < 8:
-        raise ValueError(
-            f"Only {usable} positions can be used; two copies need at least 8. The context has "
-            f"{config.n_ctx}, a query sees {visible_positions(config)}, and "
-            f"{config.d_vocab - len(excluded)} ids can be drawn."
-        )
-    shapes = [
-        (usable // 4, 0),
-        (usable // 4, usable // 8),
-        (3 * usable // 8, 0),
-        (3 * usable // 8, usable // 8),
-        (usable // 2, 0),
-    ]
-    probes = []
-    for seed in range(seeds):
-        for number, (period, gap) in enumerate(shapes):
-            generator = torch.Generator().manual_seed(1000 * seed + number)
-            repeated = repeated_tokens(
-                config.d_vocab,
-                period,
-                batch=batch,
-                gap=gap,
-                bos_token=bos,
-                exclude=excluded,
-                seed=generator,
-            )
-            fresh = distinct_tokens(config.d_vocab, 2 * period + gap, batch, generator, excluded)
-            probes.append(Probe(period, gap, seed, repeated, with_bos(fresh, bos)))
-    return probes
-
-
-def probe_scores(model: Model, probe: Probe) -> dict[str, Float[Tensor, "layer head"]]:
-    """All scores of all heads on one probe; `control_…` are the control's."""
-    follows, copies = follows_earlier_copy(probe.repeated), repeats_earlier_token(probe.repeated)
-    on_repeats = head_scores(
-        model,
-        probe.repeated,
-        {
-            "induction": lambda pattern: prefix_matching_score(pattern, probe.repeated),
-            "duplicate_token": lambda pattern: duplicate_matching_score(pattern, probe.repeated),
-        },
-    )
-    on_control = head_scores(
-        model,
-        probe.control,
-        {
-            "previous_token": previous_token_score,
-            "first_token": first_token_score,
-            "current_token": current_token_score,
-            "control_induction": lambda pattern: attention_on(pattern, follows),
-            "control_duplicate_token": lambda pattern: attention_on(pattern, copies),
-        },
-    )
-    n_pos = probe.control.shape[1]
-    evenly = uniform_first_token_score(n_pos)
-    even = {
-        f"control_{kind}": torch.full_like(on_control[kind], evenly) for kind in PATTERN_KINDS[:3]
-    }
-    return on_repeats | on_control | even
 
 
 def detect_head_types(
@@ -314,20 +216,14 @@ def earned_kinds(
     return tuple(kinds)
 
 
-def measured_copying(model: Model, probes: list[Probe]) -> tuple[RepeatCopying, Tensor]:
-    """Copying of all heads: on repeats, as the mean over the seeds of the probes, and Olsson's."""
-    first_of_seed = {probe.seed: probe for probe in reversed(probes)}.values()
-    measured = [repeat_copying(model, p.repeated, p.period, p.gap) for p in first_of_seed]
-    on_repeats = RepeatCopying(
-        torch.stack([one.rank for one in measured]).mean(dim=0),
-        torch.stack([one.logits for one in measured]).mean(dim=0),
-    )
+def _olsson_copying(model: Model, batch: int) -> Float[Tensor, "layer head"]:
+    """Olsson's copying score of all heads, on a few random tokens."""
     config = model_config(model)
     bos, excluded = bos_token(model), not_drawn(model)
     skip = int(bos is not None)
     length = min(OLSSON_TOKENS, config.d_vocab - len(excluded), visible_positions(config) - skip)
-    tokens = distinct_tokens(config.d_vocab, length, len(probes[0].repeated), 0, excluded)
-    return on_repeats, olsson_copying_scores(model, with_bos(tokens, bos), skip=skip)
+    tokens = distinct_tokens(config.d_vocab, length, batch, 0, excluded)
+    return olsson_copying_scores(model, with_bos(tokens, bos), skip=skip)
 
 
 def analyze(
@@ -337,6 +233,7 @@ def analyze(
     threshold: float = THRESHOLD,
     seeds: int = 3,
     batch: int = 16,
+    every_row: bool | None = None,
     progress: bool = False,
 ) -> Report:
     """Score every head on every probe and name the kinds of each head.
@@ -344,39 +241,46 @@ def analyze(
     `model` is a `TransformerBridge` of any architecture or an `AttentionOnly`. Takes seconds on the
     models of this course. See `HeadReport` for the measurements and `earned_kinds` for the
     requirements of each kind. `batch` is the number of rows in every probe.
+
+    With `every_row`, all of them are run. Otherwise a few are run first, and the rest only up to
+    the deepest layer with a head for which they could change a kind or the match length; the means
+    of a report are over the rows that were run. None is the latter from `LARGE` weights on.
     """
     probes = make_probes(model, seeds=seeds, batch=batch)
-    per_probe = []
+    n_weights = sum(weight.numel() for weight in model.parameters())
+    every_row = n_weights < LARGE if every_row is None else every_row
     with progress_bar(len(probes), f"probes of {name}", enabled=progress) as advance:
-        for probe in probes:
-            per_probe.append(probe_scores(model, probe))
-            advance()
-    stacked = {key: torch.stack([scores[key] for scores in per_probe]) for key in per_probe[0]}
-    on_repeats, olsson = measured_copying(model, probes)
-    copying = copying_scores(model)
+        table = measured_rows(
+            model, probes, (threshold, COPYING), every_row=every_row, advance=advance
+        )
+    kinds, copies = _kinds(table, threshold), table.rank.nanmean(dim=(0, 1))
+    logits = table.logits.nanmean(dim=(0, 1))
+    olsson, copying = _olsson_copying(model, batch), copying_scores(model)
     # These rows are about a quarter as long as a probe, and each holds a single query to read.
-    prefixes = mean_prefix_length_curves(model, seeds=seeds, batch=4 * batch)
+    prefixes = measured_prefix_curves(
+        model,
+        torch.tensor([["induction" in of_head for of_head in layer] for layer in kinds]),
+        seeds=seeds,
+        batch=4 * batch,
+        every_row=every_row,
+    )
+    means = {name: table.means(name) for name in table.values}
     heads = []
     for layer, head in torch.cartesian_prod(*map(torch.arange, copying.shape)).tolist():
-        values = {kind: stacked[kind][:, layer, head] for kind in PATTERN_KINDS}
-        lowest = {kind: value.min().item() for kind, value in values.items()}
-        control = {
-            kind: stacked[f"control_{kind}"][:, layer, head].mean().item() for kind in PATTERN_KINDS
-        }
-        copies = on_repeats.rank[layer, head].item()
+        values = {kind: means[kind][:, layer, head] for kind in PATTERN_KINDS}
         heads.append(
             HeadReport(
                 layer=layer,
                 head=head,
                 score={kind: value.mean().item() for kind, value in values.items()},
-                lowest=lowest,
+                lowest={kind: value.min().item() for kind, value in values.items()},
                 spread={kind: value.std().item() for kind, value in values.items()},
-                control=control,
+                control=_controls(means, layer, head),
                 copying=copying[layer, head].item(),
-                repeat_copying=copies,
-                repeat_logits=on_repeats.logits[layer, head].item(),
+                repeat_copying=copies[layer, head].item(),
+                repeat_logits=logits[layer, head].item(),
                 olsson_copying=olsson[layer, head].item(),
-                kinds=earned_kinds(lowest, control, copies, threshold),
+                kinds=kinds[layer][head],
                 prefix_curve=tuple(prefixes[:, layer, head].tolist()),
                 match_length=match_length(prefixes[:, layer, head]),
             )
@@ -390,6 +294,28 @@ def analyze(
         bos_token=bos_token(model),
         tokens=drawn_in_words(model),
     )
+
+
+def _kinds(table: ProbeRows, threshold: float) -> list[list[tuple[str, ...]]]:
+    """The kinds of every head, by layer."""
+    means = {name: table.means(name) for name in table.values}
+    copies = table.rank.nanmean(dim=(0, 1))
+    return [
+        [
+            earned_kinds(
+                {kind: means[kind][:, layer, head].min().item() for kind in PATTERN_KINDS},
+                _controls(means, layer, head),
+                copies[layer, head].item(),
+                threshold,
+            )
+            for head in range(copies.shape[1])
+        ]
+        for layer in range(copies.shape[0])
+    ]
+
+
+def _controls(means: Mapping[str, Tensor], layer: int, head: int) -> dict[str, float]:
+    return {kind: means[f"control_{kind}"][:, layer, head].mean().item() for kind in PATTERN_KINDS}
 
 
 def in_words(kinds: tuple[str, ...], none: str = "–") -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # Importing it takes seconds, and most of this module works w
     import transformer_lens
 
 
-def _layer_weights(model: Model, layer: int) -> dict[str, Tensor]:
+def layer_weights(model: Model, layer: int) -> dict[str, Tensor]:
     """W_Q, W_K, W_V [head d_model d_head] and W_O [head d_head d_model] of one layer, in float32.
 
     Heads that share keys and values (grouped-query attention) each get their own copy of them.
@@ -58,7 +58,7 @@ def per_query_head(
 def head_weights(model: Model) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """W_Q, W_K, W_V [layer head d_model d_head] and W_O [layer head d_head d_model] of a model."""
     config = model_config(model)
-    layers = [_layer_weights(model, layer) for layer in range(config.n_layers)]
+    layers = [layer_weights(model, layer) for layer in range(config.n_layers)]
     stacked = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}
     return stacked["W_Q"], stacked["W_K"], stacked["W_V"], stacked["W_O"]
 
@@ -78,24 +78,36 @@ def copying_scores(
     the wrong sign. Raises ValueError for another shape than that of W_E.
     """
     config = model_config(model)
-    if embed is None:
-        embed = embedding(model)
-    elif embed.shape != (config.d_vocab, config.d_model):
+    embed = model.W_E.detach() if embed is None else embed
+    if embed.shape != (config.d_vocab, config.d_model):
         raise ValueError(
             f"Got an embedding of shape {list(embed.shape)}, but this model has {config.d_vocab} "
             f"tokens of {config.d_model} numbers. Pass one row for each token."
         )
-    unembed_embed = unembedding(model) @ embed  # Costly, so once.
+    unembed_embed = _unembed_embed(model, embed)  # Costly, so once.
     after = final_norm(model).folded(unembed_embed)
     rows = []
     for layer in range(config.n_layers):
-        weights = _layer_weights(model, layer)
+        weights = layer_weights(model, layer)
         before = layer_norm_of(model, layer).folded(unembed_embed)
         core = after @ unembed_embed @ before
         eigenvalues = torch.linalg.eigvals(weights["W_O"] @ core @ weights["W_V"])
         total = eigenvalues.abs().sum(dim=-1)
         rows.append(eigenvalues.real.sum(dim=-1) / total.clamp_min(1e-9))
     return torch.stack(rows)
+
+
+def _unembed_embed(model: Model, embed: Tensor) -> Float[Tensor, "d_model d_model"]:
+    """W_U times an embedding, in float32; a part of the vocabulary at a time in half precision."""
+    W_U = model.W_U.detach()
+    if W_U.dtype == embed.dtype == torch.float32:
+        return W_U @ embed
+    parts = zip(W_U.split(_IDS_AT_ONCE, dim=1), embed.split(_IDS_AT_ONCE), strict=True)
+    start = torch.zeros(len(W_U), embed.shape[1], device=W_U.device)
+    return sum((write.float() @ read.float() for write, read in parts), start)
+
+
+_IDS_AT_ONCE = 16384
 
 
 def qk_circuit(model: Model, layer: int, head: int) -> "transformer_lens.FactoredMatrix":
@@ -116,7 +128,7 @@ def qk_circuit(model: Model, layer: int, head: int) -> "transformer_lens.Factore
     from transformer_lens import FactoredMatrix
 
     require_head(model, layer, head)
-    weights = _layer_weights(model, layer)
+    weights = layer_weights(model, layer)
     W_E = embedding(model)
     return FactoredMatrix(W_E @ weights["W_Q"][head], (W_E @ weights["W_K"][head]).mT)
 
@@ -139,7 +151,7 @@ def ov_circuit(model: Model, layer: int, head: int) -> "transformer_lens.Factore
     from transformer_lens import FactoredMatrix
 
     require_head(model, layer, head)
-    weights = _layer_weights(model, layer)
+    weights = layer_weights(model, layer)
     write = weights["W_O"][head] @ unembedding(model)
     return FactoredMatrix(embedding(model) @ weights["W_V"][head], write)
 
@@ -170,8 +182,8 @@ def logit_copying_score(
     require_tokens(model, tokens)
     name = f"blocks.{layer}.attn.hook_v"
     values = _activations(model, tokens, [name])[name]
-    heads_a_value = len(_layer_weights(model, layer)["W_V"]) // values.shape[2]
-    written = values[:, :, head // heads_a_value] @ _layer_weights(model, layer)["W_O"][head]
+    heads_a_value = len(layer_weights(model, layer)["W_V"]) // values.shape[2]
+    written = values[:, :, head // heads_a_value] @ layer_weights(model, layer)["W_O"][head]
     logits = written @ unembedding(model)
     raised = (logits - logits.mean(dim=-1, keepdim=True)).relu()
     n_pos = tokens.shape[1]
@@ -199,7 +211,7 @@ def logit_attribution(
     rows = [embedding(model)[tokens[:, :-1]], _positions(model)[: tokens.shape[1] - 1]]
     contributions = [(row * directions).sum(dim=-1) for row in rows]
     for layer, name in enumerate(mixed_at):
-        reads = torch.einsum("hdm,bpm->bphd", _layer_weights(model, layer)["W_O"], directions)
+        reads = torch.einsum("hdm,bpm->bphd", layer_weights(model, layer)["W_O"], directions)
         contributions += (mixed[name][:, :-1] * reads).sum(dim=-1).unbind(dim=2)
     return torch.stack(contributions)
 
@@ -278,7 +290,7 @@ def previous_token_readout(
     n_ids = config.d_vocab - len(excluded)
     length = min(config.n_ctx - (bos is not None), n_ids, 64 - (bos is not None))
     tokens = with_bos(distinct_tokens(config.d_vocab, length, batch, seed, excluded), bos)
-    weights = {name: weight[head] for name, weight in _layer_weights(model, 0).items()}
+    weights = {name: weight[head] for name, weight in layer_weights(model, 0).items()}
     norm, W_E, W_pos = layer_norm_of(model, 0), embedding(model), _positions(model)
     writes = weights["W_V"] @ weights["W_O"]
 

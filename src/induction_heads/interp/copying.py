@@ -10,6 +10,7 @@ not; a cap on the logits and factors on them are left out. All of these keep the
 size. Later layers are left out too, and what they make of the output can change both.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,10 +19,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.interp.activations import visit_values
-from induction_heads.interp.circuits import head_weights
+from induction_heads.interp.circuits import layer_weights
 from induction_heads.interp.norms import final_norm, post_norm_of
 from induction_heads.models.attention_only import AttentionOnly
-from induction_heads.models.interface import Model, embedding, model_config, unembedding
+from induction_heads.models.interface import Model, embedding, model_config
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,14 @@ class RepeatCopying:
     logits: Float[Tensor, "layer head"]
 
 
+@dataclass(frozen=True)
+class RowCopying:
+    """`RepeatCopying` of each row of a batch."""
+
+    rank: Float[Tensor, "batch layer head"]
+    logits: Float[Tensor, "batch layer head"]
+
+
 def repeat_copying(
     model: Model, tokens: Int[Tensor, "batch pos"], period: int, gap: int = 0
 ) -> RepeatCopying:
@@ -48,6 +57,19 @@ def repeat_copying(
     norm had, and the unembedding; later layers are left out. Raises ValueError for tokens that do
     not hold two such copies.
     """
+    by_row = repeat_copying_by_row(model, tokens, period, gap)
+    return RepeatCopying(by_row.rank.mean(dim=0), by_row.logits.mean(dim=0))
+
+
+def repeat_copying_by_row(
+    model: Model,
+    tokens: Int[Tensor, "batch pos"],
+    period: int,
+    gap: int = 0,
+    *,
+    visit_pattern: Callable[[int, Tensor], None] | None = None,
+) -> RowCopying:
+    """`repeat_copying` before the mean over rows. `visit_pattern` is that of `visit_values`."""
     n_pos = tokens.shape[1]
     start, first = n_pos - period, n_pos - 2 * period - gap
     if (
@@ -60,25 +82,26 @@ def repeat_copying(
             f"Two copies of {period} tokens, {gap} apart, are not in these tokens (or are shorter "
             "than 2)."
         )
-    norm, outputs = final_norm(model), _outputs(model).to(tokens.device)
-    directions = _unembedding(model, tokens[:, start:])
+    norm, directions = final_norm(model), _unembedding(model, tokens[:, start:])
     ranks: list[Tensor] = []
     differences: list[Tensor] = []
 
     def visit(layer: int, values: Tensor, mixed: Tensor) -> None:
-        for head, W_O in enumerate(outputs[layer]):
+        for head, W_O in enumerate(_outputs(model, layer).to(tokens.device)):
             written = norm.without_scale(mixed[:, start:-1, head] @ W_O)
             raised = written @ directions.mT  # [batch query block]
             target = raised.diagonal(offset=1, dim1=1, dim2=2)[..., None]
             apart = target - raised  # 0 for the target itself.
-            ranks.append(apart.sign().sum(dim=-1).mean() / (period - 1))
+            ranks.append(apart.sign().sum(dim=-1).mean(dim=1) / (period - 1))
             differences.append(apart.sum(dim=-1) / (period - 1))
 
-    residual = visit_values(model, tokens, visit)
+    residual = visit_values(model, tokens, visit, visit_pattern)
     scale = norm.scale(residual)[:, start:-1]
-    logits = torch.stack([(apart / scale).mean() for apart in differences])
-    shape = outputs.shape[:2]
-    return RepeatCopying(torch.stack(ranks).view(shape), logits.view(shape))
+    logits = [(apart / scale).mean(dim=1) for apart in differences]
+    shape = model_config(model).n_layers, model_config(model).n_heads
+    return RowCopying(
+        *(torch.stack(one, dim=1).unflatten(1, shape).clone() for one in (ranks, logits))
+    )
 
 
 def olsson_copying_scores(
@@ -91,14 +114,13 @@ def olsson_copying_scores(
     tokens without regard to what it attends to scores 4 / (n + 1) − 1 for n tokens, not 0: −0.85
     for 25. A head that lowers what it attends to scores −1, and so does one that writes nothing.
     """
-    norm, outputs = final_norm(model), _outputs(model).to(tokens.device)
-    sample = tokens[:, skip:]
-    mean_direction = unembedding(model).mean(dim=1).to(tokens.device)
+    norm, sample = final_norm(model), tokens[:, skip:]
+    mean_direction = model.W_U.detach().mean(dim=1, dtype=torch.float32).to(tokens.device)
     directions = _unembedding(model, sample) - mean_direction
     scores: list[Tensor] = []
 
     def visit(layer: int, values: Tensor, mixed: Tensor) -> None:
-        for head, W_O in enumerate(outputs[layer]):
+        for head, W_O in enumerate(_outputs(model, layer).to(tokens.device)):
             written = norm.without_scale(values[:, skip:, head] @ W_O)
             raised = (written @ directions.mT).relu()  # [batch attended sample]
             own = raised.diagonal(dim1=1, dim2=2)
@@ -106,7 +128,7 @@ def olsson_copying_scores(
             scores.append(4 * share.mean() - 1)
 
     visit_values(model, tokens, visit)
-    return torch.stack(scores).view(outputs.shape[:2])
+    return torch.stack(scores).unflatten(0, (model_config(model).n_layers, -1))
 
 
 class _Seen(Exception):
@@ -167,9 +189,6 @@ def _unembedding(model: Model, tokens: Tensor) -> Float[Tensor, "batch pos d_mod
     return model.W_U.detach().T[tokens.to(model.W_U.device)].float().to(tokens.device)
 
 
-def _outputs(model: Model) -> Float[Tensor, "layer head d_head d_model"]:
+def _outputs(model: Model, layer: int) -> Float[Tensor, "head d_head d_model"]:
     """W_O of every head, with the gain of the norm behind the attention where there is one."""
-    W_O = head_weights(model)[3]
-    return torch.stack(
-        [post_norm_of(model, layer).without_scale(W_O[layer]) for layer in range(len(W_O))]
-    )
+    return post_norm_of(model, layer).without_scale(layer_weights(model, layer)["W_O"])

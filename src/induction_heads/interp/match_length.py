@@ -9,7 +9,7 @@ Kissane et al. 2024 name them short-prefix and long-prefix induction heads.
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.data.tokens import (
@@ -18,7 +18,7 @@ from induction_heads.data.tokens import (
     prefix_match_rows,
     visible_positions,
 )
-from induction_heads.interp.activations import head_scores
+from induction_heads.interp.activations import head_scores, visit_patterns
 from induction_heads.models.interface import Model, model_config, require_head
 
 LONGEST = 4
@@ -46,6 +46,16 @@ def prefix_length_curves(
     `last_differs` the last token is never A, only those before it match. Raises ValueError if such
     rows do not fit in the context or the vocabulary.
     """
+    place = longest + (bos_token(model) is not None)
+    on_b = {"on_b": lambda pattern: pattern[..., -1, place]}
+    rows = _rows(model, longest, last_differs=last_differs, batch=batch, seed=seed)
+    return torch.stack([head_scores(model, tokens, on_b)["on_b"] for tokens in rows])
+
+
+def _rows(
+    model: Model, longest: int, *, last_differs: bool = False, batch: int, seed: int
+) -> list[Int[Tensor, "batch pos"]]:
+    """The rows in which the last 0, 1, … `longest` tokens match."""
     bos, room = bos_token(model), _room(model)
     gap = min(GAP, room - 2 * longest - 1)
     if longest < 1 or gap < 1:
@@ -53,10 +63,8 @@ def prefix_length_curves(
             f"Rows with matches of 1 to longest={longest} tokens need {2 * longest + 2} positions "
             f"and ids; this model has {room}. Use a longest between 1 and {(room - 2) // 2}."
         )
-    place = longest + (bos is not None)
-    curves = []
-    for length in range(longest + 1):
-        tokens = prefix_match_rows(
+    return [
+        prefix_match_rows(
             model_config(model).d_vocab,
             length,
             longest=longest,
@@ -67,9 +75,8 @@ def prefix_length_curves(
             exclude=not_drawn(model),
             seed=seed,
         )
-        on_b = {"on_b": lambda pattern: pattern[..., -1, place]}
-        curves.append(head_scores(model, tokens, on_b)["on_b"])
-    return torch.stack(curves)
+        for length in range(longest + 1)
+    ]
 
 
 def _room(model: Model) -> int:
@@ -78,16 +85,25 @@ def _room(model: Model) -> int:
     return min(visible_positions(config) - has_bos, config.d_vocab - len(not_drawn(model)))
 
 
-def mean_prefix_length_curves(
-    model: Model, *, seeds: int, batch: int = 64
-) -> Float[Tensor, "length layer head"]:
-    """`prefix_length_curves` as the mean over seeds, with shorter matches in a short context."""
+def prefix_values(
+    model: Model, *, seeds: int, batch: int, rows: slice, through: int
+) -> Float[Tensor, "seed length row layer head"]:
+    """`prefix_length_curves` before the mean over rows, for some rows of a batch, by seed.
+
+    Shorter matches are tried in a short context. NaN for the layers after `through`.
+    """
     longest = min(LONGEST, (_room(model) - 2) // 2)
-    curves = [
-        prefix_length_curves(model, longest=longest, batch=batch, seed=seed)
-        for seed in range(seeds)
-    ]
-    return torch.stack(curves).mean(dim=0)
+    place, config = longest + (bos_token(model) is not None), model_config(model)
+    n_rows = len(range(batch)[rows])
+    values = torch.full((seeds, longest + 1, n_rows, config.n_layers, config.n_heads), torch.nan)
+    for seed in range(seeds):
+        for length, tokens in enumerate(_rows(model, longest, batch=batch, seed=seed)):
+
+            def visit(layer: int, pattern: Tensor, to: Tensor = values[seed, length]) -> None:
+                to[:, layer] = pattern[..., -1, place]
+
+            visit_patterns(model, tokens[rows], visit, through)
+    return values
 
 
 def prefix_length_curve(
