@@ -15,8 +15,10 @@ from torch import Tensor
 
 from induction_heads.interp.forward_steps import Mixed, Steps, forward_steps
 from induction_heads.interp.losses import in_float32, per_token_loss
+from induction_heads.interp.replay import Replay, counted_logits_with_gradient
 from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.interface import HookedModel, Model, require_head, require_tokens
+from induction_heads.models.loading import as_hooked
 
 Head = tuple[int, int]
 """(layer, head)."""
@@ -122,21 +124,28 @@ def ablation_scores(
     The loss is that of the last `last` tokens of each row, or of all but the first token. If the
     steps of the model are known (see `forward_steps`), each layer restarts from one clean pass,
     with all its heads ablated side by side in the batch, so nothing before the ablated layer is
-    computed again. Other models take one forward pass for every head.
+    computed again. For any other model the blocks from the ablated layer on are run again, with as
+    many heads at once as fit. Only the logits of the tokens that count are computed.
     Raises ValueError for an unknown method or a `last` that does not fit.
     """
+    last = _checked_last(model, tokens, method, last)
+    steps = forward_steps(model)
+    if steps is None:
+        assert not isinstance(model, AttentionOnly)
+        return replayed_ablation_scores(model, tokens, method, last)
+    with torch.inference_mode():
+        rises = _restarted_ablation_scores(steps, tokens, method, last)
+    return rises.clone()  # Outside, so that a caller may change it in place.
+
+
+def _checked_last(model: Model, tokens: Tensor, method: str, last: int | None) -> int:
+    """The number of tokens that count. Raises ValueError for arguments that do not fit."""
     if method not in METHODS:
         raise ValueError(f"method={method!r}: choose one of {', '.join(METHODS)}.")
     require_tokens(model, tokens)
     last = tokens.shape[1] - 1 if last is None else last
     require_last(tokens, last)
-    steps = forward_steps(model)
-    if steps is None:
-        assert not isinstance(model, AttentionOnly)
-        return hooked_ablation_scores(model, tokens, ABLATION_HOOKS[method], last)
-    with torch.inference_mode():
-        rises = _restarted_ablation_scores(steps, tokens, method, last)
-    return rises.clone()  # Outside, so that a caller may change it in place.
+    return last
 
 
 def require_last(tokens: Int[Tensor, "batch pos"], last: int) -> None:
@@ -185,13 +194,100 @@ def _loss(steps: Steps, residual: Tensor, tokens: Tensor, last: int) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), tokens[:, -last:].flatten())
 
 
+def replayed_ablation_scores(
+    bridge: HookedModel, tokens: Int[Tensor, "batch pos"], method: str, last: int
+) -> Float[Tensor, "layer head"]:
+    """`hooked_ablation_scores` with the blocks before the ablated layer left out: see `Replay`.
+
+    A model whose last block does not repeat its clean pass takes `hooked_ablation_scores`.
+    """
+    n_layers, n_heads = bridge.cfg.n_layers, bridge.cfg.n_heads
+    with torch.inference_mode():
+        replay = Replay(bridge, tokens, last)
+        if not replay.is_faithful():
+            return hooked_ablation_scores(bridge, tokens, ABLATION_HOOKS[method], last)
+        clean = _losses(replay.logits, tokens, last)
+        rows = [
+            _losses(
+                replay.logits_from(layer, len(heads), [_side_by_side(layer, heads, method)]),
+                tokens,
+                last,
+            )
+            for layer in range(n_layers)
+            for heads in torch.arange(n_heads).split(replay.copies_at_once())
+        ]
+        rises = torch.cat(rows).view(n_layers, n_heads) - clean
+    return rises.clone()  # Outside, so that a caller may change it in place.
+
+
+def _side_by_side(
+    layer: int, heads: Int[Tensor, " copy"], method: str
+) -> tuple[str, Callable[..., Mixed]]:
+    """The hook that ablates one of these heads in each copy of the batch."""
+
+    def ablate(z: Mixed, hook: Any) -> Mixed:
+        copies = z.clone().unflatten(0, (len(heads), -1))
+        for copy, head in zip(copies, heads.tolist(), strict=True):
+            copy[:, :, head] = _replacement(copy[:, :, head], method)
+        return copies.flatten(0, 1)
+
+    return attention_hook(layer, "z"), ablate
+
+
+def _losses(logits: Tensor, tokens: Tensor, last: int) -> Float[Tensor, " copy"]:
+    """The mean loss of each copy of the batch."""
+    targets = tokens[:, -last:].to(logits.device)
+    by_copy = logits.unflatten(0, (-1, len(tokens)))
+    return torch.stack(
+        [F.cross_entropy(in_float32(one).flatten(0, 1), targets.flatten()) for one in by_copy]
+    ).to(tokens.device)
+
+
+def ablation_attribution(
+    model: Model,
+    tokens: Int[Tensor, "batch pos"],
+    *,
+    method: str = "zero",
+    last: int | None = None,
+) -> Float[Tensor, "layer head"]:
+    """`ablation_scores` to first order, for all heads from one forward and one backward pass.
+
+    The change of a head's output by the ablation, times the gradient of the loss with respect to
+    that output: attribution patching (Nanda 2023), with ablation as the patch. In float32. It is
+    exact where the loss is linear in the output, and can have the wrong sign where a softmax
+    saturates: measure the heads that matter with `ablation_scores`. Raises as that function.
+    """
+    last = _checked_last(model, tokens, method, last)
+    bridge = as_hooked(model)
+    outputs: list[Tensor] = []
+    zeros: list[Tensor] = []
+
+    def keep(z: Mixed, hook: Any) -> Mixed:
+        # Added to the output, so that the gradient ends here and no weight needs one.
+        zeros.append(torch.zeros_like(z, requires_grad=True))
+        outputs.append(z.detach())
+        return z + zeros[-1]
+
+    hooks = [(attention_hook(layer, "z"), keep) for layer in range(bridge.cfg.n_layers)]
+    with torch.enable_grad():
+        logits = in_float32(counted_logits_with_gradient(bridge, tokens, last, hooks))
+        targets = tokens[:, -last:].to(logits.device).flatten()
+        loss = F.cross_entropy(logits.flatten(0, 1), targets)
+        gradients = torch.autograd.grad(loss, zeros)
+    rows = [
+        ((_replacement(z, method) - z).float() * gradient.float()).sum(dim=(0, 1, 3))
+        for z, gradient in zip(outputs, gradients, strict=True)
+    ]
+    return torch.stack(rows).to(tokens.device)
+
+
 def hooked_ablation_scores(
     bridge: HookedModel, tokens: Int[Tensor, "batch pos"], hook: Callable[..., Mixed], last: int
 ) -> Float[Tensor, "layer head"]:
     """The rise of the mean loss of the last `last` tokens, in nats, with each head ablated.
 
-    `hook` is one of `ABLATION_HOOKS`. `ablation_scores` calls this for models that it cannot
-    restart in the middle. All later layers are computed again for every head.
+    `hook` is one of `ABLATION_HOOKS`. One whole forward pass for every head: the plain definition
+    of `ablation_scores`.
     """
 
     def loss(hooks: Hooks) -> Tensor:
