@@ -228,7 +228,8 @@ def _side_by_side(
     def ablate(z: Mixed, hook: Any) -> Mixed:
         copies = z.clone().unflatten(0, (len(heads), -1))
         for copy, head in zip(copies, heads.tolist(), strict=True):
-            copy[:, :, head] = _replacement(copy[:, :, head], method)
+            own = slice(head, head + 1)
+            copy[:, :, own] = _replacement(copy[:, :, own], method)
         return copies.flatten(0, 1)
 
     return attention_hook(layer, "z"), ablate

@@ -247,11 +247,10 @@ def analyze(
     of a report are over the rows that were run. None is the latter from `LARGE` weights on.
     """
     probes = make_probes(model, seeds=seeds, batch=batch)
-    n_weights = sum(weight.numel() for weight in model.parameters())
-    every_row = n_weights < LARGE if every_row is None else every_row
+    all_rows = _is_small(model) if every_row is None else every_row
     with progress_bar(len(probes), f"probes of {name}", enabled=progress) as advance:
         table = measured_rows(
-            model, probes, (threshold, COPYING), every_row=every_row, advance=advance
+            model, probes, (threshold, COPYING), every_row=all_rows, advance=advance
         )
     kinds, copies = _kinds(table, threshold), table.rank.nanmean(dim=(0, 1))
     logits = table.logits.nanmean(dim=(0, 1))
@@ -262,7 +261,7 @@ def analyze(
         torch.tensor([["induction" in of_head for of_head in layer] for layer in kinds]),
         seeds=seeds,
         batch=4 * batch,
-        every_row=every_row,
+        every_row=all_rows,
     )
     means = {name: table.means(name) for name in table.values}
     heads = []
@@ -294,6 +293,10 @@ def analyze(
         bos_token=bos_token(model),
         tokens=drawn_in_words(model),
     )
+
+
+def _is_small(model: Model) -> bool:
+    return sum(weight.numel() for weight in model.parameters()) < LARGE
 
 
 def _kinds(table: ProbeRows, threshold: float) -> list[list[tuple[str, ...]]]:

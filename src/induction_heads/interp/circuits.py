@@ -78,13 +78,13 @@ def copying_scores(
     the wrong sign. Raises ValueError for another shape than that of W_E.
     """
     config = model_config(model)
-    embed = model.W_E.detach() if embed is None else embed
-    if embed.shape != (config.d_vocab, config.d_model):
+    read: Tensor = model.W_E.detach() if embed is None else embed
+    if read.shape != (config.d_vocab, config.d_model):
         raise ValueError(
-            f"Got an embedding of shape {list(embed.shape)}, but this model has {config.d_vocab} "
+            f"Got an embedding of shape {list(read.shape)}, but this model has {config.d_vocab} "
             f"tokens of {config.d_model} numbers. Pass one row for each token."
         )
-    unembed_embed = _unembed_embed(model, embed)  # Costly, so once.
+    unembed_embed = _unembed_embed(model, read)  # Costly, so once.
     after = final_norm(model).folded(unembed_embed)
     rows = []
     for layer in range(config.n_layers):

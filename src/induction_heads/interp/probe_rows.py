@@ -1,9 +1,10 @@
 """The scores of every head on every row of the probes, measured in as few passes as possible.
 
 The numbers are those of `probe_scores`, `repeat_copying` and `prefix_length_curves`, which are the
-plain definitions. They take fewer passes here because the controls of one seed are beginnings of
-the same rows, the copying score reads the same pass as the patterns, and on a large model more rows
-are run only where it is still open what a head is, up to the deepest such head.
+plain definitions, on all rows or, on a large model, on a few rows first. The copying score reads
+the same pass as the patterns, and one pass over few rows that never repeat is the control of all
+probes of a seed. The rest is run where it is still open what a head is, up to the deepest such
+layer.
 """
 
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def no_rows(model: Model, probes: list[Probe]) -> ProbeRows:
     return ProbeRows(values, empty(n_seeds), empty(n_seeds))
 
 
-def run_rows(
+def run_repeats(
     model: Model,
     probes: list[Probe],
     table: ProbeRows,
@@ -80,22 +81,42 @@ def run_rows(
     through: int,
     advance: Callable[[], None] = lambda: None,
 ) -> None:
-    """Fill the table for these rows of each probe and the layers up to `through`."""
-    numbered = groupby(enumerate(probes), key=lambda item: item[1].seed)
-    for place, (_, group) in enumerate(numbered):
+    """Fill in what repeated tokens say, for these rows and the layers up to `through`."""
+    seeds: list[int] = []
+    for number, probe in enumerate(probes):
+        visit, tokens = _repeat_visitor(table, number, probe, rows), probe.repeated[rows]
+        if probe.seed in seeds:
+            visit_patterns(model, tokens, visit, through)
+        else:
+            found = repeat_copying_by_row(
+                model, tokens, probe.period, probe.gap, visit_pattern=visit
+            )
+            _keep_copying(table, len(seeds), rows, found)
+            seeds.append(probe.seed)
+        advance()
+
+
+def run_controls(
+    model: Model, probes: list[Probe], table: ProbeRows, rows: slice, through: int
+) -> None:
+    """Fill in what tokens that never repeat say, for these rows, up to the layer `through`."""
+    for number, probe in enumerate(probes):
+        visit = _control_visitor(table, [(number, probe)], rows)
+        visit_patterns(model, probe.control[rows], visit, through)
+
+
+def run_shared_controls(
+    model: Model, probes: list[Probe], table: ProbeRows, rows: slice, through: int
+) -> None:
+    """`run_controls` with one pass for each seed: over the control of its longest probe.
+
+    What a query sees does not depend on what comes after it, so the beginning of a row serves the
+    shorter probes.
+    """
+    for _, group in groupby(enumerate(probes), key=lambda item: item[1].seed):
         of_seed = list(group)
-        _run_controls(model, of_seed, table, rows, through)
-        for number, probe in of_seed:
-            visit = _repeat_visitor(table, number, probe, rows)
-            tokens = probe.repeated[rows]
-            if number == of_seed[0][0]:
-                found = repeat_copying_by_row(
-                    model, tokens, probe.period, probe.gap, visit_pattern=visit
-                )
-                _keep_copying(table, place, rows, found)
-            else:
-                visit_patterns(model, tokens, visit, through)
-            advance()
+        longest = max((probe.control for _, probe in of_seed), key=lambda tokens: tokens.shape[1])
+        visit_patterns(model, longest[rows], _control_visitor(table, of_seed, rows), through)
 
 
 def _keep_copying(table: ProbeRows, place: int, rows: slice, found: RowCopying) -> None:
@@ -114,17 +135,16 @@ def _repeat_visitor(
     return visit
 
 
-def _run_controls(
-    model: Model, of_seed: list[tuple[int, Probe]], table: ProbeRows, rows: slice, through: int
-) -> None:
-    """The control of every probe of one seed: each is a beginning of the longest."""
-    longest = max((probe.control for _, probe in of_seed), key=lambda tokens: tokens.shape[1])
+def _control_visitor(
+    table: ProbeRows, served: list[tuple[int, Probe]], rows: slice
+) -> Callable[[int, Tensor], None]:
+    """Fills in the controls of these probes, each from the beginning of the pattern."""
 
     def visit(layer: int, pattern: Tensor) -> None:
         require_pattern(pattern)
         previous = pattern.diagonal(offset=-1, dim1=-2, dim2=-1)
         current = pattern.diagonal(dim1=-2, dim2=-1)
-        for number, probe in of_seed:
+        for number, probe in served:
             n_pos = probe.control.shape[1]
             scores = {
                 "previous_token": previous[..., : n_pos - 1].mean(dim=-1),
@@ -136,7 +156,7 @@ def _run_controls(
             for name, score in scores.items():
                 table.values[name][number, rows, layer] = score
 
-    visit_patterns(model, longest[rows], visit, through)
+    return visit
 
 
 def _at_repeats(
@@ -151,23 +171,33 @@ def _at_repeats(
     }
 
 
-def open_layer(table: ProbeRows, threshold: float, copying: float) -> int | None:
-    """The deepest layer with a head whose kinds more rows could change; None if there is none.
+def open_layers(
+    table: ProbeRows, threshold: float, copying: float
+) -> tuple[int | None, int | None]:
+    """The deepest layers in which more repeats, and more controls, could change what a head is.
 
-    `threshold` and `copying` are the bounds of `earned_kinds`.
+    None where there is no such layer. `threshold` and `copying` are the bounds of `earned_kinds`.
     """
     rank = table.rank.nanmean(dim=(0, 1))
-    is_open = torch.zeros_like(rank, dtype=torch.bool)
+    repeats, controls = torch.zeros_like(rank).bool(), torch.zeros_like(rank).bool()
     for kind in PATTERN_KINDS:
         values, control = table.values[kind], table.values[f"control_{kind}"]
         lowest = table.means(kind).amin(dim=0)
         margin = MARGIN + ERRORS * _standard_error(values)
         candidate = lowest > threshold - margin
-        is_open |= candidate & (lowest < threshold + margin)
-        near_control = (control.nanmean(dim=(0, 1)) - lowest / 2).abs() < margin
-        is_open |= candidate & near_control
+        is_near = candidate & (lowest < threshold + margin)
+        near_control = candidate & ((control.nanmean(dim=(0, 1)) - lowest / 2).abs() < margin)
+        if kind in POSITION_KINDS:
+            controls |= is_near | near_control
+        else:
+            repeats |= is_near | near_control
+            controls |= near_control
         if kind == "induction":
-            is_open |= candidate & ((rank.abs() - copying).abs() < RANK_MARGIN)
+            repeats |= candidate & ((rank.abs() - copying).abs() < RANK_MARGIN)
+    return _deepest(repeats), _deepest(controls)
+
+
+def _deepest(is_open: Bool[Tensor, "layer head"]) -> int | None:
     layers = is_open.any(dim=1).nonzero()
     return int(layers.max()) if len(layers) else None
 
@@ -188,16 +218,22 @@ def measured_rows(
 ) -> ProbeRows:
     """The table of the probes: with all rows, or with more than the first only where it matters.
 
-    `bounds` are the threshold and the bound of the copying score, as in `open_layer`.
+    `bounds` are the threshold and the bound of the copying score, as in `open_layers`.
     """
     table, n_rows = no_rows(model, probes), len(probes[0].repeated)
-    last = model_config(model).n_layers - 1
-    first = n_rows if every_row else min(FIRST_ROWS, n_rows)
-    run_rows(model, probes, table, slice(0, first), last, advance)
-    if first < n_rows:
-        deepest = open_layer(table, *bounds)
-        if deepest is not None:
-            run_rows(model, probes, table, slice(first, n_rows), deepest)
+    last, every = model_config(model).n_layers - 1, slice(0, n_rows)
+    if every_row or n_rows <= FIRST_ROWS:
+        run_controls(model, probes, table, every, last)
+        run_repeats(model, probes, table, every, last, advance)
+        return table
+    first, rest = slice(0, FIRST_ROWS), slice(FIRST_ROWS, n_rows)
+    run_shared_controls(model, probes, table, first, last)
+    run_repeats(model, probes, table, first, last, advance)
+    repeats, controls = open_layers(table, *bounds)
+    if controls is not None:
+        run_controls(model, probes, table, every, controls)
+    if repeats is not None:
+        run_repeats(model, probes, table, rest, repeats)
     return table
 
 
@@ -218,9 +254,8 @@ def measured_prefix_curves(
     first = batch if every_row else min(FIRST_PREFIX_ROWS, batch)
     values = prefix_values(model, seeds=seeds, batch=batch, rows=slice(0, first), through=last)
     if first < batch:
-        layers = (_open_matches(values) & is_induction).any(dim=1).nonzero()
-        if len(layers):
-            deepest = int(layers.max())
+        deepest = _deepest(_open_matches(values) & is_induction)
+        if deepest is not None:
             rest = slice(first, batch)
             more = prefix_values(model, seeds=seeds, batch=batch, rows=rest, through=deepest)
             values = torch.cat([values, more], dim=2)

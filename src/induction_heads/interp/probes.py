@@ -61,8 +61,7 @@ def make_probes(model: Model, *, seeds: int = 3, batch: int = 16) -> list[Probe]
     Every period but the longest is tried with two distances between the copies, so that a head with
     a fixed offset can match at most one of them. Probes are no longer than what a query sees, and
     hold no id that `not_drawn` leaves out: the tokenizer has all of them, and none is among the
-    most or least common where it is known which these are. The controls of one seed are beginnings
-    of the same rows, so one pass serves all of them. Raises ValueError if the context, the
+    most or least common where it is known which these are. Raises ValueError if the context, the
     attention window or the vocabulary is too small for two copies of four tokens.
     """
     config = model_config(model)
@@ -84,10 +83,9 @@ def make_probes(model: Model, *, seeds: int = 3, batch: int = 16) -> list[Probe]
     ]
     probes = []
     for seed in range(seeds):
-        repeated = []
         for number, (period, gap) in enumerate(shapes):
             generator = torch.Generator().manual_seed(1000 * seed + number)
-            rows = repeated_tokens(
+            repeated = repeated_tokens(
                 config.d_vocab,
                 period,
                 batch=batch,
@@ -96,14 +94,8 @@ def make_probes(model: Model, *, seeds: int = 3, batch: int = 16) -> list[Probe]
                 exclude=excluded,
                 seed=generator,
             )
-            repeated.append(rows)
-        # The last shape is the longest.
-        fresh = distinct_tokens(config.d_vocab, 2 * shapes[-1][0], batch, generator, excluded)
-        control = with_bos(fresh, bos)
-        probes += [
-            Probe(period, gap, seed, rows, control[:, : rows.shape[1]])
-            for (period, gap), rows in zip(shapes, repeated, strict=True)
-        ]
+            fresh = distinct_tokens(config.d_vocab, 2 * period + gap, batch, generator, excluded)
+            probes.append(Probe(period, gap, seed, repeated, with_bos(fresh, bos)))
     return probes
 
 
