@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks import (
     ablation,
+    analysis,
     circuit_products,
     composition,
     feedback,
@@ -22,6 +23,7 @@ from benchmarks import (
 from benchmarks.ratios import Ratio
 
 SUITES = {
+    "analysis": analysis.ratios,
     "ablation": ablation.ratios,
     "head_scores": head_scores.ratios,
     "circuit_products": circuit_products.ratios,
