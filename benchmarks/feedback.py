@@ -5,13 +5,17 @@ import subprocess
 import sys
 import tempfile
 from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from statistics import median
+from types import ModuleType
 
 from benchmarks.grading import environment
 from benchmarks.ratios import Ratio, compare, times_in_turn
 from induction_heads.course.registry import select
+from induction_heads.grading import in_notebook
 from induction_heads.grading.checking import FolderChecker, check_chapter
+from induction_heads.grading.judge import judge_function
 from induction_heads.grading.sandbox import isolation
 from induction_heads.grading.sheet import Sheet
 from induction_heads.grading.submission import Submission, read_submission
@@ -50,6 +54,34 @@ def save_to_feedback(rounds: int) -> list[Ratio]:
     return measured
 
 
+def later_check_in_a_notebook(rounds: int) -> list[Ratio]:
+    """`check(f)` in a notebook from the second call on, compared with everything made anew."""
+    names = ("ablation_scores",) if rounds <= 2 else ("ablation_scores", "path_ablation")
+    found = []
+    for name in names:
+        (selection,) = select(name)
+        function = getattr(_solutions(selection.stem), name)
+        ways = {
+            "ours": partial(in_notebook.check, function),
+            "peer": partial(judge_function, selection.exercises[0], function),
+        }
+        ways["ours"]()  # The first call, which later ones build on.
+        times = times_in_turn(ways, rounds)
+        work = f"check of {name} in a notebook, second call on"
+        peer = "inputs, answers and models made anew"
+        demand = None if rounds <= 2 else 0.5
+        found.append(compare(work, times["ours"], peer, times["peer"], demand))
+    return found
+
+
+def _solutions(stem: str) -> ModuleType:
+    spec = spec_from_file_location(stem, ROOT / "solutions" / f"{stem}.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def cost_of_isolation(rounds: int) -> list[Ratio]:
     """One chapter of one student in an isolated worker, compared with one that is only forked."""
     if not isolation().complete:
@@ -70,4 +102,4 @@ def cost_of_isolation(rounds: int) -> list[Ratio]:
 
 def ratios(rounds: int) -> list[Ratio]:
     """Time to feedback for a reader, and the overhead of isolation for a student."""
-    return save_to_feedback(rounds) + cost_of_isolation(rounds)
+    return save_to_feedback(rounds) + later_check_in_a_notebook(rounds) + cost_of_isolation(rounds)

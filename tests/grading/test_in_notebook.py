@@ -90,3 +90,26 @@ def test_a_function_that_does_not_end_is_stopped(session, monkeypatch):
     report = session.check(causal_mask)
     assert report.status == "timeout"
     assert "did not finish within 0.05 s. Is there a loop" in report.message
+
+
+def test_a_later_check_reuses_models_and_answers_but_no_model_that_was_changed(session):
+    lent = []
+
+    def ablation_scores(model, tokens):
+        lent.append(model)
+        return torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+
+    in_notebook.check(ablation_scores)
+    sheet = in_notebook._sheets["ablation_scores", 0]
+    first = list(lent)
+    in_notebook.check(ablation_scores)
+    assert in_notebook._sheets["ablation_scores", 0] is sheet
+    assert [id(model) for model in lent[len(first) :]] == [id(model) for model in first]
+    with torch.no_grad():
+        first[0].original_model.get_parameter("tok_embed._original_component.weight").zero_()
+    lent.clear()
+    in_notebook.check(ablation_scores)
+    assert lent[0] is not first[0]
+    assert lent[0].W_E.any()
+    in_notebook.check(ablation_scores, seed=1)
+    assert in_notebook._sheets["ablation_scores", 1] is not sheet

@@ -108,3 +108,13 @@ def test_building_a_model_draws_no_random_numbers(models, data):
     before = torch.get_rng_state()
     used(models, data, id)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_model_that_is_changed_after_its_call_is_forgotten(models, data, change):
+    kept = used(models, data, lambda model: model(TOKENS))
+    models.forget_changed()
+    assert used(models, data, lambda model: model(TOKENS)) is kept
+    change(kept)
+    models.forget_changed()
+    assert used(models, data, lambda model: model(TOKENS)) is not kept

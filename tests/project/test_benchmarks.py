@@ -9,11 +9,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks import composition, training_step
+from benchmarks import ablation, composition, training_step
 from benchmarks.circuit_products import one_head_at_a_time
 from benchmarks.head_scores import SCORERS, naive_triple_loop, word_tokenizer
 from benchmarks.ratios import Ratio, compare, times_in_turn
 from induction_heads.data.tokens import repeated_tokens
+from induction_heads.interp.ablation import METHODS, ablation_scores
 from induction_heads.interp.activations import head_scores
 from induction_heads.interp.circuits import copying_scores
 from induction_heads.models.hand_built import hand_built
@@ -57,6 +58,23 @@ def test_training_steps_are_compared_on_the_same_work():
     model = training_step.toy(64, 2)
     theirs = training_step.stepper(to_transformer_lens(model))()
     assert training_step.stepper(model)() == pytest.approx(theirs, abs=1e-3)
+
+
+def test_fused_attention_is_the_same_layer_up_to_rounding():
+    tokens = torch.randint(64, (4, 32), generator=torch.Generator().manual_seed(0))
+    plain, fused = (training_step.toy(64, 2) for _ in range(2))
+    training_step.with_fused_attention(fused)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(tokens), plain(tokens), atol=1e-5, rtol=1e-4)
+
+
+def test_ablation_and_its_estimate_are_compared_with_a_loop_over_the_same_tokens():
+    model, tokens = load_model("toy-2l"), repeated_tokens(64, 12, batch=4)
+    for method in METHODS:
+        ours = ablation_scores(model, tokens, method=method, last=11)
+        loop = ablation.loop_over_hooks(model, tokens, method, 11)
+        torch.testing.assert_close(ours, loop, atol=1e-4, rtol=1e-3)
+        assert loop.abs().max() > 0.05
 
 
 def test_a_ratio_is_taken_round_by_round():

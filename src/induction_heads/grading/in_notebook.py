@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from induction_heads.course.exercise import Exercise
 from induction_heads.course.exercise_files import folder_here
 from induction_heads.course.hints import hints_of
 from induction_heads.course.registry import Selection, UnknownTarget, find_exercise, select
@@ -30,6 +31,12 @@ from induction_heads.grading.states import DONE, NOT_STARTED, is_attempted, know
 
 _results: dict[str, Result] = {}
 """The last result of each function that was checked since the kernel started."""
+
+_sheets: dict[tuple[str, int], Sheet] = {}
+"""The inputs and expected answers of each exercise and seed that was checked since then."""
+
+_models = LiveModels()
+"""The models that the functions were called with: a later check of the same exercise reuses them."""
 
 _hints: dict[str, int] = {}
 """The number of hints that were shown since then: not every notebook has a folder of exercises."""
@@ -75,7 +82,7 @@ def check(function: Callable[..., Any], *, seed: int = 0) -> CheckReport:
         _, exercise = find_exercise(name)
     except UnknownTarget as error:
         return CheckReport(Result(name, "error", str(error)))
-    result = _judged(Sheet(exercise, seed), function)
+    result = _judged(_sheet(exercise, seed), function)
     if str(function.__module__).startswith("induction_heads."):
         note = f"This is the package's own `{name}`. Run the cell with yours again, then the check."
         result = replace(result, message="\n".join(filter(None, [note, result.message])))
@@ -84,13 +91,22 @@ def check(function: Callable[..., Any], *, seed: int = 0) -> CheckReport:
     return CheckReport(result)
 
 
+def _sheet(exercise: Exercise, seed: int) -> Sheet:
+    """The exercise with its inputs drawn; expected answers are computed by the first check only."""
+    sheet = _sheets.get((exercise.name, seed))
+    if sheet is None or sheet.exercise is not exercise:
+        sheet = _sheets[exercise.name, seed] = Sheet(exercise, seed)
+    return sheet
+
+
 def _judged(sheet: Sheet, function: Callable[..., Any]) -> Result:
     """Judge a function by calling it in this process. The global random state stays as it is."""
-    models = LiveModels()
+    # A function may have kept a model of an earlier check and changed it since.
+    _models.forget_changed()
 
     def call(args: tuple, kwargs: dict, seconds: float) -> Outcome:
         with _time_limit(seconds) as limit:
-            outcome = calls.call(function, args, kwargs, limit.start, models)
+            outcome = calls.call(function, args, kwargs, limit.start, _models)
         if not limit.passed:
             return outcome
         limit_text = f"{sheet.exercise.seconds:g} s"

@@ -79,6 +79,10 @@ class LiveModels:
         """Whether a model that is lent now has the weights it was built with."""
         return any(built.model is model and built.has_own_weights() for built in self._lent)
 
+    def forget_changed(self) -> None:
+        """Drop the models that were changed after the call that they were lent to."""
+        self._idle = [built for built in self._idle if built.is_intact()]
+
     def _copy(self, value: Any) -> Any:
         if isinstance(value, ModelData):
             return self._borrowed(value)
