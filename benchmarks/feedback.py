@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from statistics import median
 from types import ModuleType
+from typing import Any
 
 from benchmarks.grading import environment
 from benchmarks.ratios import Ratio, compare, times_in_turn
@@ -61,7 +63,7 @@ def later_check_in_a_notebook(rounds: int) -> list[Ratio]:
     for name in names:
         (selection,) = select(name)
         function = getattr(_solutions(selection.stem), name)
-        ways = {
+        ways: dict[str, Callable[[], Any]] = {
             "ours": partial(in_notebook.check, function),
             "peer": partial(judge_function, selection.exercises[0], function),
         }
@@ -76,7 +78,8 @@ def later_check_in_a_notebook(rounds: int) -> list[Ratio]:
 
 def _solutions(stem: str) -> ModuleType:
     spec = spec_from_file_location(stem, ROOT / "solutions" / f"{stem}.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

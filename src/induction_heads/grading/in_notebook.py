@@ -36,7 +36,7 @@ _sheets: dict[tuple[str, int], Sheet] = {}
 """The inputs and expected answers of each exercise and seed that was checked since then."""
 
 _models = LiveModels()
-"""The models that the functions were called with: a later check of the same exercise reuses them."""
+"""The models that the functions were called with. A later check of the exercise reuses them."""
 
 _hints: dict[str, int] = {}
 """The number of hints that were shown since then: not every notebook has a folder of exercises."""
