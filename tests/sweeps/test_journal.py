@@ -219,6 +219,7 @@ WITHOUT_NUMBERS = {
     "data/dialogues",  # The rows of `sycophant-2l`, which no sweep trains.
     "data/token_ranks",  # Ids for a model with counts beside it; the models of a sweep have none.
     "interp/analysis",  # The heads in the record of a zoo model.
+    "interp/replay",  # Ablation of a bridge; the models of a sweep are not bridges.
     "interp/formation",  # Read from a record after it was written.
     "models/checkpoint_files",  # Models on the disk, of which a sweep has none.
     "models/interface",  # Types, and the check that a head exists.
