@@ -47,6 +47,8 @@ def find_checkpoint(name: str, *, progress: bool | None = None) -> tuple[Path, i
         try:
             return hub_folder(base, revision=step, progress=progress), None
         except UnknownModel as error:
+            if "/" in base:  # A name that only the hub could have.
+                raise
             raise UnknownModel(f"{error} {_names_that_work(name)}") from error
     return _checkpoint_in(folder, name, step) if step is not None else (folder, None)
 

@@ -14,6 +14,7 @@ from induction_heads.data.token_ranks import ranks_in_folder
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.checkpoint_files import (
     UnknownModel,
+    adapter_sentence,
     reason,
     require_finite_weights,
     require_matching_weights,
@@ -27,6 +28,7 @@ from induction_heads.models.folders import (
     snapshot_steps,
 )
 from induction_heads.models.hand_built import hand_built
+from induction_heads.models.hub import damaged_files
 from induction_heads.models.hugging_face import DTYPES, is_hugging_face, load_hugging_face
 from induction_heads.models.interface import HookedModel, Model
 from induction_heads.models.tokenizers import load_tokenizer
@@ -310,11 +312,16 @@ def _load(name: str, bridge: bool, device: str, dtype: str | None, progress: boo
     else:
         folder, step = find_checkpoint(name, progress=progress)
         if not (folder / "config.json").is_file():
+            if (folder / "adapter_config.json").is_file():
+                raise UnknownModel(adapter_sentence(folder))
             raise UnknownModel(
                 f"{name!r} on the model hub has no config.json, so it is not a model."
             )
         if is_hugging_face(folder):
-            return load_hugging_face(folder, device=device, dtype=dtype, progress=progress)
+            try:
+                return load_hugging_face(folder, device=device, dtype=dtype, progress=progress)
+            except UnknownModel as error:
+                raise _damage_in_cache(folder) or error from error
         model = _own_model(folder, step)
         tokenizer = load_tokenizer(folder) if bridge else None
     ready: Any = to_transformer_lens(model, tokenizer) if bridge else model
@@ -322,6 +329,16 @@ def _load(name: str, bridge: bool, device: str, dtype: str | None, progress: boo
     if number == "float32" and device == "cpu":
         return ready
     return ready.to(device=device, dtype=getattr(torch, number))
+
+
+def _damage_in_cache(folder: Path) -> UnknownModel | None:
+    """The error for a folder in the cache of the hub that holds a damaged file, or None."""
+    for path in damaged_files(folder):
+        return UnknownModel(
+            f"{path.name} in the local cache of the model hub is damaged. Remove {path.resolve()} "
+            "and load the model again: the file is then fetched anew."
+        )
+    return None
 
 
 def _own_model(folder: Path, step: int | None) -> AttentionOnly:
