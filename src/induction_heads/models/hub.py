@@ -107,7 +107,7 @@ def damaged_files(folder: Path, since: float = 0.0) -> Iterator[Path]:
     by SHA-1. Files older than `since` are not read. Where a file system has no links, or a folder
     is not in the hub cache, nothing is known and nothing is returned.
     """
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*")):  # The folder is absent where no file was asked for.
         blob = path.resolve()
         if blob.parent.name != "blobs" or not blob.is_file() or blob.stat().st_mtime < since:
             continue
