@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 _POINTER = b"version https://git-lfs"
-_READ = {".safetensors", ".bin", ".json", ".model", ".txt"}
+_READ = {".safetensors", ".bin", ".pth", ".json", ".model", ".txt"}
 
 _BUFFERS = re.compile(
     r"(^|\.)(attn|attention|self_attn|self_attention)\.(attention\.)?(bias|masked_bias)$"

@@ -45,12 +45,21 @@ def find_checkpoint(name: str, *, progress: bool | None = None) -> tuple[Path, i
     folder = _local_or_run(base, step)
     if folder is None:
         try:
-            return hub_folder(base, revision=step, progress=progress), None
+            return hub_folder(_name_on_hub(base), revision=step, progress=progress), None
         except UnknownModel as error:
             if "/" in base:  # A name that only the hub could have.
                 raise
             raise UnknownModel(f"{error} {_names_that_work(name)}") from error
     return _checkpoint_in(folder, name, step) if step is not None else (folder, None)
+
+
+def _name_on_hub(name: str) -> str:
+    """The name on the hub for a short name of TransformerLens, such as `pythia-70m`."""
+    if "/" in name:
+        return name
+    from transformer_lens.tools.model_registry.registry_io import resolve_model_alias
+
+    return resolve_model_alias(name) or name
 
 
 def _local_or_run(base: str, step: str | None) -> Path | None:

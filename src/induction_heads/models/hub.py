@@ -27,7 +27,12 @@ FILES = [
     COUNTS_FILE,
 ]
 SAFETENSORS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
-PICKLED = ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"]
+PICKLED = [
+    "pytorch_model.bin",
+    "pytorch_model-*.bin",
+    "pytorch_model.bin.index.json",
+    "*final.pth",  # The older format of TransformerLens.
+]
 
 
 def hub_folder(name: str, *, revision: str | None = None, progress: bool | None = None) -> Path:

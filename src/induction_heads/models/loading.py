@@ -32,6 +32,10 @@ from induction_heads.models.hub import damaged_files
 from induction_heads.models.hugging_face import DTYPES, is_hugging_face, load_hugging_face
 from induction_heads.models.interface import HookedModel, Model
 from induction_heads.models.tokenizers import load_tokenizer
+from induction_heads.models.transformer_lens_format import (
+    is_transformer_lens,
+    load_transformer_lens,
+)
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -276,7 +280,9 @@ def load_model(
     - `hand-built:KIND`, see `KINDS`;
     - a zoo name (`toy-2l`);
     - a folder on this machine, written by `save_model` or in Hugging Face format;
-    - a name on the Hugging Face hub (`gpt2`), fetched unless it is in the cache.
+    - a name on the Hugging Face hub (`gpt2`, `EleutherAI/pythia-70m`) or the short name that
+      TransformerLens gives to one there (`pythia-70m`, `attn-only-2l`), fetched unless it is in
+      the cache.
 
     `NAME@STEP` is the checkpoint nearest to that training step: a stored snapshot, a subfolder
     `checkpoint-STEP`, or on the hub the revision of that name (`EleutherAI/pythia-70m@step3000`).
@@ -322,6 +328,9 @@ def _load(name: str, bridge: bool, device: str, dtype: str | None, progress: boo
                 return load_hugging_face(folder, device=device, dtype=dtype, progress=progress)
             except UnknownModel as error:
                 raise _damage_in_cache(folder) or error from error
+        if is_transformer_lens(folder):
+            number = "float32" if dtype in (None, "auto") else dtype
+            return load_transformer_lens(folder, device=device, dtype=number, progress=progress)
         model = _own_model(folder, step)
         tokenizer = load_tokenizer(folder) if bridge else None
     ready: Any = to_transformer_lens(model, tokenizer) if bridge else model
