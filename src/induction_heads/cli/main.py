@@ -33,6 +33,11 @@ SUBCOMMANDS = {
         "regrade",
         "Grade one exercise of a class again.",
     ),
+    "reference": (
+        "induction_heads.cli.reference",
+        "reference",
+        "Measure a public model and write a record.",
+    ),
     "release": (
         "induction_heads.cli.release",
         "release",
@@ -45,7 +50,7 @@ SUBCOMMANDS = {
 
 SECTIONS = {
     "For readers": ("init", "check", "status", "hint", "solution", "reset"),
-    "Models": ("models", "analyze", "train", "sweep", "experiment"),
+    "Models": ("models", "analyze", "reference", "train", "sweep", "experiment"),
     "For teachers": ("release", "grade", "regrade"),
 }
 """The sections of `--help`, with their commands in the order of use."""

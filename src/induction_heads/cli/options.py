@@ -75,6 +75,47 @@ def sandbox_options(command: Command) -> Command:
     return without(run_as(command))
 
 
+dtype_option = click.option(
+    "--dtype",
+    metavar="TYPE",
+    help="float32 (default), bfloat16, float16, or auto for the stored type.",
+)
+
+device_option = click.option(
+    "--device",
+    metavar="DEVICE",
+    default="cpu",
+    show_default=True,
+    help="cpu, cuda, cuda:1 … or mps. On mps, PyTorch has had errors that change results silently; "
+    "compare with cpu.",
+)
+
+
+def require_device(name: str) -> None:
+    """Raise UsageError unless PyTorch can compute on this device. Warn about mps."""
+    import torch
+
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
+        raise click.UsageError(f"--device {name!r} is not known. Use cpu, cuda, cuda:1 … or mps.")
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available += ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    if name not in available:
+        raise click.UsageError(
+            f"PyTorch {torch.__version__} cannot use {name!r} on this machine. It can use: "
+            f"{', '.join(available)}."
+        )
+    if kind == "mps":
+        click.echo(
+            "Warning: on mps, some versions of PyTorch compute wrong numbers without an error. "
+            "Compare with --device cpu before you rely on a result.",
+            err=True,
+        )
+
+
 def cluster_options(command: Command) -> Command:
     """Add `--backend dask` and `--scheduler ADDR` to a command."""
     backend = click.option("--backend", type=click.Choice(["dask"]), help="Run on a Dask cluster.")

@@ -100,7 +100,9 @@ class _NativeSteps:
 
     def embed(self, tokens: Tensor) -> Tensor:
         residual = plain_module(self.model.tok_embed)(tokens)
-        return residual + plain_module(self.model.pos)(torch.arange(tokens.shape[1]))
+        return residual + plain_module(self.model.pos)(
+            torch.arange(tokens.shape[1], device=tokens.device)
+        )
 
     def mix(self, layer: int, residual: Tensor) -> Tensor:
         attention = plain_module(self.blocks[layer].attn)

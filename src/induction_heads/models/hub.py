@@ -74,6 +74,12 @@ def hub_folder(name: str, *, revision: str | None = None, progress: bool | None 
     return folder
 
 
+def commit_of(folder: Path) -> str | None:
+    """The commit that a snapshot in the hub cache is of; None for any other folder."""
+    in_cache = folder.parent.name == "snapshots"
+    return folder.name if in_cache and re.fullmatch("[0-9a-f]{40}", folder.name) else None
+
+
 @contextmanager
 def _hub_bars(bars: bool) -> Iterator[None]:
     """Inside, the hub client draws progress bars or none, whatever was set before."""
