@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from induction_heads.interp.reference import heads_of_kind, reported_findings
 
@@ -41,6 +42,8 @@ def _induction_map(ax: Axes, record: Record) -> Any:
             corner = (head - 0.5, layer - 0.5)
             ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#D55E00", linewidth=1.6))
     ax.set(title=record["model"], xlabel="head", ylabel="layer")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     return image
 
 
@@ -68,7 +71,7 @@ def comparison_lines(record: Record) -> list[str]:
 
 
 def _conditions(record: Record) -> str:
-    commit = (record["revision"] or "no commit")[:8]
+    commit = f"commit {record['revision'][:8]}" if record["revision"] else "not from the hub"
     n_seeds = len({probe["seed"] for probe in record["probes"]["shapes"]})
     return f"{commit}, {record['number_type']}, {n_seeds} seeds, {record['probes']['tokens']}"
 
