@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from induction_heads.cli.options import require_writable
+from induction_heads.cli.options import (
+    device_option,
+    dtype_option,
+    require_device,
+    require_writable,
+)
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from induction_heads.interp.analysis import Report
+    from induction_heads.interp.own_text import TextReport
+
+JSON_FORMAT = 1
+"""The version of the output of --json; `analyze.schema.json` describes it."""
+
+SCHEMA = Path(__file__).with_name("analyze.schema.json")
+
+
+def _print_schema(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
+        context.exit()
 
 
 @click.command()
@@ -43,29 +58,52 @@ if TYPE_CHECKING:
     help="Number of sequences in every probe. Fewer are faster on a large model.",
 )
 @click.option(
-    "--dtype",
-    metavar="TYPE",
-    help="float32 (default), bfloat16, float16, or auto for the stored type.",
+    "--layers",
+    metavar="LIST",
+    help="Report only these layers, such as 0-3,5 (counted from 0). Faster if the last ones are "
+    "left out.",
 )
 @click.option(
     "--text",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Also measure on this text: how often it repeats, the loss at repeats, the heads that "
+    "attend to them, and the loss without the induction heads.",
+)
+@click.option(
+    "--ranks",
+    metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Rank tokens by how often they occur in this text. Probes leave out the most and the "
     "least common. Without it, ranks are from the model's folder or its tokenizer, if possible.",
 )
+@dtype_option
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_schema,
+    help="Print the JSON Schema of the output of --json.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write report.html, report.json and PNG figures to this folder.",
+    help="Write report.html, report.json and PNG figures to this folder. If the run is stopped, "
+    "the same command goes on where it ended.",
 )
 def analyze(
     models: tuple[str, ...],
     threshold: float,
     seeds: int,
     rows: int,
-    dtype: str | None,
+    layers: str | None,
     text: Path | None,
+    ranks: Path | None,
+    dtype: str | None,
+    device: str,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -79,102 +117,99 @@ def analyze(
 
     Exit status: 0 if the analysis ran, 2 for a usage error or if a model cannot be loaded.
     """
-    from induction_heads.interp.comparison import comparison_data
+    from induction_heads.cli import analyze_output
 
     if len(models) > 2:
         raise click.UsageError(f"Got {len(models)} models, but analyze takes one or two.")
     if out:
         require_writable(out)
-    shows_bars = sys.stderr.isatty() and not as_json
-    options = {"threshold": threshold, "seeds": seeds, "batch": rows, "progress": shows_bars}
+    require_device(device)
+    load = {"dtype": dtype, "device": device}
+    options = {"threshold": threshold, "seeds": seeds, "batch": rows, "layers": _layers(layers)}
     try:
-        analyzed = [_analyzed(name, dtype, text, options) for name in models]
+        analyzed = [_analyzed(name, load, options, text, ranks, out) for name in models]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    reports = [report for _, report in analyzed]
-    data = reports[0].as_dict() if len(reports) == 1 else comparison_data(*reports)
+    reports = [report for _, report, _ in analyzed]
+    texts = [found for _, _, found in analyzed if found]
+    data = analyze_output.as_data(JSON_FORMAT, reports, texts)
     if out:
-        _write(out, data, analyzed)
+        models_and_reports = [(model, report) for model, report, _ in analyzed]
+        analyze_output.write(out, data, models_and_reports, texts)
     if as_json:
-        click.echo(json.dumps(data))
+        click.echo(json.dumps(data, allow_nan=False))
         return
-    _print(reports)
+    analyze_output.show(reports, texts)
     if out:
         click.echo(f"Report: {out / 'report.html'}")
 
 
+def _layers(text: str | None) -> list[int] | None:
+    """The layers that a list such as 0-3,5 names. Raises UsageError for anything else."""
+    if text is None:
+        return None
+    layers: set[int] = set()
+    for piece in text.split(","):
+        first, dash, last = (part.strip() for part in piece.partition("-"))
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < 10_000):
+            raise click.UsageError(f"--layers {text!r} is not a list of layers such as 0-3,5.")
+        layers |= set(range(int(first), int(last) + 1))
+    return sorted(layers)
+
+
 def _analyzed(
-    name: str, dtype: str | None, text: Path | None, options: dict[str, Any]
-) -> tuple[Any, "Report"]:
-    """The model called `name`, and its report. Raises ValueError if it cannot be loaded."""
+    name: str,
+    load: dict[str, Any],
+    options: dict[str, Any],
+    text: Path | None,
+    ranks: Path | None,
+    out: Path | None,
+) -> tuple[Any, "Report", "TextReport | None"]:
+    """The model called `name`, its report, and that on the text. Raises ValueError."""
     from induction_heads.data.token_ranks import rank_by_text
+    from induction_heads.interp import own_text
     from induction_heads.interp.analysis import analyze as run_analysis
     from induction_heads.models.folders import checkpoint_name
     from induction_heads.models.loading import load_lightest, load_model
 
-    progress = None if options["progress"] else False
-    load = load_lightest if text is None else load_model  # Ranks by a text need the tokenizer.
-    model = load(name, dtype=dtype, progress=progress)
-    if text is not None:
-        content = text.read_text(encoding="utf-8", errors="ignore")
-        rank_by_text(model, content, f"counts in {text.name}")
-    return model, run_analysis(model, name=checkpoint_name(name), **options)
+    # A text needs the tokenizer, which the lightest form of a model does not have.
+    load_as = load_lightest if text is None and ranks is None else load_model
+    model = load_as(name, progress=None if sys.stderr.isatty() else False, **load)
+    if ranks is not None:
+        rank_by_text(model, _content(ranks), f"counts in {ranks.name}")
+    content = None if text is None else _content(text)
+    if content is not None:
+        own_text.rows_of_text(model, content)  # Before the analysis, so that no work is lost.
+    shown = checkpoint_name(name)
+    parts = _kept_parts(model, shown, options, out)
+    report = run_analysis(model, name=shown, progress=True, **options, once=parts)
+    on_text = None
+    if content is not None and text is not None:
+        heads = [head[:2] for head in report.found("induction")]
+        on_text = own_text.text_report(model, content, text.name, heads)
+    if out:
+        parts.remove()
+    return model, report, on_text
 
 
-def _write(folder: Path, data: dict[str, Any], analyzed: list[tuple[Any, "Report"]]) -> None:
-    """Write report.html, report.json and the figures to `folder`."""
-    from induction_heads.figures import comparison_page, report_page
-
-    reports = [report for _, report in analyzed]
-    if len(analyzed) == 1:
-        figures = report_page.pictures(*analyzed[0])
-        text = report_page.report_html(reports[0], figures)
-    else:
-        first, second = reports
-        figures = comparison_page.pictures(first, second)
-        text = comparison_page.comparison_html(first, second, figures)
-    folder.mkdir(parents=True, exist_ok=True)
-    for figure in figures:
-        (folder / figure.name).write_bytes(figure.png)
-    (folder / "report.html").write_text(text, encoding="utf-8")
-    (folder / "report.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+def _content(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="ignore")
 
 
-def _print(reports: list["Report"]) -> None:
-    """Print the table of all heads and a summary, or the differences between two models."""
-    from rich.console import Console
+def _kept_parts(model: Any, name: str, options: dict[str, Any], out: Path | None) -> Any:
+    """What keeps the parts of the analysis in the folder `out`, or nothing."""
+    from induction_heads.data.tokens import bos_token, not_drawn
+    from induction_heads.files import digest
+    from induction_heads.interp.parts import KeptParts, computed
+    from induction_heads.models.checksum import weights_checksum
+    from induction_heads.versions import package_version
 
-    from induction_heads.figures import report_page
-    from induction_heads.interp import comparison
-
-    if len(reports) == 1:
-        (report,) = reports
-        table = _table(f"Heads of {report.model}", report_page.COLUMNS)
-        rows, sentences = report_page.table_rows(report), report_page.summary_sentences(report)
-        legend = report_page.legend(report)
-    else:
-        table = _table(" and ".join(report.model for report in reports), comparison.COLUMNS)
-        rows, sentences = comparison.table_rows(*reports), comparison.difference_sentences(*reports)
-        legend = [
-            "Scores: mean ± standard deviation over the probes.",
-            comparison.probe_tokens(*reports),
-            "copies repeats, -1 to 1: how often the head raises the correct next token above "
-            "another of the block; logits: by how much.",
-        ]
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 190).print(table)
-    for line in legend:
-        click.echo(click.wrap_text(line, 100, "  ", "    "))
-    for sentence in sentences:
-        click.echo(sentence)
-
-
-def _table(title: str, columns: tuple[str, ...]) -> "Table":
-    from rich.table import Table
-
-    table = Table(title=title)
-    for column in columns:
-        is_text = column in ("head", "model", "kinds")
-        table.add_column(column, justify="left" if is_text else "right")
-    return table
+    if out is None:
+        return computed
+    tokens = {"bos": bos_token(model), "not drawn": digest(not_drawn(model))}
+    settings = {"options": options, "weights": weights_checksum(model), "tokens": tokens}
+    parts = KeptParts(out, settings | {"version": package_version(), "model": name})
+    if parts.folder.is_dir():
+        click.echo(f"{name}: goes on with the parts of an earlier run in {parts.folder}.", err=True)
+    return parts

@@ -1,7 +1,8 @@
 """A report on a model: the kind of every head, its scores, their spread and their controls."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.circuits import copying_scores
 from induction_heads.interp.copying import olsson_copying_scores
 from induction_heads.interp.match_length import match_length
+from induction_heads.interp.parts import Once, computed
 from induction_heads.interp.probe_rows import ProbeRows, measured_prefix_curves, measured_rows
 from induction_heads.interp.probes import PATTERN_KINDS, make_probes, probe_scores
 from induction_heads.models.interface import Model, model_config
@@ -96,7 +98,8 @@ class Report:
     """Every head of a model, scored, and the probes that the scores come from.
 
     `bos_token` is the id in front of every probe, or None. `tokens` says which ids the probes are
-    drawn from: all, or those that are neither among the most nor among the least common.
+    drawn from: all, or those that are neither among the most nor among the least common. `n_layers`
+    is the number of layers of the model, of which `heads` may hold only some.
     """
 
     model: str
@@ -105,6 +108,7 @@ class Report:
     heads: tuple[HeadReport, ...]
     bos_token: int | None = None
     tokens: str = ""
+    n_layers: int = 0
 
     def found(self, kind: str) -> Heads:
         """The heads of that kind as (layer, head, score), highest score first."""
@@ -116,10 +120,12 @@ class Report:
         return sorted(heads, key=lambda head: -head[2])
 
     def scores(self, kind: str) -> Float[Tensor, "layer head"]:
-        """The mean score of every head for one kind."""
-        n_layers = 1 + max(head.layer for head in self.heads)
-        values = torch.tensor([head.score[kind] for head in self.heads])
-        return values.reshape(n_layers, -1)
+        """The mean score of every head for one kind; NaN in layers that were left out."""
+        n_layers = max(self.n_layers, 1 + max(head.layer for head in self.heads))
+        values = torch.full((n_layers, 1 + max(h.head for h in self.heads)), torch.nan)
+        for head in self.heads:
+            values[head.layer, head.head] = head.score[kind]
+        return values
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
@@ -234,7 +240,9 @@ def analyze(
     seeds: int = 3,
     batch: int = 16,
     every_row: bool | None = None,
+    layers: Collection[int] | None = None,
     progress: bool = False,
+    once: Once = computed,
 ) -> Report:
     """Score every head on every probe and name the kinds of each head.
 
@@ -245,16 +253,33 @@ def analyze(
     With `every_row`, all of them are run. Otherwise a few are run first, and the rest only up to
     the deepest layer with a head for which they could change a kind or the match length; the means
     of a report are over the rows that were run. None is the latter from `LARGE` weights on.
+
+    With `layers`, counted from 0, only the heads of these are reported, and later layers are left
+    out where that changes nothing. `progress` shows a bar on a terminal and lines in a log. `once`
+    may keep the parts of the analysis (see `parts`). Raises ValueError for a layer that the model
+    does not have.
     """
+    reported = _require_layers(model, layers)
+    last = reported[-1]
     probes = make_probes(model, seeds=seeds, batch=batch)
     all_rows = _is_small(model) if every_row is None else every_row
-    with progress_bar(len(probes), f"probes of {name}", enabled=progress) as advance:
+    n_steps = len(probes) * (1 if all_rows else 2)
+    with progress_bar(n_steps, f"probes of {name}", enabled=progress, lines=progress) as advance:
         table = measured_rows(
-            model, probes, (threshold, COPYING), every_row=all_rows, advance=advance
+            model,
+            probes,
+            (threshold, COPYING),
+            every_row=all_rows,
+            through=last,
+            advance=advance,
+            once=once,
         )
     kinds, copies = _kinds(table, threshold), table.rank.nanmean(dim=(0, 1))
     logits = table.logits.nanmean(dim=(0, 1))
-    olsson, copying = _olsson_copying(model, batch), copying_scores(model)
+    scores = once(
+        "copying", lambda: {"o": _olsson_copying(model, batch), "w": copying_scores(model)}
+    )
+    olsson, copying = scores["o"], scores["w"]
     # These rows are about a quarter as long as a probe, and each holds a single query to read.
     prefixes = measured_prefix_curves(
         model,
@@ -262,10 +287,11 @@ def analyze(
         seeds=seeds,
         batch=4 * batch,
         every_row=all_rows,
+        once=once,
     )
     means = {name: table.means(name) for name in table.values}
     heads = []
-    for layer, head in torch.cartesian_prod(*map(torch.arange, copying.shape)).tolist():
+    for layer, head in product(reported, range(copying.shape[1])):
         values = {kind: means[kind][:, layer, head] for kind in PATTERN_KINDS}
         heads.append(
             HeadReport(
@@ -292,11 +318,25 @@ def analyze(
         heads=tuple(heads),
         bos_token=bos_token(model),
         tokens=drawn_in_words(model),
+        n_layers=len(copying),
     )
 
 
 def _is_small(model: Model) -> bool:
     return sum(weight.numel() for weight in model.parameters()) < LARGE
+
+
+def _require_layers(model: Model, layers: Collection[int] | None) -> list[int]:
+    """The layers to report, in order. Raises ValueError for none, or one the model lacks."""
+    n_layers = model_config(model).n_layers
+    if layers is None:
+        return list(range(n_layers))
+    absent = sorted(layer for layer in layers if not 0 <= layer < n_layers)
+    if absent or not layers:
+        raise ValueError(
+            f"Got the layers {sorted(layers)}, but this model has those from 0 to {n_layers - 1}."
+        )
+    return sorted(set(layers))
 
 
 def _kinds(table: ProbeRows, threshold: float) -> list[list[tuple[str, ...]]]:
@@ -329,7 +369,7 @@ def in_words(kinds: tuple[str, ...], none: str = "–") -> str:
 def strongest_stripe(model: Model, report: Report) -> tuple[tuple[int, int], Tensor, int]:
     """(layer, head) with the highest induction score, its pattern on one probe, and the period."""
     scores = report.scores("induction")
-    layer, head = divmod(int(scores.argmax()), scores.shape[1])
+    layer, head = divmod(int(scores.nan_to_num(-1.0).argmax()), scores.shape[1])
     probe = make_probes(model, seeds=1)[0]
     tokens: Int[Tensor, "batch pos"] = probe.repeated[:1]
     return (layer, head), attention_patterns(model, tokens)[layer, 0, head], probe.period

@@ -9,6 +9,7 @@ layer.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from induction_heads.interp.activations import visit_patterns
 from induction_heads.interp.copying import RowCopying, repeat_copying_by_row
 from induction_heads.interp.match_length import LEAST, prefix_values
+from induction_heads.interp.parts import Once, Part, computed
 from induction_heads.interp.probes import PATTERN_KINDS, POSITION_KINDS, REPEAT_KINDS, Probe
 from induction_heads.interp.scores import require_pattern, uniform_first_token_score
 from induction_heads.models.interface import Model, model_config
@@ -57,13 +59,17 @@ class ProbeRows:
         return self.values[kind].nanmean(dim=1)
 
 
-def no_rows(model: Model, probes: list[Probe]) -> ProbeRows:
-    """The table for these probes before any row is run: all NaN but for the even head."""
+def no_rows(model: Model, probes: list[Probe], n_layers: int | None = None) -> ProbeRows:
+    """The table for these probes before any row is run: all NaN but for the even head.
+
+    It has the first `n_layers` layers; None is all of them.
+    """
     config, n_rows = model_config(model), len(probes[0].repeated)
+    depth = int(config.n_layers if n_layers is None else n_layers)
     n_seeds = len({probe.seed for probe in probes})
 
     def empty(n: int) -> Tensor:
-        return torch.full((n, n_rows, config.n_layers, config.n_heads), torch.nan)
+        return torch.full((n, n_rows, depth, config.n_heads), torch.nan)
 
     names = [*PATTERN_KINDS, *(f"control_{kind}" for kind in REPEAT_KINDS)]
     values = {name: empty(len(probes)) for name in names}
@@ -79,20 +85,28 @@ def run_repeats(
     table: ProbeRows,
     rows: slice,
     through: int,
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[..., object] = lambda: None,
+    *,
+    seed: int | None = None,
 ) -> None:
-    """Fill in what repeated tokens say, for these rows and the layers up to `through`."""
-    seeds: list[int] = []
+    """Fill in what repeated tokens say, for these rows and the layers up to `through`.
+
+    With `seed`, only the probes of that seed are run.
+    """
+    places = list(dict.fromkeys(probe.seed for probe in probes))
+    begun: list[int] = []
     for number, probe in enumerate(probes):
+        if seed not in (None, probe.seed):
+            continue
         visit, tokens = _repeat_visitor(table, number, probe, rows), probe.repeated[rows]
-        if probe.seed in seeds:
+        if probe.seed in begun:
             visit_patterns(model, tokens, visit, through)
         else:
             found = repeat_copying_by_row(
                 model, tokens, probe.period, probe.gap, visit_pattern=visit
             )
-            _keep_copying(table, len(seeds), rows, found)
-            seeds.append(probe.seed)
+            _keep_copying(table, places.index(probe.seed), rows, found)
+            begun.append(probe.seed)
         advance()
 
 
@@ -120,8 +134,9 @@ def run_shared_controls(
 
 
 def _keep_copying(table: ProbeRows, place: int, rows: slice, found: RowCopying) -> None:
-    table.rank[place, rows] = found.rank
-    table.logits[place, rows] = found.logits
+    n_layers = table.rank.shape[2]
+    table.rank[place, rows] = found.rank[:, :n_layers]
+    table.logits[place, rows] = found.logits[:, :n_layers]
 
 
 def _repeat_visitor(
@@ -129,6 +144,8 @@ def _repeat_visitor(
 ) -> Callable[[int, Tensor], None]:
     def visit(layer: int, pattern: Tensor) -> None:
         require_pattern(pattern)
+        if layer >= table.rank.shape[2]:
+            return
         for kind, score in _at_repeats(pattern, probe).items():
             table.values[kind][number, rows, layer] = score
 
@@ -208,32 +225,80 @@ def _standard_error(values: Rows) -> Float[Tensor, "layer head"]:
     return (run.var(dim=1).mean(dim=0) / run.shape[1]).sqrt()
 
 
+_EVEN = {f"control_{kind}" for kind in POSITION_KINDS}
+"""These are those of a head that attends evenly: known without a pass."""
+
+
+def _as_part(table: ProbeRows) -> Part:
+    """The table as it is now, as a part of an analysis."""
+    values = {f"values {kind}": table.values[kind] for kind in table.values if kind not in _EVEN}
+    return values | {"rank": table.rank, "logits": table.logits}
+
+
+def _take(table: ProbeRows, part: Part) -> None:
+    """Fill the table with a part."""
+    for kind, values in table.values.items():
+        if kind not in _EVEN:
+            values.copy_(part[f"values {kind}"])
+    table.rank.copy_(part["rank"])
+    table.logits.copy_(part["logits"])
+
+
 def measured_rows(
     model: Model,
     probes: list[Probe],
     bounds: tuple[float, float],
     *,
     every_row: bool,
-    advance: Callable[[], None] = lambda: None,
+    through: int | None = None,
+    advance: Callable[..., object] = lambda: None,
+    once: Once = computed,
 ) -> ProbeRows:
     """The table of the probes: with all rows, or with more than the first only where it matters.
 
-    `bounds` are the threshold and the bound of the copying score, as in `open_layers`.
+    `bounds` are the threshold and the bound of the copying score, as in `open_layers`. `through` is
+    the last layer of the table; None is the last of the model. `advance` is called after each of
+    the probes on repeats, also on those that were kept, and once more for each if more rows are
+    run. `once` may keep what was measured (see `parts`).
     """
-    table, n_rows = no_rows(model, probes), len(probes[0].repeated)
-    last, every = model_config(model).n_layers - 1, slice(0, n_rows)
+    last = model_config(model).n_layers - 1 if through is None else through
+    table, n_rows = no_rows(model, probes, last + 1), len(probes[0].repeated)
+    every = slice(0, n_rows)
+
+    def fill(name: str, run: Callable[[], None], n_steps: int = 0) -> None:
+        ran: list[bool] = []
+
+        def compute() -> Part:
+            ran.append(True)
+            run()
+            return _as_part(table)
+
+        _take(table, once(name, compute))
+        for _ in range(0 if ran else n_steps):
+            advance()
+
+    def repeats(rows: slice, to: int) -> None:
+        for seed in dict.fromkeys(probe.seed for probe in probes):
+            name = f"repeats of seed {seed} rows {rows.start} to {rows.stop} layers to {to}"
+            run = partial(run_repeats, model, probes, table, rows, to, advance, seed=seed)
+            fill(name, run, sum(probe.seed == seed for probe in probes))
+
+    def controls(run: Callable[..., None], rows: slice, to: int) -> None:
+        name = f"controls of rows {rows.start} to {rows.stop} layers to {to}"
+        fill(name, partial(run, model, probes, table, rows, to))
+
     if every_row or n_rows <= FIRST_ROWS:
-        run_controls(model, probes, table, every, last)
-        run_repeats(model, probes, table, every, last, advance)
+        controls(run_controls, every, last)
+        repeats(every, last)
         return table
     first, rest = slice(0, FIRST_ROWS), slice(FIRST_ROWS, n_rows)
-    run_shared_controls(model, probes, table, first, last)
-    run_repeats(model, probes, table, first, last, advance)
-    repeats, controls = open_layers(table, *bounds)
-    if controls is not None:
-        run_controls(model, probes, table, every, controls)
-    if repeats is not None:
-        run_repeats(model, probes, table, rest, repeats)
+    controls(run_shared_controls, first, last)
+    repeats(first, last)
+    open_repeats, open_controls = open_layers(table, *bounds)
+    if open_controls is not None:
+        controls(run_controls, every, open_controls)
+    if open_repeats is not None:
+        repeats(rest, open_repeats)
     return table
 
 
@@ -244,21 +309,30 @@ def measured_prefix_curves(
     seeds: int,
     batch: int,
     every_row: bool,
+    once: Once = computed,
 ) -> Float[Tensor, "length layer head"]:
     """`prefix_length_curves` as the mean over seeds, with shorter matches in a short context.
 
     Unless `every_row`, more than the first rows are run only if the match length of an induction
-    head is open. `is_induction` is True for these heads.
+    head is open. `is_induction` is True for these heads; layers that it does not have are not run.
     """
-    last = model_config(model).n_layers - 1
+
+    def run(rows: slice, through: int) -> Tensor:
+        name = f"prefixes of rows {rows.start} to {rows.stop} layers to {through}"
+        values = once(
+            name,
+            lambda: {
+                "values": prefix_values(model, seeds=seeds, batch=batch, rows=rows, through=through)
+            },
+        )["values"]
+        return values[:, :, :, : len(is_induction)]
+
     first = batch if every_row else min(FIRST_PREFIX_ROWS, batch)
-    values = prefix_values(model, seeds=seeds, batch=batch, rows=slice(0, first), through=last)
+    values = run(slice(0, first), len(is_induction) - 1)
     if first < batch:
         deepest = _deepest(_open_matches(values) & is_induction)
         if deepest is not None:
-            rest = slice(first, batch)
-            more = prefix_values(model, seeds=seeds, batch=batch, rows=rest, through=deepest)
-            values = torch.cat([values, more], dim=2)
+            values = torch.cat([values, run(slice(first, batch), deepest)], dim=2)
     return values.nanmean(dim=(0, 2))
 
 

@@ -25,8 +25,9 @@ from induction_heads.data.tokens import (
     with_bos,
 )
 from induction_heads.interp.ablation import ablation_scores
-from induction_heads.interp.analysis import HeadReport, Probe, analyze, make_probes
+from induction_heads.interp.analysis import HeadReport, analyze
 from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.probes import Probe, make_probes
 from induction_heads.models.checksum import weights_checksum
 from induction_heads.models.interface import Model, model_config
 from induction_heads.progress_bar import progress_bar
