@@ -133,6 +133,10 @@ def test_records_are_drawn_with_what_others_reported(folder):
     assert lines[2].endswith("here: L1H0, L1H1; in both: none")
     assert "nothing reported to compare with" in public_records.comparison_lines(toy)[1]
     plt.close(figure)
+    several = [toy, *(toy | {"model": f"m@step{step}"} for step in (0, 5))]
+    assert len(public_records.drawings(several)) == 2
+    assert public_records.comparisons(several) == public_records.comparison_lines(toy)
+    assert public_records.drawings([]) == public_records.comparisons([]) == []
 
 
 def test_checkpoints_are_put_in_order(folder):

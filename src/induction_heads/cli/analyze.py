@@ -175,7 +175,7 @@ def _analyzed(
 
     # A text needs the tokenizer, which the lightest form of a model does not have.
     load_as = load_lightest if text is None and ranks is None else load_model
-    model = load_as(name, progress=None if sys.stderr.isatty() else False, **load)
+    model: Any = load_as(name, progress=None if sys.stderr.isatty() else False, **load)
     if ranks is not None:
         rank_by_text(model, _content(ranks), f"counts in {ranks.name}")
     content = None if text is None else _content(text)

@@ -15,15 +15,35 @@ from induction_heads.interp.reference import heads_of_kind, reported_findings
 Record = Mapping[str, Any]
 
 
+def drawings(records: Sequence[Record]) -> list[Figure]:
+    """The maps of single models, and a curve for each model with two or more checkpoints."""
+    curves = checkpoints(records)
+    single = _single(records)
+    figures = [induction_maps(single)] if single else []
+    for name, steps in curves.items():
+        figure, ax = plt.subplots(figsize=(4.8, 2.8), layout="constrained")
+        formation_curves(ax, steps)
+        ax.set_title(name)
+        figures.append(figure)
+    for figure in figures:
+        plt.close(figure)  # Shown once, by who asked for them.
+    return figures
+
+
+def comparisons(records: Sequence[Record]) -> list[str]:
+    """`comparison_lines` of every record that is not one of several checkpoints."""
+    return [line for record in _single(records) for line in comparison_lines(record)]
+
+
+def _single(records: Sequence[Record]) -> list[Record]:
+    curves = checkpoints(records)
+    return [record for record in records if record["model"].partition("@")[0] not in curves]
+
+
 def induction_maps(records: Sequence[Record]) -> Figure:
     """The induction score of every head of each record; heads that others reported are outlined."""
-    figure, axes = plt.subplots(
-        1,
-        len(records),
-        figsize=(3.2 * len(records) + 0.8, 3.2),
-        layout="constrained",
-        squeeze=False,
-    )
+    size = (3.2 * len(records) + 0.8, 3.2)
+    figure, axes = plt.subplots(1, len(records), figsize=size, layout="constrained", squeeze=False)
     for ax, record in zip(axes[0], records, strict=True):
         image = _induction_map(ax, record)
     figure.colorbar(image, ax=axes, label="attention to matches")

@@ -6,7 +6,7 @@ model that was loaded; the numbers that others published are apart, in `reported
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -196,6 +196,6 @@ def reported_findings(model: str) -> list[dict[str, Any]]:
     return [finding for finding in data["findings"] if base in finding["models"]]
 
 
-def heads_of_kind(record: dict[str, Any], kind: str) -> list[str]:
+def heads_of_kind(record: Mapping[str, Any], kind: str) -> list[str]:
     """The names of the heads of a record that are of a kind, such as `induction`, in order."""
     return [f"L{h['layer']}H{h['head']}" for h in record["heads"] if kind in h["kinds"]]
