@@ -18,7 +18,8 @@ from induction_heads.interp.analysis import make_probes
 from induction_heads.models.checkpoint_files import UnknownModel
 from induction_heads.models.loading import load_attention_only, load_model, save_model
 
-TOKENS = torch.randint(D_VOCAB, (2, 12), generator=torch.Generator().manual_seed(0))
+TOKENS = torch.randint(D_VOCAB, (2, 40), generator=torch.Generator().manual_seed(0))
+TOKENS[:, 0], TOKENS[0, 1], TOKENS[1, -1] = 1, 4, 4  # BOS and "c", which some tokenizers pad with.
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 99\n"
 Change = Callable[[Path], object]
 
@@ -115,7 +116,37 @@ def other_unembedding(folder: Path) -> None:
     config(tie_word_embeddings=True)(folder)
 
 
+def stored_as(dtype: torch.dtype, *names: str) -> Change:
+    """Weights (all, or those named) cast to another type of number."""
+    return weights(lambda w: {n: v.to(dtype) if n in (names or w) else v for n, v in w.items()})
+
+
+def pickled(change: Callable[[dict[str, torch.Tensor]], object], **settings: object) -> Change:
+    """What `change` makes of the weights, in pytorch_model.bin instead."""
+
+    def write(folder: Path) -> None:
+        stored = load_file(folder / "model.safetensors")
+        (folder / "model.safetensors").unlink()
+        torch.save(change(stored), folder / "pytorch_model.bin", **settings)
+
+    return write
+
+
+def with_mark(folder: Path) -> None:
+    """A config with a byte-order mark, as Windows editors write it."""
+    path = folder / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+
+def padding(token: str, side: str) -> Change:
+    """A tokenizer that pads with one of the ids that a text can hold."""
+    return tokenizer(pad_token=token, padding_side=side)
+
+
 MASK = torch.ones(1, 1, 64, 64)
+BYTE_MASK = {"transformer.h.0.attn.bias": torch.ones(1, 1, 64, 64, dtype=torch.uint8)}
+ROPE = {"rope_theta": 10000.0, "original_max_position_embeddings": 8, "factor": 4.0}
+LONG = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0, 3.0, 4.0, 5.0]}
 ROTARY = "model.layers.0.self_attn.rotary_emb"
 ADAPTER = file("adapter_config.json", '{"peft_type": "LORA"}')
 OWN_CODE = {"tokenizer_class": "Mine", "auto_map": {"AutoTokenizer": ["mine.Mine", None]}}
@@ -167,6 +198,51 @@ REFUSED: list[tuple[str, str, dict, Change, str]] = [
     ("cut off", "llama", {}, file("model.safetensors", b"\x10\0\0\0\0\0\0\0{"), "Cannot read"),
     ("BOS too high", "llama", {}, tokenizer(bos=60), "BOS token 60 .* vocabulary of 60"),
     ("rotation of no kind", "llama", {}, config(rope_parameters={"rope_type": "odd"}), "odd"),
+    ("whole numbers", "llama", {}, stored_as(torch.int8), "lm_head.weight .* stored as I8"),
+    ("eight bits", "llama", {}, stored_as(torch.float8_e4m3fn), "stored as F8_E4M3"),
+    ("one weight rounded", "gpt2", {}, stored_as(torch.int64, "transformer.ln_f.bias"), "as I64"),
+    (
+        "whole numbers, pickled",
+        "llama",
+        {},
+        pickled(lambda w: {n: v.to(torch.int8) for n, v in w.items()}),
+        "stored as int8",
+    ),
+    (
+        "a training checkpoint",
+        "llama",
+        {},
+        pickled(lambda w: {"state_dict": w, "epoch": 3}),
+        "lm_head.weight is missing, .* holds epoch instead",
+    ),
+    ("a list", "llama", {}, file("config.json", "[]"), "holds a list, but expected an object"),
+    ("a number", "llama", {}, file("config.json", "3"), "holds a number"),
+    ("half a config", "llama", {}, file("config.json", '{"a":'), r"config.json cannot be read"),
+    ("UTF-16", "llama", {}, file("config.json", "{}".encode("utf-16")), "cannot be read as JSON"),
+    ("an empty config", "llama", {}, file("config.json", "{}"), "n_layers is missing"),
+    (
+        "no model_type",
+        "llama",
+        {},
+        config(model_type=None),
+        'names an architecture but no "model_t',
+    ),
+    ("a number as model_type", "llama", {}, config(model_type=3), '"model_type": 3'),
+    ("sizes as text", "llama", {}, config(vocab_size="60"), "expected int, got str"),
+    ("no heads", "llama", {}, config(num_attention_heads=0), "one of the sizes is 0"),
+    (
+        "five heads",
+        "llama",
+        {},
+        config(num_attention_heads=5),
+        "not a multiple of the number of at",
+    ),
+    ("an unknown activation", "llama", {}, config(hidden_act="nope"), "there is no 'nope'"),
+    ("counts below 0", "llama", {}, file("token_counts.json", "[-1]"), "whole numbers from 0"),
+    ("counts of nothing", "llama", {}, file("token_counts.json", "[0]"), "not all of them 0"),
+    ("counts of others", "llama", {}, file("token_counts.json", "[1]"), "counts of 1 ids"),
+    ("a tokenizer cut off", "llama", {}, file("tokenizer.json", "{"), "Cannot read the tokenizer"),
+    ("an id without a row", "llama", {}, config(pad_token_id=99), "Padding_idx must be within"),
 ]
 
 RIGHT: list[tuple[str, str, dict, Change]] = [
@@ -185,6 +261,24 @@ RIGHT: list[tuple[str, str, dict, Change]] = [
         {},
         both(mine, tokenizer(), config(auto_map={"AutoTokenizer": ["mine.Mine", None]})),
     ),
+    ("a byte-order mark", "llama", {}, with_mark),
+    ("64 bits", "llama", {}, stored_as(torch.float64)),
+    ("masks of bytes", "gpt2", {}, weights(lambda w: w | BYTE_MASK)),
+    ("pickled in the old way", "llama", {}, pickled(dict, _use_new_zipfile_serialization=False)),
+    ("weights of another model beside them", "llama", {}, file("pytorch_model.bin", b"stale")),
+    ("an index beside them", "llama", {}, file("model.safetensors.index.json", "{}")),
+    ("padding on the left", "llama", {}, padding("c", "left")),
+    ("padding that is BOS", "gpt2", {}, padding("<s>", "left")),
+    ("padding in the config", "gpt2", {}, config(pad_token_id=4)),
+    ("several ends", "llama", {}, config(eos_token_id=[1, 2])),
+    ("dropout", "gpt2", {}, config(attn_pdrop=0.5, resid_pdrop=0.5, embd_pdrop=0.5)),
+    ("a tokenizer with a short limit", "llama", {}, tokenizer(model_max_length=8)),
+    ("layers scaled", "gpt2", {"scale_attn_by_inverse_layer_idx": True}, both()),
+    ("YaRN", "llama", {"rope_parameters": ROPE | {"rope_type": "yarn"}}, both()),
+    ("dynamic angles", "llama", {"rope_parameters": ROPE | {"rope_type": "dynamic"}}, both()),
+    ("angles by length", "llama", {"rope_parameters": ROPE | LONG}, both()),
+    ("wide heads", "llama", {"head_dim": 16, "num_key_value_heads": 1}, both()),
+    ("one after the other", "gpt_neox", {"use_parallel_residual": False, "rotary_pct": 1}, both()),
 ]
 
 

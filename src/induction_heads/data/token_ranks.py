@@ -118,10 +118,11 @@ def _counts_in(path: Path, n_ids: int, d_vocab: int) -> list[int]:
         counts = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         counts = None
-    if not isinstance(counts, list) or not all(type(count) is int for count in counts):
+    are_counts = isinstance(counts, list) and all(type(c) is int and c >= 0 for c in counts)
+    if not are_counts or not any(counts):
         raise ValueError(
-            f"{path} should hold a list of whole numbers: how often each id occurs. Remove the "
-            "file to rank the tokens by the tokenizer."
+            f"{path} should hold a list of whole numbers from 0, not all of them 0: how often each "
+            "id occurs. Remove the file to rank the tokens by the tokenizer."
         )
     if len(counts) not in (n_ids, d_vocab):
         raise ValueError(

@@ -3,12 +3,15 @@
 Every refusal is one sentence with a name in it: of a file, a setting or a weight.
 """
 
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 _POINTER = b"version https://git-lfs"
@@ -67,10 +70,84 @@ class UnknownModel(ValueError):
 
 
 def reason(error: Exception) -> str:
-    """The first line of an exception's message, as the end of a sentence."""
+    """The first line of an exception's message, as the end of a sentence.
+
+    A line that ends in a colon says nothing without the next one.
+    """
+    if isinstance(error, KeyError):
+        return f"there is no {error.args[0]!r}." if error.args else "a name is missing."
+    if isinstance(error, ZeroDivisionError):
+        return "one of the sizes is 0."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines[0] += f" {lines[1]}"
     message = (lines[0] if lines else type(error).__name__)[:200].rstrip(".:")
     return f"{message}."
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings in the folder's `config.json`, with or without a byte-order mark.
+
+    Raises UnknownModel if the file is not a JSON object.
+    """
+    path = folder / "config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnknownModel(f"{path} cannot be read as JSON: {reason(error)}") from error
+    if not isinstance(settings, dict):
+        raise UnknownModel(
+            f"{path} holds {_json_kind(settings)}, but expected an object with settings such as "
+            '{"model_type": "gpt2", …}.'
+        )
+    return settings
+
+
+def _json_kind(value: object) -> str:
+    kinds = {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+_NUMBERS = {"F64", "F32", "F16", "BF16"}
+"""The types of numbers that weights may be stored in, as safetensors writes them."""
+
+
+def require_plain_numbers(folder: Path) -> None:
+    """Raise UnknownModel, naming a weight, if one is stored in a type that needs a scale.
+
+    Whole numbers and floating-point numbers of 8 bits are what quantized weights are stored in.
+    Read as they are, they give another model. Masks and other buffers may be of any type.
+    """
+    for name, kind in _stored_types(folder):
+        if kind in _NUMBERS or not name.endswith(("weight", "bias")) or _BUFFERS.search(name):
+            continue
+        raise UnknownModel(
+            f"{name} in {folder} is stored as {kind}, as in a quantized checkpoint, and not as "
+            "floating-point numbers of 16 or more bits. Load the full checkpoint."
+        )
+
+
+def _stored_types(folder: Path) -> Iterator[tuple[str, str]]:
+    """The name and the number type of every tensor in the files that would be loaded."""
+    whole = folder / "model.safetensors"
+    stored = [whole] if whole.is_file() else sorted(folder.glob("model-*.safetensors"))
+    for path in stored:
+        with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                yield name, str(file.get_slice(name).get_dtype())
+    for path in () if stored else sorted(folder.glob("pytorch_model*.bin")):
+        with suppress(Exception):  # A file that cannot be read is refused where it is loaded.
+            tensors = torch.load(path, map_location="meta", weights_only=True)
+            for name, tensor in tensors.items():
+                yield name, _SHORT.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
+
+
+_SHORT = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+}
 
 
 def require_whole_files(folder: Path) -> None:
@@ -138,6 +215,7 @@ def require_matching_weights(
         first = sorted(missing)[0]
         raise UnknownModel(
             f"The weights in {folder} are not complete: {first} is missing{_others(missing)}"
+            + (f" The file holds {unused[0]} instead{_others(unused)}" if unused else "")
         )
     if unused:
         raise UnknownModel(

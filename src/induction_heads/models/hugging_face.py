@@ -10,25 +10,26 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from induction_heads.data.token_ranks import ranks_in_folder
 from induction_heads.models.agreement import disagreement, library_answer
 from induction_heads.models.architectures import ARCHITECTURES, why_not
 from induction_heads.models.checkpoint_files import (
     RUN_TIME,
     UnknownModel,
+    read_config,
     reason,
     require_finite_weights,
     require_matching_weights,
+    require_plain_numbers,
     require_plain_settings,
     require_token,
     require_whole_files,
 )
 from induction_heads.models.library_messages import without_progress_bars
 from induction_heads.models.tokenizers import (
+    known_ranks,
     leading_token,
     load_tokenizer,
     needs_package,
-    tokenizer_data,
 )
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ LONG_LOAD = 100e6
 def is_hugging_face(folder: Path) -> bool:
     """Whether the folder's `config.json` is one of Hugging Face: it names a `model_type`."""
     try:
-        return "model_type" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        return "model_type" in read_config(folder)
+    except UnknownModel:
         return False
 
 
@@ -72,9 +73,10 @@ def load_hugging_face(
     TransformerLens computes something else than transformers does.
     """
     require_whole_files(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder)
     architecture = _checked_architecture(folder, config)
     require_plain_settings(folder, config)
+    require_plain_numbers(folder)
     tokenizer = load_tokenizer(folder)
     bos = leading_token(folder, tokenizer, architecture)
     # TransformerLens may add tokens of its own to the tokenizer.
@@ -86,12 +88,17 @@ def load_hugging_face(
     bridge.cfg.default_prepend_bos = bos is not None
     bridge.cfg.without_text = tuple({*range(bridge.cfg.d_vocab)} - known) if known else ()
     bridge.cfg.attention_window = _attention_window(model.config)
-    bridge.cfg.token_ranks = ranks_in_folder(folder, bridge.cfg.d_vocab, tokenizer_data(tokenizer))
+    bridge.cfg.token_ranks = known_ranks(folder, bridge.cfg.d_vocab, tokenizer)
     return bridge.requires_grad_(False).eval()
 
 
 def _checked_architecture(folder: Path, config: dict[str, Any]) -> str:
     """The class that the config names. Raises UnknownModel unless it loads and has weights."""
+    if not isinstance(config["model_type"], str):
+        raise UnknownModel(
+            f'{folder / "config.json"} has "model_type": {json.dumps(config["model_type"])}, but '
+            'expected a name such as "gpt2".'
+        )
     named = config.get("architectures", ())
     if named == () or not isinstance(named, (list, type(None))):
         raise UnknownModel(
@@ -123,12 +130,19 @@ def _with_weights(
     if dtype is not None and dtype not in DTYPES:
         raise UnknownModel(f"dtype={dtype!r} is not known. Choose one of: {', '.join(DTYPES)}.")
     try:
+        library_config = _library_config(config)
+    except Exception as error:  # Each architecture checks its settings in its own way.
+        raise UnknownModel(
+            f"The settings in {folder / 'config.json'} are not those of a model that transformers "
+            f"knows: {reason(error)}"
+        ) from error
+    try:
         from transformers import AutoModelForCausalLM
 
         with without_progress_bars(bars):
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
-                config=_library_config(config),
+                config=library_config,
                 local_files_only=True,
                 trust_remote_code=False,
                 dtype=dtype or "float32",

@@ -1,7 +1,7 @@
 """Models by name: load and save them, and hand them to TransformerLens."""
 
 import json
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from induction_heads.data.token_ranks import ranks_in_folder
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.checkpoint_files import (
     UnknownModel,
     adapter_sentence,
+    read_config,
     reason,
     require_finite_weights,
     require_matching_weights,
@@ -31,7 +31,7 @@ from induction_heads.models.hand_built import hand_built
 from induction_heads.models.hub import damaged_files
 from induction_heads.models.hugging_face import DTYPES, is_hugging_face, load_hugging_face
 from induction_heads.models.interface import HookedModel, Model
-from induction_heads.models.tokenizers import load_tokenizer
+from induction_heads.models.tokenizers import known_ranks, load_tokenizer
 from induction_heads.models.transformer_lens_format import (
     is_transformer_lens,
     load_transformer_lens,
@@ -103,14 +103,35 @@ def _with_weights(folder: Path, weights: dict[str, Tensor]) -> AttentionOnly:
     ]
     missing, unused = expected.keys() - weights.keys(), weights.keys() - expected.keys()
     require_matching_weights(folder, missing, unused, misshapen)
+    for stored, weight in weights.items():
+        if weight.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+            kind = str(weight.dtype).removeprefix("torch.")
+            raise UnknownModel(f"{stored} in {folder} is stored as {kind}, not as full numbers.")
     require_finite_weights(folder, weights.items())
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    model.token_ranks = ranks_in_folder(folder, model.config.d_vocab)
+    model.token_ranks = known_ranks(folder, model.config.d_vocab)
     return model.requires_grad_(False).eval()
 
 
 def _config(folder: Path) -> AttentionOnlyConfig:
-    return AttentionOnlyConfig(**json.loads((folder / "config.json").read_text()))
+    """The config of a model of this course. Raises UnknownModel for that of another kind."""
+    settings = read_config(folder)
+    known = {field.name: field for field in fields(AttentionOnlyConfig)}
+    required = [name for name, field in known.items() if field.default is MISSING]
+    absent = [name for name in required if name not in settings]
+    unknown = [name for name in settings if name not in known]
+    if "architectures" in settings:
+        raise UnknownModel(
+            f'{folder / "config.json"} names an architecture but no "model_type", such as "gpt2". '
+            "Add the one of its architecture."
+        )
+    if absent or unknown:
+        odd = f"{absent[0]} is missing" if absent else f"{unknown[0]} is not one of its settings"
+        raise UnknownModel(
+            f'{folder / "config.json"} has no "model_type", as in Hugging Face format, and is not '
+            f"a config of this course: {odd}."
+        )
+    return AttentionOnlyConfig(**settings)
 
 
 def load_attention_only(name: str) -> AttentionOnly:
@@ -323,6 +344,7 @@ def _load(name: str, bridge: bool, device: str, dtype: str | None, progress: boo
             raise UnknownModel(
                 f"{name!r} on the model hub has no config.json, so it is not a model."
             )
+        read_config(folder)  # Refused here, before it is asked what kind of model it is.
         if is_hugging_face(folder):
             try:
                 return load_hugging_face(folder, device=device, dtype=dtype, progress=progress)

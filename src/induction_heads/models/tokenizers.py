@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from induction_heads.data.token_ranks import TokenRanks, ranks_in_folder
 from induction_heads.models.checkpoint_files import UnknownModel, reason
 from induction_heads.models.library_messages import without_progress_bars
 
@@ -81,6 +82,14 @@ def tokenizer_data(tokenizer: Any | None) -> dict[str, Any] | None:
     """The content of the `tokenizer.json` of a tokenizer, or None if it has none."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     return None if backend is None else json.loads(backend.to_str())
+
+
+def known_ranks(folder: Path, d_vocab: int, tokenizer: Any | None = None) -> TokenRanks | None:
+    """`ranks_in_folder` for this tokenizer. Raises UnknownModel for counts that are none."""
+    try:
+        return ranks_in_folder(folder, d_vocab, tokenizer_data(tokenizer))
+    except ValueError as error:
+        raise UnknownModel(str(error)) from error
 
 
 def leading_token(folder: Path, tokenizer: Any | None, architecture: str) -> int | None:

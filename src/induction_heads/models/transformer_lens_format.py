@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from induction_heads.data.token_ranks import ranks_in_folder
 from induction_heads.models.checkpoint_files import (
     UnknownModel,
     reason,
@@ -21,7 +20,7 @@ from induction_heads.models.checkpoint_files import (
     require_whole_files,
 )
 from induction_heads.models.hub import hub_folder
-from induction_heads.models.tokenizers import TOKENIZER_FILES, load_tokenizer, tokenizer_data
+from induction_heads.models.tokenizers import TOKENIZER_FILES, known_ranks, load_tokenizer
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -32,9 +31,9 @@ _SIZES = ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "d_vocab
 def is_transformer_lens(folder: Path) -> bool:
     """Whether the folder's `config.json` is of this format."""
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
         return "model_type" not in settings and {"attn_only", "act_fn"} <= settings.keys()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return False
 
 
@@ -74,7 +73,7 @@ def load_transformer_lens(
     require_token(bos, config.d_vocab, f"the tokenizer in {tokenizer_folder}")
     bridge.cfg.bos_token = bos
     bridge.cfg.without_text = tuple({*range(config.d_vocab)} - known) if known else ()
-    bridge.cfg.token_ranks = ranks_in_folder(folder, config.d_vocab, tokenizer_data(tokenizer))
+    bridge.cfg.token_ranks = known_ranks(folder, config.d_vocab, tokenizer)
     return bridge.to(device=device, dtype=getattr(torch, dtype)).requires_grad_(False).eval()
 
 
@@ -82,7 +81,7 @@ def _bridge_config(folder: Path) -> Any:
     """The config in the words of today's TransformerLens. Raises UnknownModel for what it lacks."""
     from transformer_lens.config import TransformerBridgeConfig
 
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
     absent = [name for name in _SIZES if not isinstance(settings.get(name), int)]
     if absent:
         raise UnknownModel(f"{folder / 'config.json'} does not state {absent[0]} as a number.")
@@ -127,6 +126,6 @@ def _tokenizer_folder(folder: Path, progress: bool | None) -> Path | None:
     """The folder of the tokenizer; None where the config names none."""
     if any((folder / name).is_file() for name in TOKENIZER_FILES):
         return folder
-    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
     name = settings.get("tokenizer_name")
     return hub_folder(name, progress=progress) if name else None
