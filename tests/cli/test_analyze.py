@@ -185,24 +185,24 @@ def test_a_killed_run_goes_on_where_it_ended_with_the_same_numbers(monkeypatch, 
     fast = ("pythia-4l", "--seeds", "3", "--rows", "2", "--json")
     expected = json.loads(run(*fast).stdout)
     seeds_run = []
-    plain = probe_rows._run_seed
+    plain = probe_rows.run_repeats
 
-    def counted(model, of_seed, place, *rest):
-        seeds_run.append(place)
-        plain(model, of_seed, place, *rest)
+    def counted(*arguments, seed):
+        seeds_run.append(seed)
+        plain(*arguments, seed=seed)
 
-    def killed(model, of_seed, place, *rest):
-        if place == 2:
+    def killed(*arguments, seed):
+        if seed == 2:
             raise Killed
-        plain(model, of_seed, place, *rest)
+        plain(*arguments, seed=seed)
 
-    monkeypatch.setattr(probe_rows, "_run_seed", killed)
+    monkeypatch.setattr(probe_rows, "run_repeats", killed)
     with pytest.raises(Killed):
         CliRunner().invoke(analyze, [*fast, "--out", str(tmp_path)], catch_exceptions=False)
     (unfinished,) = tmp_path.glob("unfinished-*")
     (unfinished / f"{TEMPORARY}half").write_bytes(b"half")
     (unfinished / "copying.safetensors").write_bytes(b"damaged")
-    monkeypatch.setattr(probe_rows, "_run_seed", counted)
+    monkeypatch.setattr(probe_rows, "run_repeats", counted)
     other = run(*fast, "--out", str(tmp_path), "--rows", "3")  # Other settings begin anew.
     assert other.exit_code == 0
     assert seeds_run == [0, 1, 2]
