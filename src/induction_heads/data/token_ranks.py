@@ -119,7 +119,7 @@ def _counts_in(path: Path, n_ids: int, d_vocab: int) -> list[int]:
     except ValueError:
         counts = None
     are_counts = isinstance(counts, list) and all(type(c) is int and c >= 0 for c in counts)
-    if not are_counts or not any(counts):
+    if not isinstance(counts, list) or not are_counts or not any(counts):
         raise ValueError(
             f"{path} should hold a list of whole numbers from 0, not all of them 0: how often each "
             "id occurs. Remove the file to rank the tokens by the tokenizer."
