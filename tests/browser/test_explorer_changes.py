@@ -12,6 +12,7 @@ from induction_heads.interp.interventions import (
     stripe_knockout,
 )
 from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.scores import prefix_matching_score
 from induction_heads.models.loading import load_attention_only, load_snapshots, to_transformer_lens
 
 from .explorer_page import REPEATED, ROW, click, drawn, effect, press, set_state
@@ -126,3 +127,44 @@ def test_slider_shows_the_model_at_each_snapshot(tab):
         str(step) for step in sorted(snapshots)
     ]
     assert "s.10" in tab.evaluate("mounted.state()")
+
+
+def test_no_number_of_the_effect_is_cut_off_on_a_narrow_phone(tab):
+    """+3.80 must not be read as +3."""
+    set_state(tab, f"{REPEATED}~o.0-0zero~v.change")
+    before = tab.viewport_size
+    tab.set_viewport_size({"width": 340, "height": 800})
+    drawn(tab)
+    rights = tab.evaluate(
+        """() => ["#root", ".ex-effect .ex-table"].map(
+            (one) => document.querySelector(one).getBoundingClientRect().right)"""
+    )
+    widths = tab.evaluate(
+        """() => [...document.querySelectorAll(".ex-effect td")].map(
+            (cell) => cell.scrollWidth - cell.clientWidth)"""
+    )
+    tab.set_viewport_size(before)
+    assert rights[1] <= rights[0] - 10
+    assert max(widths) <= 0
+
+
+def test_with_three_copies_every_key_after_a_copy_counts(tab):
+    """Words, scores, loss and the knockout agree with the package."""
+    row = torch.tensor([[0, 1, 2] * 3])
+    set_state(tab, "m.toy-2l~t.0-1-2-0-1-2-0-1-2~v.change")
+    text = tab.inner_text(".ex-prediction")
+    assert "each time followed by A" in text
+    assert "one or more of positions 3 and 6" in text
+    model = load_attention_only("toy-2l")
+    with torch.inference_mode():
+        pattern = model.layers[1].pattern(model.embed(row) + model.layers[0](model.embed(row)))
+        losses = per_token_loss(model(row), row)[0]
+    scores = prefix_matching_score(pattern, row)[0].tolist()
+    shown = tab.locator(".ex-scores").all_inner_texts()[2:4]
+    assert [float(one.split("ind ")[1]) for one in shown] == pytest.approx(scores, abs=0.006)
+    assert tab.inner_text(".ex-effect tbody th") == "Loss of copies 2–3 (nats)"
+    assert effect(tab)[0] == pytest.approx(losses[3:].mean().item(), abs=0.006)
+    tab.get_by_role("group", name="L1H0").get_by_label("no stripe").check()
+    drawn(tab)
+    assert tab.locator(".ex-scores").nth(2).inner_text().endswith("ind 0.00")
+    assert effect(tab)[1] - effect(tab)[0] > 0.2

@@ -134,9 +134,16 @@ def test_one_layer_beside_two(tab):
     drawn(tab)
     text = tab.inner_text(".ex-prediction")
     assert "Second-copy loss: toy-2l: 0.90 nats; toy-1l: 2.70." in text
+    grids = tab.locator(".ex-grid")
+    assert [grid.locator("canvas").count() for grid in grids.all()] == [4, 2]
+    headings = tab.locator(".ex-patterns .ex-heading").all_inner_texts()
+    assert [text.partition(": ")[2] for text in headings] == [
+        "toy-2l",
+        "toy-1l, trained, no change",
+    ]
     tab.get_by_role("radio", name="toy-1l").check(force=True)
     drawn(tab)
-    assert tab.locator(".ex-grid canvas").count() == 2
+    assert [grid.locator("canvas").count() for grid in grids.all()] == [2, 4]
     assert prediction(tab) == "A"
     assert tab.evaluate("mounted.state()") == "m.toy-1l~h.0-0~b.1"
 

@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 import torch
 
-from induction_heads.data.tokens import distinct_tokens, repeated_tokens
+from induction_heads.data.tokens import distinct_tokens, follows_earlier_copy, repeated_tokens
 from induction_heads.explorer.export import exported_model, exported_snapshots, quantized
 from induction_heads.interp.ablation import ABLATION_HOOKS
 from induction_heads.interp.interventions import (
@@ -86,10 +86,24 @@ def some_rows(generator, model, count):
     return rows, period
 
 
+def without_stripes(pattern, rows):
+    """The pattern [batch query key] without the keys after earlier copies, rows of sum 1 again."""
+    removed = follows_earlier_copy(rows)
+    rest = pattern.masked_fill(removed, 0)
+    left = rest.sum(dim=-1, keepdim=True)
+    elsewhere = (~removed).float().tril()
+    evenly = elsewhere / elsewhere.sum(dim=-1, keepdim=True)
+    return torch.where(left > 1e-6, rest / left.clamp_min(1e-6), evenly)
+
+
 def knocked_out(bridge, rows, layer, head, period):
     def hook(pattern, hook):
         pattern = pattern.clone()
-        pattern[:, head] = stripe_knockout(pattern[:, head], period)
+        removed = without_stripes(pattern[:, head], rows)
+        if torch.equal(rows[:, :period], rows[:, period:]) and rows.shape[1] == 2 * period:
+            # On two whole copies of distinct tokens this is the knockout of the package.
+            torch.testing.assert_close(removed, stripe_knockout(pattern[:, head], period))
+        pattern[:, head] = removed
         return pattern
 
     name = f"blocks.{layer}.attn.hook_pattern"
@@ -109,7 +123,7 @@ def some_change(generator, bridge, rows, period):
         change = {"off": [{"head": [layer, head], "how": kind}], "mean": kind == "mean"}
         return change, bridge.run_with_hooks(rows, fwd_hooks=[hook])
     if kind == "knockout":
-        change = {"knockout": [{"head": [layer, head], "period": period}]}
+        change = {"knockout": [{"head": [layer, head]}]}
         return change, knocked_out(bridge, rows, layer, head, period)
     if kind == "freeze":
         change = {"off": [{"head": [0, head], "how": "zero"}], "freeze": [1]}

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { contributions } from "../../src/induction_heads/explorer/contributions.js";
-import { knockOutStripe } from "../../src/induction_heads/explorer/interventions.js";
+import { knockOutStripes } from "../../src/induction_heads/explorer/interventions.js";
 import { meanMixed, probabilities, run } from "../../src/induction_heads/explorer/model.js";
 import {
   addProduct,
@@ -13,7 +13,13 @@ import {
   transposed,
 } from "../../src/induction_heads/explorer/products.js";
 import { normal, randomFrom } from "../../src/induction_heads/explorer/random.js";
-import { inductionScore, previousTokenScore } from "../../src/induction_heads/explorer/scores.js";
+import {
+  evenPrefixMatchingScore,
+  inductionScore,
+  keysAfterCopies,
+  prefixMatchingScore,
+  previousTokenScore,
+} from "../../src/induction_heads/explorer/scores.js";
 import { modelIn } from "../../src/induction_heads/explorer/sizes.js";
 import { modelOf, newTraining, trainingOptions } from "../../src/induction_heads/explorer/train.js";
 import { modelFrom } from "../../src/induction_heads/explorer/weights.js";
@@ -67,12 +73,40 @@ test("products of any shape equal the plain sum, inside larger arrays too", () =
 test("a row whose whole weight is on the stripe is spread evenly over the rest", () => {
   const pattern = new Float32Array(16);
   pattern.set([1, 0, 0, 0, 0.5, 0.5, 0, 0, 0, 1, 0, 0, 0.1, 0.3, 0.4, 0.2]);
-  knockOutStripe(pattern, 0, 4, 2);
+  knockOutStripes(pattern, 0, [5, 7, 5, 7]);
   const expected = [1, 0, 0, 0, 0.5, 0.5, 0, 0, 0.5, 0, 0.5, 0, 1 / 6, 0.5, 0, 1 / 3];
   assert.ok(
     pattern.every((x, i) => Math.abs(x - expected[i]) < 1e-6),
     `${pattern}`,
   );
+});
+
+test("of three copies both stripes are knocked out, and a query that repeats nothing keeps its row", () => {
+  const nPos = 6,
+    pattern = new Float32Array(36);
+  for (let query = 0; query < nPos; query++) {
+    pattern.fill(1 / (query + 1), query * nPos, query * nPos + query + 1);
+  }
+  knockOutStripes(pattern, 0, [1, 2, 1, 2, 1, 2]);
+  const row = (/** @type {number} */ query) =>
+    Array.from(pattern.subarray(query * nPos, query * nPos + nPos), (x) => +x.toFixed(4));
+  assert.deepEqual(row(1), [0.5, 0.5, 0, 0, 0, 0]);
+  assert.deepEqual(row(3), [0.3333, 0.3333, 0, 0.3333, 0, 0]);
+  assert.deepEqual(row(4), [0.3333, 0, 0.3333, 0, 0.3333, 0]);
+  assert.deepEqual(row(5), [0.25, 0.25, 0, 0.25, 0, 0.25]);
+});
+
+test("the prefix-matching score counts every key after an earlier copy", () => {
+  const tokens = [5, 7, 5, 5];
+  assert.deepEqual(
+    [0, 1, 2, 3].map((query) => keysAfterCopies(tokens, query)),
+    [[], [], [1], [1, 3]],
+  );
+  const pattern = Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 0.25, 0.75, 0, 0, 0, 0.5, 0.25, 0.25);
+  assert.equal(prefixMatchingScore(pattern, tokens), 0.75);
+  assert.equal(evenPrefixMatchingScore(tokens), (1 / 3 + 2 / 4) / 2);
+  assert.equal(prefixMatchingScore(pattern, [1, 2, 3, 4]), null);
+  assert.equal(prefixMatchingScore(Float32Array.of(1), [3]), null);
 });
 
 test("scores by hand", () => {
@@ -95,7 +129,7 @@ test("a change leaves the model and its own inputs as they were", () => {
   const clean = run(model, ROW),
     weights = model.weights["layers.1.W_Q"].slice();
   const frozen = clean.patterns.map((pattern) => pattern.slice());
-  run(model, ROW, { frozen: clean.patterns, knockout: [{ head: [1, 0], period: 3 }] });
+  run(model, ROW, { frozen: clean.patterns, knockout: [{ head: [1, 0] }] });
   assert.deepEqual(clean.patterns, frozen);
   assert.deepEqual(model.weights["layers.1.W_Q"], weights);
   assert.deepEqual(run(model, ROW).logits, clean.logits);
@@ -122,7 +156,7 @@ test("what does not fit is refused with what is needed", () => {
   refused({ off: [{ head: [1, 0], how: "mean" }] }, /meanMixed, on rows of 8 tokens/);
   refused({ cut: [{ sender: [1, 0], receiver: [1, 1], side: "Q" }] }, /earlier layer/);
   refused({ cut: [{ sender: [0, 0], receiver: [1, 1], side: "O" }] }, /choose Q, K or V/);
-  refused({ knockout: [{ head: [1, 0], period: 5 }] }, /does not fit twice in 8/);
+  refused({ knockout: [{ head: [1, 5] }] }, /no L1H5/);
   refused({ frozen: [null, new Float32Array(3)] }, /layer 1 have 3 numbers; 128 are needed/);
   assert.throws(() => run(model, [12]), /Token 12 is not one of 0 to 11/);
   assert.throws(() => run(model, []), /Got 0 tokens; this model takes 1 to 10/);

@@ -165,3 +165,10 @@ def test_what_the_explorer_cannot_show_is_refused(arguments, words):
 def test_settings_that_do_not_fit_the_model_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         explore("toy-1l", "A B A", **settings)
+
+
+def test_a_model_with_bos_opens_on_rows_that_begin_with_it():
+    widget = explore("sycophant-2l")
+    assert list(widget.options["tokens"]) == [0, 1, 2, 3, 1, 2]
+    assert json.loads(next(iter(widget.data.values())))["bosToken"] == 0
+    assert "tokens" not in explore("toy-1l").options

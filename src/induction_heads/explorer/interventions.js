@@ -1,6 +1,8 @@
 // @ts-check
 /** What a reader can change in a forward pass. The meaning is that of `induction_heads.interp.interventions`. */
 
+import { keysAfterCopies } from "./scores.js";
+
 /** @typedef {import("./products.js").Floats} Floats */
 /** @typedef {import("./sizes.js").Sizes} Sizes */
 /** @typedef {import("./sizes.js").Head} Head */
@@ -13,21 +15,21 @@
  *   run: `[head, query, key]`.
  * - `cut`: what the sender wrote is left out of one input of one later head: of its query, key or
  *   value. Other heads, other inputs and detours through heads in between keep it.
- * - `knockout`: the induction stripe of the last copy of `period` tokens is removed from a head's
- *   pattern (after freezing) and each row is scaled to sum to 1 again.
+ * - `knockout`: the weights of a head on all keys after an earlier copy of the query's token are
+ *   removed from its pattern (after freezing) and each row is scaled to sum to 1 again.
  *
  * @typedef {{
  *   off?: {head: Head, how: "zero" | "mean"}[],
  *   means?: Floats[],
  *   frozen?: (Floats | null)[],
  *   cut?: {sender: Head, receiver: Head, side: "Q" | "K" | "V"}[],
- *   knockout?: {head: Head, period: number}[],
+ *   knockout?: {head: Head}[],
  * }} Interventions
  */
 
 /**
  * Throws a RangeError for a head that does not exist, a cut that does not lead to a later layer,
- * patterns or means of the wrong length, or a period that does not fit twice.
+ * or patterns or means of the wrong length.
  * @param {Interventions} change
  * @param {Sizes} sizes
  * @param {number} nPos
@@ -60,12 +62,7 @@ export function mustApply(change, sizes, nPos) {
     }
     if (!["Q", "K", "V"].includes(side)) throw new RangeError(`side=${side}: choose Q, K or V.`);
   }
-  for (const { head, period } of change.knockout ?? []) {
-    mustExist(head);
-    if (!(period >= 2 && period <= nPos / 2)) {
-      throw new RangeError(`period=${period} does not fit twice in ${nPos} positions.`);
-    }
-  }
+  for (const { head } of change.knockout ?? []) mustExist(head);
   (change.frozen ?? []).forEach((pattern, layer) => {
     const needed = nHeads * nPos * nPos;
     if (pattern && pattern.length !== needed) {
@@ -78,24 +75,27 @@ export function mustApply(change, sizes, nPos) {
 }
 
 /**
- * Removes the induction stripe of the last copy from one head's pattern, in place.
+ * Removes the induction stripes from one head's pattern, in place: all weights on keys right after
+ * an earlier copy of the query's token.
  *
- * If all weight of a row is on the stripe, it is spread evenly over the other visible keys.
+ * If all weight of a row is there, it is spread evenly over the other visible keys.
  * @param {Floats} patterns
  * @param {number} at where the head's pattern starts
- * @param {number} nPos
- * @param {number} period
+ * @param {ArrayLike<number>} tokens
  */
-export function knockOutStripe(patterns, at, nPos, period) {
-  for (let query = nPos - period; query < nPos; query++) {
+export function knockOutStripes(patterns, at, tokens) {
+  const nPos = tokens.length;
+  for (let query = 0; query < nPos; query++) {
     const row = at + query * nPos,
-      stripe = query - period + 1;
-    patterns[row + stripe] = 0;
+      removed = keysAfterCopies(tokens, query);
+    if (!removed.length) continue;
+    for (const key of removed) patterns[row + key] = 0;
     let left = 0;
     for (let key = 0; key <= query; key++) left += patterns[row + key];
+    const others = query + 1 - removed.length; // At least key 0, which comes after no token.
     for (let key = 0; key <= query; key++) {
       if (left > 1e-6) patterns[row + key] /= left;
-      else patterns[row + key] = key === stripe ? 0 : 1 / query;
+      else patterns[row + key] = removed.includes(key) ? 0 : 1 / others;
     }
   }
 }

@@ -2,7 +2,7 @@
 /** The forward pass of an attention-only model on one row of tokens, with or without a change. */
 
 import { smear, writeMixed, writePattern } from "./attention.js";
-import { knockOutStripe, mustApply } from "./interventions.js";
+import { knockOutStripes, mustApply } from "./interventions.js";
 import { addProduct, matrix, newLike } from "./products.js";
 
 /** @typedef {import("./products.js").Floats} Floats */
@@ -69,7 +69,7 @@ export function run(model, tokens, change = {}) {
         writePattern(patterns, at, rows(q), rows(k), nPos, dHead);
       }
       for (const knocked of change.knockout ?? []) {
-        if (is(knocked.head, layer, head)) knockOutStripe(patterns, at, nPos, knocked.period);
+        if (is(knocked.head, layer, head)) knockOutStripes(patterns, at, row);
       }
       const replaced = (change.off ?? []).find((off) => is(off.head, layer, head));
       if (!replaced) writeMixed(rows(z), patterns, at, rows(v), nPos, dHead);

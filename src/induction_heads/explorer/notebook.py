@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from induction_heads.explorer.element import (
+    DEFAULT_TOKENS,
     PARTS,
     Explorer,
     element_with_data,
@@ -47,7 +48,8 @@ def explore(
     Args:
         model: a name from the zoo, an `AttentionOnly` or `SmearedKeys` module, or the result of
             `load_model` for one; or several, as a list of names or a mapping from title to model.
-        tokens: ids, one axis; or text such as `"A B C A B"`, where A is 0. Default: that text.
+        tokens: ids, one axis; or text such as `"A B C A B"`, where A is 0. Default: that text,
+            after the BOS token if the first model has one.
         head: the (layer, head) selected at the start.
         query: the position whose row is selected at the start.
         section: the section open at the start: "patterns", "change", "time", "weights" or "train".
@@ -69,7 +71,7 @@ def explore(
     models = explorer_models(model, snapshots)
     explorer = Explorer(
         models=tuple((one.name, one.title) for one in models),
-        tokens=None if tokens is None else _ids(tokens),
+        tokens=_default_tokens(models[0].model.config) if tokens is None else _ids(tokens),
         head=head,
         query=query,
         open=section,
@@ -98,6 +100,15 @@ def _available_parts(models: list[ExplorerModel]) -> list[str]:
     """All sections if any model has snapshots, otherwise all but "time"."""
     has_snapshots = any(one.in_site or one.snapshots is not None for one in models)
     return [part for part in PARTS if has_snapshots or part != "time"]
+
+
+def _default_tokens(config: AttentionOnlyConfig) -> tuple[int, ...] | None:
+    """None for the default of the page; for a model with a BOS token that token, then A B C A B."""
+    bos = config.bos_token
+    if bos is None:
+        return None
+    others = [token for token in range(config.d_vocab) if token != bos]
+    return (bos, *(others[place] for place in DEFAULT_TOKENS))
 
 
 def _ids(tokens: "Tensor | Sequence[int] | str") -> tuple[int, ...]:

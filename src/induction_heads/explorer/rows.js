@@ -52,15 +52,21 @@ export function drawRows(data, random, into) {
 }
 
 /**
- * Rows with two copies of one block of distinct tokens: `[block, block]`.
+ * Rows with two copies of one block of distinct tokens: `[block, block]`, or `[BOS, block, block]` if
+ * there is a BOS token. It is not drawn for the block.
  * @param {number} dVocab
  * @param {number} period
  * @param {number} count
  * @param {Random} random
+ * @param {number | null} [bosToken]
  */
-export function repeatedRows(dVocab, period, count, random) {
+export function repeatedRows(dVocab, period, count, random, bosToken = null) {
   return Array.from({ length: count }, () => {
-    const block = distinct(random, dVocab, period);
-    return [...block, ...block];
+    if (bosToken === null) {
+      const block = distinct(random, dVocab, period);
+      return [...block, ...block];
+    }
+    const block = distinct(random, dVocab - 1, period).map((id) => id + Number(id >= bosToken));
+    return [bosToken, ...block, ...block];
   });
 }

@@ -14,7 +14,8 @@
 
 /**
  * Weights by the names and in the shapes of the PyTorch model: `W_E`, `layers.0.W_Q`, …
- * @typedef {{sizes: Sizes, weights: Record<string, Floats>}} Model
+ * `bosToken` is the token with which its rows begin, or null.
+ * @typedef {{sizes: Sizes, weights: Record<string, Floats>, bosToken: number | null}} Model
  */
 
 /** A head: its layer and its place in the layer.
@@ -71,9 +72,10 @@ export function weightCount(sizes) {
  * Throws a RangeError if the array has another length.
  * @param {Floats} flat
  * @param {Sizes} sizes
+ * @param {number | null} [bosToken]
  * @returns {Model}
  */
-export function modelIn(flat, sizes) {
+export function modelIn(flat, sizes, bosToken = null) {
   const count = weightCount(sizes);
   if (flat.length !== count) {
     throw new RangeError(`Got ${flat.length} numbers; these sizes need ${count}.`);
@@ -85,7 +87,7 @@ export function modelIn(flat, sizes) {
     weights[name] = flat.subarray(start, start + product(shape));
     start += product(shape);
   }
-  return { sizes, weights };
+  return { sizes, weights, bosToken };
 }
 
 /** @param {number[]} shape */

@@ -202,6 +202,9 @@ export function modelOf({ weights, options }) {
   return modelIn(weights, options.sizes);
 }
 
+/** Rows on which a model is measured while it trains. */
+export const MEASURED_ROWS = 8;
+
 /**
  * Scores and second-copy loss on `rows` rows with two copies of one block of distinct tokens.
  * @param {Model} model
@@ -210,12 +213,15 @@ export function modelOf({ weights, options }) {
  */
 export function measured(model, options = {}) {
   const { nLayers, nHeads, nCtx, dVocab } = model.sizes;
-  const { period = Math.min(nCtx >> 1, dVocab), rows = 8, seed = 1 } = options;
-  const nPos = 2 * period,
+  const { bosToken } = model,
+    before = Number(bosToken !== null);
+  const longest = Math.min((nCtx - before) >> 1, dVocab - before);
+  const { period = longest, rows = MEASURED_ROWS, seed = 1 } = options;
+  const nPos = before + 2 * period,
     square = nPos * nPos;
   const table = () => Array.from({ length: nLayers }, () => new Array(nHeads).fill(0));
   const result = { previousToken: table(), induction: table(), secondCopyLoss: 0 };
-  for (const row of repeatedRows(dVocab, period, rows, randomFrom(seed))) {
+  for (const row of repeatedRows(dVocab, period, rows, randomFrom(seed), bosToken)) {
     const { patterns, losses } = run(model, row);
     for (let layer = 0; layer < nLayers; layer++) {
       for (let head = 0; head < nHeads; head++) {
@@ -224,7 +230,7 @@ export function measured(model, options = {}) {
         result.induction[layer][head] += inductionScore(pattern, nPos, period) / rows;
       }
     }
-    const later = losses.subarray(period);
+    const later = losses.subarray(before + period);
     for (const loss of later) result.secondCopyLoss += loss / later.length / rows;
   }
   return result;

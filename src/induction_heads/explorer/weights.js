@@ -40,7 +40,7 @@ export function modelFrom(stored) {
   }
   const flat = new Float32Array(count);
   for (let i = 0; i < count; i++) flat[i] = fromHalf(bytes[2 * i] | (bytes[2 * i + 1] << 8));
-  return modelIn(flat, stored.sizes);
+  return modelIn(flat, stored.sizes, stored.bosToken);
 }
 
 /**
@@ -66,7 +66,7 @@ export async function snapshotsFrom(stored, last) {
       flat.set(weight, start);
       start += weight.length;
     });
-    snapshots.unshift({ step: steps[at], model: modelIn(flat, last.sizes) });
+    snapshots.unshift({ step: steps[at], model: modelIn(flat, last.sizes, last.bosToken) });
   }
   return snapshots;
 }

@@ -2,10 +2,19 @@
 /** Controls that change the forward pass, and the loss without and with the change. */
 
 import { element, setText } from "./elements.js";
-import { headsAfter } from "./explorer_view.js";
+import { headsAfter, MEAN_ROWS } from "./explorer_view.js";
 import { periodOf } from "./token_edits.js";
 import { sameHead } from "./pattern_grid.js";
-import { headName, lastCopyLoss, meanLoss, nats, probabilityOf, signed } from "./strip_measures.js";
+import {
+  headName,
+  leadingBos,
+  meanLoss,
+  nats,
+  probabilityOf,
+  repeatLoss,
+  repeatLossName,
+  signed,
+} from "./strip_measures.js";
 
 /** @typedef {import("./explorer_view.js").ExplorerView} ExplorerView */
 /** @typedef {import("./explorer_state.js").ExplorerState} ExplorerState */
@@ -81,7 +90,7 @@ function headControls(change, id) {
 }
 
 /**
- * The length of one copy, detected in the tokens or chosen, and what the stripe is.
+ * The length of one copy, detected in the tokens or chosen, and what the changes of a head are.
  * @param {Change} change
  */
 function periodChoice(change) {
@@ -95,12 +104,12 @@ function periodChoice(change) {
     element: element(
       "div",
       {},
-      element("label", { class: "ex-field" }, "Length of one copy ", select),
       note,
+      element("label", { class: "ex-field" }, "Length of one copy, for the loss ", select),
     ),
     /** @param {ExplorerView} view */
-    update({ state, tokens, period, wholeCopies }) {
-      const detected = periodOf(tokens),
+    update({ state, tokens, repeats, model }) {
+      const detected = periodOf(tokens.slice(leadingBos(tokens, model.bosToken))),
         longest = Math.floor(tokens.length / 2);
       if (shape !== `${detected} ${longest}`) {
         const lengths = Array.from({ length: Math.max(0, longest - 1) }, (_, i) => i + 2);
@@ -118,10 +127,12 @@ function periodChoice(change) {
       if (select.selectedIndex < 0) select.value = "";
       setText(
         note,
-        wholeCopies
-          ? `“No stripe” removes the weight on the induction stripe of the last ${period} queries ` +
+        `“Zero” and “mean” replace what the head passes on (z): by 0, or at each position by its ` +
+          `mean over ${MEAN_ROWS} rows of ${tokens.length} random tokens that repeat a block. ` +
+          (repeats
+            ? "“No stripe” removes the weight on all keys after an earlier copy of the query's token " +
               "and rescales the rest of each row to sum to 1."
-          : "“No stripe” needs two complete copies: press Repeat below the tokens.",
+            : "“No stripe” needs tokens that repeat: press Repeat below the tokens."),
       );
     },
   };
@@ -175,7 +186,7 @@ function headControl(head, change, id) {
       const off = state.off.find((one) => sameHead(one.head, head));
       for (const { how, input } of choices) input.checked = how === (off?.how ?? "on");
       stripe.checked = state.knockout.some((one) => sameHead(one, head));
-      stripe.disabled = !view.wholeCopies && !stripe.checked;
+      stripe.disabled = !view.repeats && !stripe.checked;
     },
   };
 }
@@ -296,10 +307,12 @@ function effectTable() {
     ),
     /** @param {ExplorerView} view */
     update(view) {
-      const { clean, out, period, query, words } = view;
-      const token = view.answer?.token ?? view.target;
+      const { clean, out, copies, query, words } = view;
+      const answers = view.answer?.tokens ?? [],
+        token = answers.length === 1 ? answers[0] : view.target;
+      setText(rows[0].label, `${repeatLossName(copies)} (nats)`);
       setText(rows[2].label, `Probability of ${words[token]} after position ${query} (%)`);
-      lossRow(rows[0].numbers, lastCopyLoss(clean, period), lastCopyLoss(out, period));
+      lossRow(rows[0].numbers, repeatLoss(clean, copies), repeatLoss(out, copies));
       lossRow(rows[1].numbers, meanLoss(clean), meanLoss(out));
       const before = probabilityOf(clean, query, token),
         after = probabilityOf(out, query, token);

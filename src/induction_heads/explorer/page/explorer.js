@@ -124,6 +124,7 @@ class ExplorerMount {
       head: (/** @type {Head} */ head) => this.change({ head }, false),
       cell: (/** @type {Head} */ head, /** @type {number} */ query) =>
         this.change({ head, query }, false),
+      query: (/** @type {number} */ query) => this.change({ query }, false),
       change: (/** @type {Partial<ExplorerState>} */ part) => this.change(part),
       section: (/** @type {Section} */ section) => this.change({ section }),
       model: (/** @type {string} */ model) => this.change({ model, snapshot: null, ...NO_CHANGE }),
@@ -185,8 +186,7 @@ class ExplorerMount {
 
   /** @param {import("./strip_buttons.js").RowEdit} name */
   editRow(name) {
-    const { tokens } = this.state,
-      { dVocab } = this.view?.model.sizes ?? { dVocab: 1 };
+    const { tokens } = this.state;
     if (name === "reset")
       return this.change({
         tokens: this.opening.tokens,
@@ -194,7 +194,8 @@ class ExplorerMount {
         query: null,
         target: null,
       });
-    const edited = editedRow(name, tokens, dVocab, this.random);
+    if (!this.view) return;
+    const edited = editedRow(name, tokens, this.view.model, this.random);
     if (edited) this.edit(edited, { query: null });
     else this.refuse("Nothing repeats in these tokens, so there is no repeat to break.");
   }
@@ -258,7 +259,7 @@ class ExplorerMount {
         failure && `The model could not be read: ${failure}`,
         Boolean(failure),
       );
-    const words = this.words(last.sizes.dVocab);
+    const words = this.words(last);
     const { loaded, model, step, fitted } = this.fitted(named.name, last);
     const other = this.state.beside ? otherModel(models, named.name) : null;
     const second = other && this.store.model(other.name).value;
@@ -276,7 +277,7 @@ class ExplorerMount {
     const section =
       this.parts.sections.find((name) => name === fitted.section) ?? this.parts.sections[0] ?? "";
     this.parts.update(this.view, { hidden: this.hidden, section, snapshots: loaded });
-    this.parts.showProblem(this.problem);
+    this.parts.showProblem(this.problem ?? withoutBos(this.view));
     this.showPanels(section);
     this.moveFocus();
     this.report();
@@ -284,11 +285,11 @@ class ExplorerMount {
 
   /**
    * The text of each token; the same list as before if there are as many.
-   * @param {number} dVocab
+   * @param {import("../sizes.js").Model} model
    */
-  words(dVocab) {
-    return remembered(this.memory, "words", [dVocab], () =>
-      defaultWords(dVocab).map((word, token) => this.options.words?.[token] ?? word),
+  words({ sizes: { dVocab }, bosToken }) {
+    return remembered(this.memory, "words", [dVocab, bosToken], () =>
+      defaultWords(dVocab, bosToken).map((word, token) => this.options.words?.[token] ?? word),
     );
   }
 
@@ -359,6 +360,17 @@ class ExplorerMount {
     this.root.classList.remove("ex-explorer");
     this.root.replaceChildren();
   }
+}
+
+/**
+ * A remark for a model whose rows began with BOS in training, if this row does not.
+ * @param {ExplorerView} view
+ */
+function withoutBos({ model: { bosToken }, tokens, words, title }) {
+  return bosToken === null || tokens[0] === bosToken
+    ? null
+    : `In training, the rows of ${title} began with ${words[bosToken]}; this row does not. ` +
+        "What you see is the model on rows that it does not know.";
 }
 
 /**

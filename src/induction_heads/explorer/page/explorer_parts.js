@@ -4,6 +4,7 @@
 import { changeControls } from "./change_controls.js";
 import { element, setText } from "./elements.js";
 import { SECTIONS } from "./explorer_state.js";
+import { viewBeside } from "./explorer_view.js";
 import { patternGrid } from "./pattern_grid.js";
 import { patternTable } from "./pattern_table.js";
 import { predictionBars } from "./prediction_bars.js";
@@ -64,6 +65,7 @@ export function explorerParts(actions, { models, parts, panels, id }) {
   const strip = tokenStrip(actions, `ex-${id}-keys`),
     buttons = stripButtons(actions);
   const grid = patternGrid(actions),
+    gridBeside = patternGrid({ head: () => {}, cell: (_, query) => actions.query(query) }, false),
     sources = sourceTable(actions),
     table = patternTable();
   const changes = changeControls(actions.change, id),
@@ -109,7 +111,12 @@ export function explorerParts(actions, { models, parts, panels, id }) {
       buttons.element,
       element("p", { class: "ex-note", id: `ex-${id}-keys` }, KEYS_HELP),
     ),
-    element("div", { class: "ex-main" }, bars.element, grid.element),
+    element(
+      "div",
+      { class: "ex-main" },
+      bars.element,
+      element("div", { class: "ex-grids" }, grid.element, gridBeside.element),
+    ),
     sections.length > 0 && tabs.element,
   );
   return {
@@ -124,11 +131,17 @@ export function explorerParts(actions, { models, parts, panels, id }) {
     },
     /** @param {string} text */
     announce: (text) => setText(live, text),
-    repaint: grid.repaint,
+    repaint() {
+      grid.repaint();
+      gridBeside.repaint();
+    },
     /** @param {ExplorerView} view @param {{hidden: boolean, section: string, snapshots: any}} shown */
     update(view, { hidden, section, snapshots }) {
       body.hidden = false;
       grid.update(view, hidden);
+      const other = viewBeside(view);
+      gridBeside.element.hidden = !other;
+      if (other) gridBeside.update(other, hidden);
       top.update(view);
       strip.update(view, hidden);
       buttons.update(view);

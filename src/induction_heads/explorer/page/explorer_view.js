@@ -4,9 +4,15 @@
 import { meanMixed, run } from "../model.js";
 import { randomFrom } from "../random.js";
 import { repeatedRows } from "../rows.js";
-import { changeCount } from "./explorer_state.js";
+import { changeCount, NO_CHANGE } from "./explorer_state.js";
 import { periodOf } from "./token_edits.js";
-import { inductionAnswer, previousTokenHead, topTokens } from "./strip_measures.js";
+import {
+  copiesIn,
+  inductionAnswer,
+  leadingBos,
+  previousTokenHead,
+  topTokens,
+} from "./strip_measures.js";
 
 /** @typedef {import("../sizes.js").Model} Model */
 /** @typedef {import("../sizes.js").Head} Head */
@@ -17,20 +23,22 @@ import { inductionAnswer, previousTokenHead, topTokens } from "./strip_measures.
 /**
  * `clean` is the run without the change, `out` the one with it (the same object if there is none).
  * `query` and `target` are those of the state, or the default for null. `answer` is what an
- * induction head would say at the query. `cutSender` is the previous-token head.
+ * induction head would say at the query, `copies` what repeats in the row; `repeats` says whether any
+ * token does. `cutSender` is the previous-token head. `besideOf` names the model that this one is compared with.
  * @typedef {{
  *   state: ExplorerState, model: Model, name: string, title: string, step: number | null,
  *   words: string[], tokens: number[], clean: Run, out: Run, change: Interventions, changes: number,
- *   period: number | null, wholeCopies: boolean, query: number, predicted: number, target: number,
- *   answer: {token: number, source: number} | null, cutSender: Head | null,
- *   beside: {name: string, title: string, out: Run} | null,
+ *   copies: import("./strip_measures.js").Copies | null, repeats: boolean, query: number,
+ *   predicted: number, target: number, answer: import("./strip_measures.js").InductionAnswer | null,
+ *   cutSender: Head | null,
+ *   beside: {name: string, title: string, model: Model, out: Run} | null, besideOf?: string,
  * }} ExplorerView
  */
 
 /** What is drawn once and used again, by a text that names it. @typedef {Map<string, any>} Memory */
 
 /** Rows over which the mean of a head is taken. */
-const MEAN_ROWS = 64;
+export const MEAN_ROWS = 64;
 
 /**
  * @param {ExplorerState} state that fits the model
@@ -46,15 +54,15 @@ export function explorerView(state, shown, memory) {
     { tokens } = state,
     nPos = tokens.length;
   const clean = remembered(memory, "clean", [model, tokens], () => run(model, tokens));
-  const period = state.period !== null && state.period < nPos ? state.period : periodOf(tokens);
-  const wholeCopies = period !== null && period >= 2 && 2 * period <= nPos;
-  const changes = changeCount(wholeCopies ? state : { ...state, knockout: [] });
+  const copies = copiesIn(tokens, periodIn(state, model), model.bosToken);
+  const repeats = new Set(tokens).size < nPos;
+  const changes = changeCount(repeats ? state : { ...state, knockout: [] });
   const { change, out } = remembered(
     memory,
     "changed",
-    [clean, state.off, state.freeze, state.cut, state.knockout, wholeCopies && period],
+    [clean, state.off, state.freeze, state.cut, state.knockout],
     () => {
-      const made = changeOf(state, model, clean, wholeCopies ? period : null, memory);
+      const made = changeOf(state, model, clean, memory);
       return { change: made, out: changes ? run(model, tokens, made) : clean };
     },
   );
@@ -73,8 +81,8 @@ export function explorerView(state, shown, memory) {
     out,
     change,
     changes,
-    period,
-    wholeCopies,
+    copies,
+    repeats,
     query,
     predicted,
     target: state.target ?? predicted,
@@ -83,21 +91,53 @@ export function explorerView(state, shown, memory) {
     beside: beside && {
       name: beside.name,
       title: beside.title,
+      model: beside.model,
       out: remembered(memory, "beside", [beside.model, tokens], () => run(beside.model, tokens)),
     },
   };
 }
 
 /**
- * The change in the engine's words. The stripe is knocked out only where two whole copies stand.
+ * What the page shows of the model beside: the same tokens and query, without a change.
+ * @param {ExplorerView} view
+ * @returns {ExplorerView | null}
+ */
+export function viewBeside({ beside, ...view }) {
+  if (!beside) return null;
+  const { name, title, model, out } = beside;
+  const { nLayers, nHeads } = model.sizes,
+    [layer, head] = view.state.head;
+  const own = /** @type {Head} */ (
+    layer < nLayers && head < nHeads ? [layer, head] : [nLayers - 1, 0]
+  );
+  return {
+    ...view,
+    ...{ name, title, model, out, clean: out, changes: 0, step: null, beside: null },
+    state: { ...view.state, ...NO_CHANGE, head: own },
+    besideOf: view.name,
+  };
+}
+
+/**
+ * The length of one copy that the reader chose, if it fits, or the one found in the tokens.
+ * @param {ExplorerState} state
+ * @param {Model} model
+ */
+function periodIn({ period, tokens }, { bosToken }) {
+  return period !== null && period < tokens.length
+    ? period
+    : periodOf(tokens.slice(leadingBos(tokens, bosToken)));
+}
+
+/**
+ * The change in the engine's words.
  * @param {ExplorerState} state
  * @param {Model} model
  * @param {Run} clean
- * @param {number | null} period
  * @param {Memory} memory
  * @returns {Interventions}
  */
-function changeOf(state, model, clean, period, memory) {
+function changeOf(state, model, clean, memory) {
   const { nLayers, nHeads } = model.sizes;
   /** @type {Interventions} */
   const change = { off: state.off };
@@ -113,7 +153,7 @@ function changeOf(state, model, clean, period, memory) {
     const receivers = receiver ? [receiver] : headsAfter(sender[0], nLayers, nHeads);
     change.cut = receivers.flatMap((to) => sides.map((side) => ({ sender, receiver: to, side })));
   }
-  if (period !== null) change.knockout = state.knockout.map((head) => ({ head, period }));
+  change.knockout = state.knockout.map((head) => ({ head }));
   return change;
 }
 
@@ -134,13 +174,23 @@ export function headsAfter(layer, nLayers, nHeads) {
 }
 
 /**
- * Random rows for a mean: a block twice, cut to the length of the strip. The seed is fixed.
+ * Random rows for a mean: a block twice, cut to the length of the strip, after the BOS token if the
+ * model has one. The seed is fixed.
  * @param {Model} model
  * @param {number} nPos
  */
 export function referenceRows(model, nPos) {
-  const rows = repeatedRows(model.sizes.dVocab, Math.ceil(nPos / 2), MEAN_ROWS, randomFrom(0));
-  return rows.map((row) => row.slice(0, nPos));
+  const { bosToken } = model,
+    { dVocab } = model.sizes,
+    before = Number(bosToken !== null),
+    period = Math.min(Math.ceil(nPos / 2), dVocab - before);
+  const rows = repeatedRows(dVocab, period, MEAN_ROWS, randomFrom(0), bosToken);
+  // Where the vocabulary is too small for two long copies, there are more of them.
+  return rows.map((row) =>
+    Array.from({ length: nPos }, (_, pos) =>
+      pos < row.length ? row[pos] : row[before + ((pos - before) % period)],
+    ),
+  );
 }
 
 /**

@@ -4,7 +4,8 @@
 import { probabilities, run } from "../model.js";
 import { randomFrom } from "../random.js";
 import { repeatedRows } from "../rows.js";
-import { inductionScore, previousTokenScore } from "../scores.js";
+import { prefixMatchingScore, previousTokenScore } from "../scores.js";
+import { MEASURED_ROWS } from "../train.js";
 import { element } from "./elements.js";
 import { likeliest } from "./lab_words.js";
 import { matrixCanvas } from "./matrix_canvas.js";
@@ -113,14 +114,14 @@ export function labPatterns() {
         start = (at % sizes.nHeads) * square;
       canvas.draw({ values, nRows: nPos, nColumns: nPos, causal: true, start });
       const pattern = values.subarray(start, start + square);
-      const previous = `previous ${previousTokenScore(pattern, Math.max(2, nPos)).toFixed(2)}`;
-      const stripe = onStrip
-        ? ""
-        : ` · induction ${inductionScore(pattern, nPos, nPos / 2).toFixed(2)}`;
-      name.textContent =
-        nPos > 1 ? `${nameOf(at, sizes.nHeads)} · ${previous}${stripe}` : nameOf(at, sizes.nHeads);
+      const induction = prefixMatchingScore(pattern, row);
+      const scores = [
+        nPos > 1 && `prev ${previousTokenScore(pattern, nPos).toFixed(2)}`,
+        induction !== null && `ind ${induction.toFixed(2)}`,
+      ].filter(Boolean);
+      name.textContent = [nameOf(at, sizes.nHeads), ...scores].join(" · ");
     });
-    about.textContent = onStrip ? "Queries down, keys across." : BLOCK_NOTE;
+    about.textContent = `${onStrip ? "Queries down, keys across." : BLOCK_NOTE} ${SCORES_NOTE}`;
     tried.textContent = misfit
       ? `Not run on the token strip. ${misfit}`
       : expectation(model, tokens, word);
@@ -144,6 +145,7 @@ export function labPatterns() {
 }
 
 const HOVER_HINT = "Point at a cell to read its weight.";
+const SCORES_NOTE = `prev and ind are scores on this one row; the curves show means over ${MEASURED_ROWS} random rows.`;
 const BLOCK_NOTE =
   "Queries down, keys across. A line just below the diagonal: the previous token. A stripe in " +
   "the lower half, seven to the left of the diagonal: the token after the earlier copy, the induction stripe.";

@@ -1,6 +1,7 @@
 // @ts-check
 /** What the training panel asks before a run, and says after it. */
 
+import { MEASURED_ROWS } from "../train.js";
 import { formationStep, LAB_FORMED, pointAt } from "./lab_history.js";
 
 /** @typedef {import("./lab_settings.js").LabSettings} LabSettings */
@@ -117,8 +118,8 @@ export function labStanding(history, step, steps) {
     `Step ${step} of ${steps}`,
     loss !== undefined && `loss ${loss.toFixed(2)}`,
     point && `second copy ${point.secondCopyLoss.toFixed(2)} nats`,
-    point && `previous-token score ${point.previousToken.toFixed(2)}`,
-    point && `induction score ${point.induction.toFixed(2)}`,
+    point && `highest previous-token score ${point.previousToken.toFixed(2)}`,
+    point && `highest induction score ${point.induction.toFixed(2)}`,
   ]
     .filter(Boolean)
     .join(" · ");
@@ -132,7 +133,7 @@ export function labStanding(history, step, steps) {
 export function labCurvesNote({ sizes: { dVocab, nCtx } }, before) {
   const period = Math.min(nCtx >> 1, dVocab);
   return [
-    `Second copy and scores: every 10 steps, on two copies of ${period} random tokens.`,
+    `Second copy and scores: every 10 steps, means over ${MEASURED_ROWS} rows of two copies of ${period} random tokens.`,
     `A guess among all ${dVocab} tokens costs ${Math.log(dVocab).toFixed(2)} nats.`,
     before && `Pale: the previous run (${before}).`,
   ]

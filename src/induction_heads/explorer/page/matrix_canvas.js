@@ -124,7 +124,9 @@ function paintOutlines(pen, { outlined = [], row = null, nColumns }, cell, where
   pen.strokeStyle = style || "#d55e00";
   pen.lineWidth = Math.max(1, cell / 12);
   for (const [at, column] of outlined) {
-    pen.strokeRect(column * cell + 0.5, at * cell + 0.5, cell - 1, cell - 1);
+    // Inside the cell, so that marks of neighbors do not close around a cell between them.
+    const inset = Math.max(1.5, cell / 7);
+    pen.strokeRect(column * cell + inset, at * cell + inset, cell - 2 * inset, cell - 2 * inset);
   }
   if (row !== null) pen.strokeRect(0.5, row * cell + 0.5, nColumns * cell - 1, cell - 1);
 }

@@ -4,7 +4,7 @@
 import { element, setText } from "./elements.js";
 import { matrixCanvas } from "./matrix_canvas.js";
 import { rovingFocus } from "./roving_focus.js";
-import { headName, headScores, patternOf } from "./strip_measures.js";
+import { evenScores, headName, headScores, patternOf } from "./strip_measures.js";
 
 /** @typedef {import("./explorer_view.js").ExplorerView} ExplorerView */
 /** @typedef {import("../sizes.js").Head} Head */
@@ -14,10 +14,13 @@ const SIDE = 320;
 
 /**
  * @param {{head: (head: Head) => void, cell: (head: Head, query: number) => void}} actions
+ * @param {boolean} [meaning] whether to say what rows, frames and scores are
  */
-export function patternGrid(actions) {
+export function patternGrid(actions, meaning = true) {
   const grid = element("div", { class: "ex-grid", role: "group", "aria-label": "Heads" });
-  const readout = element("p", { class: "ex-readout" });
+  const readout = element("p", { class: "ex-readout" }),
+    even = element("p", { class: "ex-note" }),
+    heading = element("p", { class: "ex-heading" });
   /** @type {ReturnType<typeof headFigure>[]} */
   let figures = [];
   let shape = "";
@@ -57,14 +60,16 @@ export function patternGrid(actions) {
     element: element(
       "section",
       { class: "ex-patterns", "aria-label": "Patterns" },
-      element("p", { class: "ex-heading" }, "Where each head looks"),
+      heading,
       grid,
-      element(
-        "p",
-        { class: "ex-note" },
-        "Rows are queries, columns are keys. The frame marks the selected query, the small square " +
-          "where an induction head would attend. Click a row to select it.",
-      ),
+      meaning &&
+        element(
+          "p",
+          { class: "ex-note" },
+          "Rows are queries, columns are keys. The frame marks the selected query, the small squares " +
+            "the keys to which an induction head would attend. Click a row to select it.",
+        ),
+      meaning && even,
       readout,
     ),
     /** @param {ExplorerView} view @param {boolean} hidden whether the answer is not shown yet */
@@ -79,6 +84,8 @@ export function patternGrid(actions) {
       figures.forEach((figure) => figure.paint(view, hidden));
       figures.forEach((figure) => figure.update(view));
       stopAt(view.state.head[0] * nHeads + view.state.head[1]);
+      setText(even, scoresMeaning(view.tokens));
+      setText(heading, headingOf(view));
       say();
     },
     /** Paint again in the colors of the page. */
@@ -86,6 +93,12 @@ export function patternGrid(actions) {
       figures.forEach((figure) => figure.repaint());
     },
   };
+}
+
+/** @param {ExplorerView} view */
+function headingOf({ beside, besideOf, title }) {
+  const where = "Where each head looks";
+  return besideOf || beside ? `${where}: ${title}${besideOf ? ", trained, no change" : ""}` : where;
 }
 
 /**
@@ -134,8 +147,8 @@ function headFigure(head, actions, hover) {
     /** @param {ExplorerView} view @param {boolean} hidden */
     paint(view, hidden) {
       const nPos = view.tokens.length,
-        source = hidden ? null : view.answer?.source;
-      const nextKey = `${view.query} ${source}`;
+        sources = hidden ? [] : (view.answer?.sources ?? []);
+      const nextKey = `${view.query} ${sources}`;
       if (run !== view.out || nextKey !== key) {
         drawn = {
           values: patternOf(view.out, head),
@@ -143,7 +156,7 @@ function headFigure(head, actions, hover) {
           nColumns: nPos,
           causal: true,
           row: view.query,
-          outlined: source === null || source === undefined ? [] : [[view.query, source]],
+          outlined: sources.map((key) => [view.query, key]),
         };
         canvas.draw(drawn);
         [run, key] = [view.out, nextKey];
@@ -157,7 +170,7 @@ function headFigure(head, actions, hover) {
       figure.classList.toggle("ex-off", state.startsWith("off"));
       button.setAttribute("aria-pressed", String(selected));
       setText(mark, state);
-      setText(scores, scoresInWords(headScores(view.out, head, view.period)));
+      setText(scores, scoresInWords(headScores(view.out, head)));
     },
   };
 }
@@ -175,14 +188,14 @@ export function sameHead(a, b) {
  * @param {ExplorerView} view
  * @param {Head} head
  */
-function headChange({ state, wholeCopies }, head) {
+function headChange({ state, repeats }, head) {
   const off = state.off.find((one) => sameHead(one.head, head));
   if (off) return `off: ${off.how}`;
   const { cut } = state;
   const words = [];
   if (cut && sameHead(cut.sender, head)) words.push("cut");
   if (state.freeze && head[0] > 0) words.push("frozen");
-  if (wholeCopies && state.knockout.some((one) => sameHead(one, head))) words.push("no stripe");
+  if (repeats && state.knockout.some((one) => sameHead(one, head))) words.push("no stripe");
   return words.join(", ");
 }
 
@@ -191,6 +204,20 @@ function scoresInWords({ previousToken, induction }) {
   if (previousToken === null) return "";
   const own = `prev ${previousToken.toFixed(2)}`;
   return induction === null ? own : `${own} · ind ${induction.toFixed(2)}`;
+}
+
+/**
+ * What the two scores are, and their values for a head that attends evenly.
+ * @param {number[]} tokens
+ */
+export function scoresMeaning(tokens) {
+  const { previousToken, induction } = evenScores(tokens);
+  if (previousToken === null) return "One token attends only to itself: there are no scores.";
+  const previous = `prev: mean weight on the previous token (${previousToken.toFixed(2)} if spread evenly)`;
+  return induction === null
+    ? `${previous}. No token repeats, so there is no induction score.`
+    : `${previous}. ind: mean weight on all keys after an earlier copy of the query's token ` +
+        `(${induction.toFixed(2)} if spread evenly).`;
 }
 
 /**

@@ -2,7 +2,15 @@
 /** What the model says comes next, as bars and in words. */
 
 import { element, setText } from "./elements.js";
-import { lastCopyLoss, nats, percent, probabilityOf, signed, topTokens } from "./strip_measures.js";
+import {
+  nats,
+  percent,
+  probabilityOf,
+  repeatLoss,
+  repeatLossName,
+  signed,
+  topTokens,
+} from "./strip_measures.js";
 
 /** @typedef {import("./explorer_view.js").ExplorerView} ExplorerView */
 /** @typedef {import("../model.js").Run} Run */
@@ -83,7 +91,7 @@ function barList(choose) {
     update(view, out, title) {
       caption.hidden = !title;
       setText(caption, title);
-      const tokens = topTokens(out, view.query, BARS, [view.answer?.token ?? null]);
+      const tokens = topTokens(out, view.query, BARS, view.answer?.tokens.slice(0, BARS - 1));
       bars.forEach((bar, i) => {
         bar.element.hidden = !tokens[i];
         if (tokens[i]) bar.update(view, tokens[i]);
@@ -116,7 +124,7 @@ function predictionBar(choose) {
     /** @param {ExplorerView} view @param {{token: number, probability: number}} shown */
     update(view, shown) {
       token = shown.token;
-      const right = view.answer?.token === token,
+      const right = Boolean(view.answer?.tokens.includes(token)),
         next = view.tokens[view.query + 1] === token;
       setText(word, view.words[token]);
       setText(share, percent(shown.probability));
@@ -132,10 +140,13 @@ function predictionBar(choose) {
 /** @param {ExplorerView} view */
 function questionAbout({ tokens, words, query }) {
   const word = words[tokens[query]];
-  const count = tokens.slice(0, query + 1).filter((token) => token === tokens[query]).length;
-  const which = ["", "the", "the second", "the third"][count] ?? "the last";
+  const before = tokens.slice(0, query).filter((token) => token === tokens[query]).length;
+  const once = !before && tokens.indexOf(tokens[query], query + 1) < 0;
+  const which = once ? "the" : (ORDINALS[before] ?? `occurrence ${before + 1} of`);
   return `What comes after ${which} ${word}? Decide, then look.`;
 }
+
+const ORDINALS = ["the first", "the second", "the third", "the fourth"];
 
 /** @param {ExplorerView} view */
 export function saidInWords({ out, query, words, answer, tokens }) {
@@ -143,12 +154,14 @@ export function saidInWords({ out, query, words, answer, tokens }) {
   const model = `The model predicts ${words[best.token]} (${percent(best.probability)}).`;
   const next = query + 1 < tokens.length ? tokens[query + 1] : null;
   const parts = [model];
-  if (answer && answer.token !== best.token) {
-    parts.push(
-      `It gives ${words[answer.token]} ${percent(probabilityOf(out, query, answer.token))}.`,
+  const others = (answer?.tokens ?? []).filter((token) => token !== best.token);
+  if (others.length && others.length <= 3) {
+    const shares = others.map(
+      (token) => `${words[token]} ${percent(probabilityOf(out, query, token))}`,
     );
+    parts.push(`It gives ${listed(shares)}.`);
   }
-  if (next !== null && next !== best.token && next !== answer?.token) {
+  if (next !== null && next !== best.token && !answer?.tokens.includes(next)) {
     parts.push(
       `The next token is ${words[next]}: it gets ${percent(probabilityOf(out, query, next))}.`,
     );
@@ -157,23 +170,50 @@ export function saidInWords({ out, query, words, answer, tokens }) {
 }
 
 /** @param {ExplorerView} view */
-function needsInWords({ tokens, words, query, answer }) {
+export function needsInWords({ tokens, words, query, answer }) {
   const word = words[tokens[query]];
   if (!answer) return `${word} is new here: there is nothing to copy.`;
-  const source = answer.source;
+  const { sources } = answer,
+    followers = answer.tokens.map((token) => words[token]),
+    places = (/** @type {number[]} */ all) =>
+      `${all.length > 1 ? "positions" : "position"} ${listed(all.map(String))}`;
+  const came = sources.map((key) => key - 1);
+  if (sources.length === 1) {
+    return (
+      `${word} was at ${places(came)} before, followed by ${followers[0]}. ` +
+      `An induction head attends to ${places(sources)} and predicts ${followers[0]}.`
+    );
+  }
+  if (followers.length === 1) {
+    return (
+      `${word} was at ${places(came)} before, each time followed by ${followers[0]}. An induction ` +
+      `head attends to one or more of ${places(sources)} and predicts ${followers[0]}.`
+    );
+  }
   return (
-    `${word} was at position ${source - 1} before, followed by ${words[answer.token]}. ` +
-    `To predict ${words[answer.token]}, a head must attend to position ${source}.`
+    `${word} was at ${places(came)} before, followed by ` +
+    `${listed(sources.map((key) => words[tokens[key]]))}. An induction head attends to one or more ` +
+    `of ${places(sources)}; its prediction depends on which.`
   );
 }
 
+/** @param {string[]} items */
+function listed(items) {
+  return items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+}
+
 /** @param {ExplorerView} view */
-export function lossInWords({ out, clean, changes, period, beside, title }) {
-  const own = lastCopyLoss(out, period);
-  if (own === null) return "There is no second copy yet, so there is no second-copy loss.";
-  const before = lastCopyLoss(clean, period) ?? own;
+export function lossInWords({ tokens, out, clean, changes, copies, repeats, beside, title }) {
+  const own = repeatLoss(out, copies);
+  if (own === null) {
+    if (tokens.length < 2) return "One token alone has no loss: no token was predicted.";
+    return repeats
+      ? "The row has no second copy of a block of at least two tokens, so there is no second-copy loss."
+      : "No token repeats, so there is no second-copy loss.";
+  }
+  const before = repeatLoss(clean, copies) ?? own;
   const rise = changes ? ` (${nats(before)} without the change: ${signed(own - before)})` : "";
-  const others = beside ? `; ${beside.title}: ${nats(lastCopyLoss(beside.out, period))}` : "";
+  const others = beside ? `; ${beside.title}: ${nats(repeatLoss(beside.out, copies))}` : "";
   const name = beside ? `${title}: ` : "";
-  return `Second-copy loss: ${name}${nats(own)} nats${rise}${others}.`;
+  return `${repeatLossName(copies)}: ${name}${nats(own)} nats${rise}${others}.`;
 }

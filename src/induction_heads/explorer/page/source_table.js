@@ -87,7 +87,7 @@ export function sourceTable(actions) {
       const [top, ...rows] = cells;
       for (let key = 0; key <= query; key++) {
         setText(top[key + 2].children[0], words[tokens[key]]);
-        top[key + 2].classList.toggle("ex-source", view.answer?.source === key);
+        top[key + 2].classList.toggle("ex-source", Boolean(view.answer?.sources.includes(key)));
       }
       const most = Math.max(
         0.5,

@@ -2,7 +2,14 @@
 /** Buttons that change the whole row, and the choice of one token for readers without a keyboard. */
 
 import { element, setText } from "./elements.js";
-import { brokenRepeat, longerTokens, repeatedTokens, shuffledTokens } from "./token_edits.js";
+import { leadingBos } from "./strip_measures.js";
+import {
+  brokenRepeat,
+  longerTokens,
+  periodOf,
+  repeatedTokens,
+  shuffledTokens,
+} from "./token_edits.js";
 
 /** @typedef {import("./explorer_view.js").ExplorerView} ExplorerView */
 /** @typedef {"shuffle" | "repeat" | "break" | "longer" | "shorter" | "reset"} RowEdit */
@@ -43,8 +50,10 @@ export function stripButtons(actions) {
     ),
     /** @param {ExplorerView} view */
     update(view) {
-      const { words, tokens, period, query } = view,
-        { nCtx } = view.model.sizes;
+      const { words, tokens, query } = view,
+        { nCtx } = view.model.sizes,
+        own = tokens.slice(leadingBos(tokens, view.model.bosToken)),
+        period = periodOf(own);
       if (listed !== words)
         select.replaceChildren(
           ...words.map((word, token) => element("option", { value: token }, word)),
@@ -57,7 +66,7 @@ export function stripButtons(actions) {
         break: period === null,
         longer: tokens.length >= nCtx,
         shorter: tokens.length < 2,
-        repeat: tokens.length + (period ?? tokens.length) > nCtx,
+        repeat: tokens.length + (period ?? own.length) > nCtx,
       };
       for (const { name, button } of buttons) {
         button.setAttribute(
@@ -70,16 +79,22 @@ export function stripButtons(actions) {
 }
 
 /**
- * The row after a button, or null if there is no repeat to break.
+ * The row after a button, or null if there is no repeat to break. A BOS token in front stays there.
  * @param {RowEdit} name
  * @param {number[]} tokens
- * @param {number} dVocab
+ * @param {{sizes: {dVocab: number}, bosToken: number | null}} model
  * @param {import("../random.js").Random} random
  */
-export function editedRow(name, tokens, dVocab, random) {
-  if (name === "shuffle") return shuffledTokens(tokens, random);
-  if (name === "repeat") return repeatedTokens(tokens);
-  if (name === "break") return brokenRepeat(tokens, dVocab);
-  if (name === "longer") return longerTokens(tokens, dVocab);
-  return tokens.slice(0, -1);
+export function editedRow(name, tokens, { sizes: { dVocab }, bosToken }, random) {
+  if (name === "shorter") return tokens.slice(0, -1);
+  const before = tokens.slice(0, leadingBos(tokens, bosToken)),
+    row = tokens.slice(before.length);
+  const edited = {
+    shuffle: () => shuffledTokens(row, random),
+    repeat: () => repeatedTokens(row),
+    break: () => brokenRepeat(row, dVocab, bosToken),
+    longer: () => longerTokens(row, dVocab, bosToken),
+    reset: () => row,
+  }[name]();
+  return edited && [...before, ...edited];
 }

@@ -2,46 +2,83 @@
 /** Numbers and sentences about one row of tokens, from a run of a model. */
 
 import { logSumExp, probabilities } from "../model.js";
-import { previousTokenScore } from "../scores.js";
+import {
+  evenPrefixMatchingScore,
+  keysAfterCopies,
+  prefixMatchingScore,
+  previousTokenScore,
+} from "../scores.js";
 
 /** @typedef {import("../products.js").Floats} Floats */
 /** @typedef {import("../model.js").Run} Run */
 /** @typedef {import("../sizes.js").Head} Head */
 
 /**
- * The prediction of an induction head at a query: the token after the previous occurrence of the
- * same token, and its position. Null if the token is new.
+ * What an induction head would attend to at a query, and predict: the positions after all earlier
+ * copies of the query's token, and the different tokens there, the latest first. Null if the token is new.
+ * @typedef {{sources: number[], tokens: number[]}} InductionAnswer
+ */
+
+/**
  * @param {number[]} tokens
  * @param {number} query
- * @returns {{token: number, source: number} | null}
+ * @returns {InductionAnswer | null}
  */
 export function inductionAnswer(tokens, query) {
-  for (let pos = query - 1; pos >= 0; pos--) {
-    if (tokens[pos] === tokens[query]) return { token: tokens[pos + 1], source: pos + 1 };
-  }
-  return null;
+  const sources = keysAfterCopies(tokens, query);
+  if (!sources.length) return null;
+  return { sources, tokens: [...new Set(sources.map((key) => tokens[key]).reverse())] };
 }
 
 /**
- * The first query of the last copy, complete or not. Null if the row ends before the second copy.
- * @param {number} nPos
- * @param {number | null} period
+ * The copies in a row: the length of one, the position where the second starts, and their number;
+ * the last may be incomplete. A BOS token in front belongs to none.
+ * @typedef {{period: number, start: number, count: number}} Copies
  */
-export function lastCopyStart(nPos, period) {
-  return period !== null && period >= 1 && period < nPos ? Math.max(period, nPos - period) : null;
+
+/**
+ * The copies of a row that repeats with a period, or null if it ends before the second copy.
+ * @param {number[]} tokens
+ * @param {number | null} period
+ * @param {number | null} bosToken
+ * @returns {Copies | null}
+ */
+export function copiesIn(tokens, period, bosToken) {
+  const before = leadingBos(tokens, bosToken);
+  if (period === null || period < 1 || before + period >= tokens.length) return null;
+  return {
+    period,
+    start: before + period,
+    count: Math.ceil((tokens.length - before) / period),
+  };
 }
 
 /**
- * Mean loss in nats of the last copy from its second token on, as `second_copy_loss` of the
- * package; an incomplete copy counts up to its last token. Null if there is no such token.
+ * 1 if the row begins with the BOS token, else 0.
+ * @param {number[]} tokens
+ * @param {number | null} bosToken
+ */
+export function leadingBos(tokens, bosToken) {
+  return Number(bosToken !== null && tokens[0] === bosToken);
+}
+
+/**
+ * Mean loss in nats after the first copy, from the second token of the second copy on. With two
+ * copies this is `second_copy_loss` of the package. Null if there is no such token.
  * @param {Run} out
- * @param {number | null} period
+ * @param {Copies | null} copies
  */
-export function lastCopyLoss(out, period) {
-  const start = lastCopyStart(out.tokens.length, period);
-  return start === null || start + 1 >= out.tokens.length
+export function repeatLoss(out, copies) {
+  return copies === null || copies.start + 1 >= out.tokens.length
     ? null
-    : meanOfNumbers(out.losses.subarray(start));
+    : meanOfNumbers(out.losses.subarray(copies.start));
+}
+
+/** The name of that loss. @param {Copies | null} copies */
+export function repeatLossName(copies) {
+  return copies === null || copies.count < 3
+    ? "Second-copy loss"
+    : `Loss of copies 2–${copies.count}`;
 }
 
 /** @param {ArrayLike<number>} numbers */
@@ -69,27 +106,31 @@ export function patternOf(out, [layer, head]) {
 }
 
 /**
- * The previous-token score, and the induction score of the last copy (null without a repeat).
- *
- * For whole copies the second equals `inductionScore`; for a copy that has only begun it is the
- * mean over the tokens that are there.
+ * The previous-token score (null for one token), and the prefix-matching score on these tokens: mean
+ * attention to all keys after an earlier copy (null if no token repeats).
  * @param {Run} out
  * @param {Head} head
- * @param {number | null} period
  * @returns {{previousToken: number | null, induction: number | null}}
  */
-export function headScores(out, head, period) {
-  const nPos = out.tokens.length,
-    pattern = patternOf(out, head),
-    start = lastCopyStart(nPos, period);
-  const stripe = [];
-  if (start !== null && period !== null) {
-    for (let query = start; query < nPos; query++)
-      stripe.push(pattern[query * nPos + query - period + 1]);
-  }
+export function headScores(out, head) {
+  const pattern = patternOf(out, head),
+    nPos = out.tokens.length;
   return {
     previousToken: nPos > 1 ? previousTokenScore(pattern, nPos) : null,
-    induction: stripe.length ? meanOfNumbers(stripe) : null,
+    induction: prefixMatchingScore(pattern, out.tokens),
+  };
+}
+
+/**
+ * The same scores of a head that attends evenly to all keys that a query can see.
+ * @param {number[]} tokens
+ */
+export function evenScores(tokens) {
+  let sum = 0;
+  for (let query = 1; query < tokens.length; query++) sum += 1 / (query + 1);
+  return {
+    previousToken: tokens.length > 1 ? sum / (tokens.length - 1) : null,
+    induction: evenPrefixMatchingScore(tokens),
   };
 }
 
@@ -137,7 +178,8 @@ export function previousTokenHead(out) {
   const nHeads = out.patterns[0].length / out.tokens.length ** 2;
   for (let layer = 0; layer + 1 < out.patterns.length; layer++) {
     for (let head = 0; head < nHeads; head++) {
-      const score = headScores(out, [layer, head], null).previousToken ?? 0;
+      const nPos = out.tokens.length;
+      const score = nPos > 1 ? previousTokenScore(patternOf(out, [layer, head]), nPos) : 0;
       if (score > highest) [best, highest] = [[layer, head], score];
     }
   }

@@ -4,7 +4,7 @@
 import { measured } from "../train.js";
 import { element, setText } from "./elements.js";
 import { stepChart } from "./step_chart.js";
-import { lastCopyLoss, nats } from "./strip_measures.js";
+import { nats, repeatLoss, repeatLossName } from "./strip_measures.js";
 
 /** @typedef {import("./explorer_view.js").ExplorerView} ExplorerView */
 /** @typedef {import("../sizes.js").Model} Model */
@@ -97,12 +97,12 @@ export function timeSlider(actions) {
         `previous-token score ${probe.previousToken.toFixed(2)}, highest induction score ${probe.induction.toFixed(2)}.`
       : "";
     setText(now, `Step ${step} of ${last}.${scoresSay}`);
-    const own = lastCopyLoss(view.out, view.period);
+    const own = repeatLoss(view.out, view.copies);
     setText(
       strip,
       own === null
-        ? "Your tokens have no second copy yet."
-        : `On your tokens: second-copy loss ${nats(own)} nats.`,
+        ? "Your tokens have no second copy."
+        : `On your tokens: ${repeatLossName(view.copies).replace(/^[SL]/, (c) => c.toLowerCase())} ${nats(own)} nats.`,
     );
     slider.value = String(place);
     slider.setAttribute("aria-valuetext", `step ${step} of ${last}`);
@@ -178,8 +178,9 @@ function playButton(at, last, pick) {
  * @returns {Probe}
  */
 function probeOf(model) {
-  const { dVocab, nCtx } = model.sizes;
-  const period = Math.min(PROBE_PERIOD, Math.floor(nCtx / 2), dVocab);
+  const { dVocab, nCtx } = model.sizes,
+    before = Number(model.bosToken !== null);
+  const period = Math.min(PROBE_PERIOD, (nCtx - before) >> 1, dVocab - before);
   const { secondCopyLoss, previousToken, induction } = measured(model, {
     period,
     rows: PROBE_ROWS,

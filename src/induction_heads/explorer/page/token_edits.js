@@ -91,11 +91,12 @@ export function repeatedTokens(tokens) {
  * One token longer: what the repeat brings next, or a token that the row does not have.
  * @param {number[]} tokens
  * @param {number} dVocab
+ * @param {number | null} [bosToken] not used as a new token
  * @returns {number[]}
  */
-export function longerTokens(tokens, dVocab) {
+export function longerTokens(tokens, dVocab, bosToken = null) {
   const period = periodOf(tokens);
-  return period ? continued(tokens, period, 1) : [...tokens, freshToken(tokens, dVocab)];
+  return period ? continued(tokens, period, 1) : [...tokens, freshToken(tokens, dVocab, bosToken)];
 }
 
 /**
@@ -115,9 +116,10 @@ function continued(tokens, period, count) {
  * The middle one of those that still repeat is taken. Null if nothing repeats.
  * @param {number[]} tokens
  * @param {number} dVocab
+ * @param {number | null} [bosToken] not used as a new token
  * @returns {number[] | null}
  */
-export function brokenRepeat(tokens, dVocab) {
+export function brokenRepeat(tokens, dVocab, bosToken = null) {
   const period = periodOf(tokens);
   if (period === null) return null;
   const places = [];
@@ -125,16 +127,19 @@ export function brokenRepeat(tokens, dVocab) {
     if (tokens[pos] === tokens[pos - period]) places.push(pos);
   }
   if (!places.length) return null;
-  return replacedToken(tokens, places[places.length >> 1], freshToken(tokens, dVocab));
+  return replacedToken(tokens, places[places.length >> 1], freshToken(tokens, dVocab, bosToken));
 }
 
 /**
  * The lowest id that the row does not have; a row that has all gets the first.
  * @param {number[]} tokens
  * @param {number} dVocab
+ * @param {number | null} bosToken
  */
-function freshToken(tokens, dVocab) {
-  for (let token = 0; token < dVocab; token++) if (!tokens.includes(token)) return token;
+function freshToken(tokens, dVocab, bosToken) {
+  for (let token = 0; token < dVocab; token++) {
+    if (token !== bosToken && !tokens.includes(token)) return token;
+  }
   return 0;
 }
 
@@ -152,12 +157,13 @@ export function tokenOfLetter(letter, words) {
 }
 
 /**
- * The text of each token if none is given: A to Z, then the id.
+ * The text of each token if none is given: A to Z, then the id; BOS for the token that begins rows.
  * @param {number} dVocab
+ * @param {number | null} [bosToken]
  * @returns {string[]}
  */
-export function defaultWords(dVocab) {
+export function defaultWords(dVocab, bosToken = null) {
   return Array.from({ length: dVocab }, (_, id) =>
-    id < 26 ? String.fromCharCode(65 + id) : `${id}`,
+    id === bosToken ? "BOS" : id < 26 ? String.fromCharCode(65 + id) : `${id}`,
   );
 }

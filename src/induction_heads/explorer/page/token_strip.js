@@ -131,7 +131,7 @@ function tokenTile() {
     update(view, pos, hidden) {
       const word = view.words[view.tokens[pos]],
         selected = view.query === pos;
-      const source = !hidden && view.answer?.source === pos;
+      const source = !hidden && Boolean(view.answer?.sources.includes(pos));
       const loss = pos > 0 ? view.out.losses[pos - 1] : null;
       const before = pos > 0 && view.changes ? view.clean.losses[pos - 1] : null;
       const key = `${word} ${pos} ${loss} ${before} ${selected} ${view.state.query} ${source}`;
