@@ -10,6 +10,11 @@ from sphinx.util.docutils import SphinxDirective
 
 from induction_heads.explorer import element
 from induction_heads.explorer.script import FOLDER
+from induction_heads.explorer.text_element import (
+    TEXT_MARK,
+    TEXT_MODELS,
+    text_explorer_element,
+)
 
 SCRIPT, STYLE = "explorer.js", "explorer.css"
 
@@ -39,6 +44,29 @@ class ExplorerDirective(SphinxDirective):
         except ValueError as error:
             raise self.error(str(error)) from error
         return [nodes.raw("", element.explorer_element(explorer), format="html")]
+
+
+class TextExplorerDirective(SphinxDirective):
+    """An explorer of a text model in a page, with `alt` and the content as its caption."""
+
+    has_content = True
+    option_spec = {  # noqa: RUF012
+        "model": directives.unchanged_required,
+        "alt": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        if "alt" not in self.options:
+            raise self.error("An explorer needs `:alt:`, a sentence that describes what it shows.")
+        try:
+            html = text_explorer_element(
+                self.options.get("model", "python-2l"),
+                alt=self.options["alt"],
+                caption=" ".join(self.content) or None,
+            )
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        return [nodes.raw("", html, format="html")]
 
 
 def explorer_from(options: dict, caption: str) -> element.Explorer:
@@ -72,7 +100,8 @@ def explorer_from(options: dict, caption: str) -> element.Explorer:
 
 def add_explorer_files(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Load the script and the style only on pages that contain an explorer."""
-    if element.MARK in context.get("body", ""):
+    body = context.get("body", "")
+    if element.MARK in body or TEXT_MARK in body:
         # Deferred: it does not block reading, and the page is complete when it runs.
         app.add_js_file(SCRIPT, loading_method="defer")
         app.add_css_file(STYLE)
@@ -91,6 +120,22 @@ def write_explorer_files(app: Sphinx, exception: Exception | None) -> None:
             ("snapshots", name): static / "explorer" / f"{name}-snapshots.js",
         }
         _write_models(name, files)
+    for name in TEXT_MODELS:
+        _write_text_model(name, static / "explorer")
+
+
+def _write_text_model(name: str, folder: Path) -> None:
+    """Write a model of text as scripts, a part each, if its sources have changed."""
+    stamp = f"// {_fingerprint(name, 'text_models.py', '../data/python_text.py')}\n"
+    files = list(folder.glob(f"{name}-*.js"))
+    if folder / f"{name}-text-model.js" in files and all(_starts_with(one, stamp) for one in files):
+        return
+    from induction_heads.explorer.text_models import exported_text_model  # Needs torch.
+
+    # The head is written last: it says that all parts are there.
+    for (kind, _), text in reversed(exported_text_model(name).items()):
+        file = folder / f"{name}-{kind}.js"
+        _write_new(file, stamp + element.data_script(kind, name, text))
 
 
 def _write_models(name: str, files: dict[tuple[str, str], Path]) -> None:
@@ -105,14 +150,18 @@ def _write_models(name: str, files: dict[tuple[str, str], Path]) -> None:
         _write_new(files[key], stamp + element.data_script(*key, text))
 
 
-def _fingerprint(name: str) -> str:
-    """A hash of the weights, or of the code that makes them, and of the code that writes them."""
+def _fingerprint(name: str, *more: str) -> str:
+    """A hash of the weights, or of the code that makes them, and of the code that writes them.
+
+    `more` are files beside `export.py` of which the text depends as well.
+    """
     package = FOLDER.parent
     sources = sorted((package / "zoo" / name).glob("*.safetensors"))
     if not sources:  # The model is trained when the site is built.
         folders = ("data", "models", "training")
         sources = sorted(path for folder in folders for path in (package / folder).glob("*.py"))
-    sources = [FOLDER / "export.py", FOLDER / "element.py", *sources]
+    own = ("export.py", "element.py", *more)
+    sources = [*(FOLDER / file for file in own), *sources]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
@@ -131,6 +180,7 @@ def _write_new(file: Path, text: str) -> None:
 
 def setup(app: Sphinx) -> dict:
     app.add_directive("explorer", ExplorerDirective)
+    app.add_directive("text-explorer", TextExplorerDirective)
     app.connect("html-page-context", add_explorer_files)
     app.connect("build-finished", write_explorer_files)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,7 +5,7 @@ import re
 from docutils import nodes
 
 HAS_HOVER = re.compile(r'class="hover-patterns"')
-HAS_EXPLORER = re.compile(r"\bdata-explorer=")
+HAS_EXPLORER = re.compile(r"\bdata-(?:text-)?explorer=")
 HAS_CODE = re.compile(r'<div class="highlight')
 HAS_FOLDED = re.compile(r'class="[^"]*\b(?:toggle|dropdown)\b')
 HAS_PREDICTION = re.compile(r'<fieldset class="prediction"')

@@ -5,12 +5,14 @@ import re
 import pytest
 
 from induction_heads.explorer.element import MARK
+from induction_heads.explorer.text_element import TEXT_MARK
 
 from .conftest import PAGES, SITE, needs_site
 
 PHONE_WIDTH = 390  # pixels
 
 WITH_EXPLORER = [page for page in PAGES if MARK in (SITE / page).read_text(encoding="utf-8")]
+WITH_TEXT = [page for page in PAGES if TEXT_MARK in (SITE / page).read_text(encoding="utf-8")]
 CHAPTERS = ("ch01", "ch03", "ch04", "ch06", "ch07", "ch08")
 SIDEWAYS = "document.documentElement.scrollWidth"
 STICKING_OUT = """root => {
@@ -69,7 +71,7 @@ def test_only_pages_with_an_explorer_load_it_and_none_loads_a_widget():
         # A page before may fetch the script ahead, and does not run it.
         now = re.sub(r'<link rel="prefetch"[^>]*>', "", text)
         loads = re.findall(r'(?:src|href)="[^"]*_static/explorer\.(?:js|css)', now)
-        assert len(loads) == (2 if page in WITH_EXPLORER else 0), page
+        assert len(loads) == (2 if page in WITH_EXPLORER + WITH_TEXT else 0), page
         scripts = " ".join(re.findall(r"<script[^>]*>", text))
         assert not re.search("widget|require(js|\\.min)", scripts), page
 
@@ -158,3 +160,25 @@ def test_a_model_that_is_missing_is_said_in_the_element_and_may_be_asked_for_aga
     seen.tab.unroute("**/toy-2l.js")
     seen.tab.get_by_role("button", name="Try again").click()
     wait_until_mounted(seen.tab)
+
+
+@needs_site
+def test_the_text_explorer_reads_its_model_from_the_site(base, visit):
+    """At both widths, in the whole width of the page, and only when it is asked to."""
+    assert WITH_TEXT == ["explore_text.html"]
+    seen = visit()
+    seen.tab.goto(base + WITH_TEXT[0])
+    button = seen.tab.get_by_role("button", name="Load python-2l")
+    button.wait_for()
+    assert not [url for url in seen.requests if "/_static/explorer/" in url]
+    button.click()
+    seen.tab.locator(".ex-piece").first.wait_for()
+    root = seen.tab.locator("[data-text-explorer]")
+    assert root.evaluate(STICKING_OUT) == []
+    assert root.bounding_box()["width"] > 850
+    assert seen.tab.locator(".ex-text").bounding_box()["y"] < 720
+    seen.tab.set_viewport_size({"width": PHONE_WIDTH, "height": 900})
+    assert seen.tab.evaluate(SIDEWAYS) <= PHONE_WIDTH
+    assert root.evaluate(STICKING_OUT) == []
+    assert seen.errors == []
+    assert seen.requests_outside(base) == []

@@ -1,11 +1,13 @@
 // @ts-check
 /** What the tests ask of the explorer. Nothing here needs node, so a browser can answer, too. */
 
+import { tokenizerFrom } from "../../src/induction_heads/explorer/byte_pairs.js";
 import { contributions } from "../../src/induction_heads/explorer/contributions.js";
 import { lossAndGradient, workspaceFor } from "../../src/induction_heads/explorer/gradients.js";
 import { meanMixed, run } from "../../src/induction_heads/explorer/model.js";
 import { adamwStep, clipNorm } from "../../src/induction_heads/explorer/optimizer.js";
 import { modelIn } from "../../src/induction_heads/explorer/sizes.js";
+import { textModelFrom } from "../../src/induction_heads/explorer/text_model.js";
 import {
   deskFor,
   measured,
@@ -44,6 +46,29 @@ const QUESTIONS = {
       for (const row of rows) {
         const own = models.at(snapshot) ?? last;
         numbers.push(...run(own, row, prepared(own, row, rows, change)).logits);
+      }
+    }
+    return numbers;
+  },
+
+  /** Of each text the number of its tokens, then their ids. */
+  tokens({ tokenizer, texts }) {
+    const { encode } = tokenizerFrom(tokenizer);
+    return texts.flatMap((/** @type {string} */ text) => {
+      const ids = encode(text);
+      return [ids.length, ...ids];
+    });
+  },
+
+  /** Logits of a text model at the last position of every row of every case. */
+  lastLogits({ head, parts, cases }) {
+    const { model } = textModelFrom(head, parts);
+    /** @type {number[]} */
+    const numbers = [];
+    for (const { rows, change } of cases) {
+      for (const row of rows) {
+        const { logits } = run(model, row, prepared(model, row, rows, change));
+        numbers.push(...logits.subarray(-model.sizes.dVocab));
       }
     }
     return numbers;

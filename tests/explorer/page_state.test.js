@@ -57,6 +57,8 @@ const FULL = {
   snapshot: 12,
   beside: true,
   section: "time",
+  text: "def f(x):\n\t~%é😀\ufeff",
+  color: "attention",
   weights: "h1~0",
   lab: "two & smeared",
 };

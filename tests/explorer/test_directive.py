@@ -9,9 +9,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "book" / "_ext"))
 
-from explorer_element import explorer_from, write_explorer_files
+from explorer_element import TextExplorerDirective, explorer_from, write_explorer_files
 
 from induction_heads.explorer.element import SITE_MODELS
+from induction_heads.explorer.text_element import TEXT_MODELS
+from induction_heads.explorer.text_models import N_PARTS
 
 
 def test_options_of_the_directive():
@@ -46,15 +48,19 @@ def test_a_build_writes_each_file_once(tmp_path):
     (static / "explorer").mkdir(parents=True)
     write_explorer_files(app, None)
     files = sorted(path for path in static.rglob("*") if path.is_file())
-    assert len(files) == 2 + 2 * len(SITE_MODELS)
+    assert len(files) == 2 + 2 * len(SITE_MODELS) + (1 + N_PARTS) * len(TEXT_MODELS)
     text = (static / "explorer" / "toy-1l.js").read_text()
     stored = json.loads(text[text.index("] = ") + 4 :].rstrip(";\n"))
     assert stored["name"] == "toy-1l"
     stale = static / "explorer" / "toy-1l-snapshots.js"
-    stale.write_text("// other\n")
-    times = {path: path.stat().st_mtime_ns for path in files if path != stale}
+    stale_part = static / "explorer" / "python-2l-part-3.js"
+    part = stale_part.read_text()
+    for file in (stale, stale_part):
+        file.write_text("// other\n")
+    times = {path: path.stat().st_mtime_ns for path in files if path not in (stale, stale_part)}
     write_explorer_files(app, None)
     assert stale.read_text().startswith(text.splitlines()[0])
+    assert stale_part.read_text() == part
     assert times == {path: path.stat().st_mtime_ns for path in times}
 
 
@@ -62,3 +68,15 @@ def test_a_build_that_failed_writes_nothing(tmp_path):
     app = SimpleNamespace(outdir=str(tmp_path), builder=SimpleNamespace(format="html"))
     write_explorer_files(app, RuntimeError())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({}, "needs `:alt:`"), ({"alt": "x", "model": "toy-2l"}, "no text model")],
+)
+def test_options_of_a_text_explorer_that_do_not_fit_are_refused(options, words):
+    directive = TextExplorerDirective.__new__(TextExplorerDirective)
+    directive.options, directive.content = options, []
+    directive.error = ValueError
+    with pytest.raises(ValueError, match=words):
+        directive.run()

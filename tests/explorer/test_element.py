@@ -31,7 +31,7 @@ class Attributes(HTMLParser):
         self.attributes = {}
 
     def handle_starttag(self, tag, attrs):
-        if "data-explorer" in dict(attrs):
+        if {"data-explorer", "data-text-explorer"} & set(dict(attrs)):
             self.attributes = dict(attrs)
 
 

@@ -2,7 +2,7 @@
 /** Controls that change the forward pass, and the loss without and with the change. */
 
 import { element, setText } from "./elements.js";
-import { headsAfter, MEAN_ROWS } from "./explorer_view.js";
+import { headsAfter } from "./explorer_view.js";
 import { periodOf } from "./token_edits.js";
 import { sameHead } from "./pattern_grid.js";
 import {
@@ -105,10 +105,15 @@ function periodChoice(change) {
       "div",
       {},
       note,
-      element("label", { class: "ex-field" }, "Length of one copy, for the loss ", select),
+      element(
+        "label",
+        { class: "ex-field ex-period" },
+        "Length of one copy, for the loss ",
+        select,
+      ),
     ),
     /** @param {ExplorerView} view */
-    update({ state, tokens, repeats, model }) {
+    update({ state, tokens, repeats, model, meanOf }) {
       const detected = periodOf(tokens.slice(leadingBos(tokens, model.bosToken))),
         longest = Math.floor(tokens.length / 2);
       if (shape !== `${detected} ${longest}`) {
@@ -127,12 +132,12 @@ function periodChoice(change) {
       if (select.selectedIndex < 0) select.value = "";
       setText(
         note,
-        `“Zero” and “mean” replace what the head passes on (z): by 0, or at each position by its ` +
-          `mean over ${MEAN_ROWS} rows of ${tokens.length} random tokens that repeat a block. ` +
+        `“Zero” and “mean” replace what the head passes on (z): by 0, or by its ` +
+          `mean over ${meanOf}. ` +
           (repeats
             ? "“No stripe” removes the weight on all keys after an earlier copy of the query's token " +
               "and rescales the rest of each row to sum to 1."
-            : "“No stripe” needs tokens that repeat: press Repeat below the tokens."),
+            : "“No stripe” needs tokens that repeat."),
       );
     },
   };
@@ -312,6 +317,7 @@ function effectTable() {
         token = answers.length === 1 ? answers[0] : view.target;
       setText(rows[0].label, `${repeatLossName(copies)} (nats)`);
       setText(rows[2].label, `Probability of ${words[token]} after position ${query} (%)`);
+      rows[0].element.hidden = copies === null;
       lossRow(rows[0].numbers, repeatLoss(clean, copies), repeatLoss(out, copies));
       lossRow(rows[1].numbers, meanLoss(clean), meanLoss(out));
       const before = probabilityOf(clean, query, token),

@@ -12,15 +12,21 @@
  * - `cut`: what `sender` writes is left out of these inputs of `receiver`, or of all later heads.
  * - `snapshot`: the place in the list of snapshots; null is the trained model.
  * - `weights`, `lab`: the settings of those panels, in their own words.
+ * - `text`, `color`: of a model of text. Its tokens are those of the text. `color` is what the color of a
+ *   token shows: its loss, what it changes that the head is silenced, or attention.
  *
  * @typedef {{
  *   model: string, tokens: number[], head: Head, query: number | null, target: number | null,
  *   off: {head: Head, how: "zero" | "mean"}[], freeze: boolean,
  *   cut: {sender: Head, receiver: Head | null, sides: ("Q" | "K" | "V")[]} | null,
  *   knockout: Head[], period: number | null, snapshot: number | null, beside: boolean,
- *   section: Section | null, weights: string, lab: string,
+ *   section: Section | null, weights: string, lab: string, text: string, color: TextColor,
  * }} ExplorerState
  */
+
+/** @typedef {"loss" | "silence" | "attention"} TextColor */
+
+export const TEXT_COLORS = /** @type {TextColor[]} */ (["loss", "silence", "attention"]);
 
 export const SECTIONS = /** @type {Section[]} */ ([
   "patterns",
@@ -52,6 +58,8 @@ export function newState(settings = {}) {
     section: null,
     weights: "",
     lab: "",
+    text: "",
+    color: "loss",
     ...settings,
   };
 }
@@ -184,6 +192,23 @@ const numberCode = (number) => (number === null ? "" : `${number}`);
 
 /** @param {string} text */
 const freeCode = (text) => encodeURIComponent(text).replaceAll("~", "%7E");
+
+/** A text in letters that no address changes: its UTF-8 in base 64. @param {string} text */
+function textCode(text) {
+  const bytes = new TextEncoder().encode(text);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
+}
+
+/** @param {string} code */
+function textIn(code) {
+  if (!/^[\w-]*$/.test(code)) throw new RangeError(`“${code.slice(0, 20)}” is not a text`);
+  const letters = atob(code.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}
 
 /** @param {string} text */
 function switchIn(text) {
@@ -323,6 +348,22 @@ const STATE_PARTS = [
     (s) => freeCode(s.lab),
     (s, text) => {
       s.lab = decodeURIComponent(text);
+    },
+  ],
+  [
+    "x",
+    (s) => textCode(s.text),
+    (s, text) => {
+      s.text = textIn(text);
+    },
+  ],
+  [
+    "y",
+    (s) => s.color,
+    (s, text) => {
+      const color = TEXT_COLORS.find((name) => name === text);
+      if (!color) throw new RangeError(`“${text.slice(0, 20)}” is not a color`);
+      s.color = color;
     },
   ],
 ];

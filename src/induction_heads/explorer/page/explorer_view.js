@@ -14,6 +14,7 @@ import {
   topTokens,
 } from "./strip_measures.js";
 
+/** @typedef {import("../products.js").Floats} Floats */
 /** @typedef {import("../sizes.js").Model} Model */
 /** @typedef {import("../sizes.js").Head} Head */
 /** @typedef {import("../model.js").Run} Run */
@@ -25,6 +26,7 @@ import {
  * `query` and `target` are those of the state, or the default for null. `answer` is what an
  * induction head would say at the query, `copies` what repeats in the row; `repeats` says whether any
  * token does. `cutSender` is the previous-token head. `besideOf` names the model that this one is compared with.
+ * `meanOf` says of what the mean is that replaces a head.
  * @typedef {{
  *   state: ExplorerState, model: Model, name: string, title: string, step: number | null,
  *   words: string[], tokens: number[], clean: Run, out: Run, change: Interventions, changes: number,
@@ -32,20 +34,22 @@ import {
  *   predicted: number, target: number, answer: import("./strip_measures.js").InductionAnswer | null,
  *   cutSender: Head | null,
  *   beside: {name: string, title: string, model: Model, out: Run} | null, besideOf?: string,
+ *   meanOf: string,
  * }} ExplorerView
  */
 
 /** What is drawn once and used again, by a text that names it. @typedef {Map<string, any>} Memory */
 
 /** Rows over which the mean of a head is taken. */
-export const MEAN_ROWS = 64;
+const MEAN_ROWS = 64;
 
 /**
  * @param {ExplorerState} state that fits the model
  * @param {{
  *   name: string, title: string, step: number | null, model: Model, words: string[],
  *   beside: {name: string, title: string, model: Model} | null,
- * }} shown
+ *   means?: {of: string, at: (nPos: number) => Floats[]},
+ * }} shown what the page shows; `means` replaces the mean over random rows
  * @param {Memory} memory
  * @returns {ExplorerView}
  */
@@ -62,7 +66,7 @@ export function explorerView(state, shown, memory) {
     "changed",
     [clean, state.off, state.freeze, state.cut, state.knockout],
     () => {
-      const made = changeOf(state, model, clean, memory);
+      const made = changeOf(state, model, clean, memory, shown.means?.at);
       return { change: made, out: changes ? run(model, tokens, made) : clean };
     },
   );
@@ -88,6 +92,9 @@ export function explorerView(state, shown, memory) {
     target: state.target ?? predicted,
     answer: inductionAnswer(tokens, query),
     cutSender: state.cut?.sender ?? previousTokenHead(clean),
+    meanOf:
+      shown.means?.of ??
+      `${MEAN_ROWS} rows of ${nPos} random tokens that repeat a block, position by position`,
     beside: beside && {
       name: beside.name,
       title: beside.title,
@@ -135,15 +142,18 @@ function periodIn({ period, tokens }, { bosToken }) {
  * @param {Model} model
  * @param {Run} clean
  * @param {Memory} memory
+ * @param {((nPos: number) => Floats[])} [meansOf]
  * @returns {Interventions}
  */
-function changeOf(state, model, clean, memory) {
+function changeOf(state, model, clean, memory, meansOf) {
   const { nLayers, nHeads } = model.sizes;
   /** @type {Interventions} */
   const change = { off: state.off };
   if (state.off.some(({ how }) => how === "mean")) {
     change.means = remembered(memory, "means", [model, state.tokens.length], () =>
-      meanMixed(model, referenceRows(model, state.tokens.length)),
+      meansOf
+        ? meansOf(state.tokens.length)
+        : meanMixed(model, referenceRows(model, state.tokens.length)),
     );
   }
   if (state.freeze)

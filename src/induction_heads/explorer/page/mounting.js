@@ -3,9 +3,10 @@
 
 import { element } from "./elements.js";
 import { mountExplorer } from "./explorer.js";
+import { mountTextExplorer } from "./text_explorer.js";
 
-/** @typedef {(kind: "model" | "snapshots", name: string) => Promise<object>} Load */
-/** @typedef {ReturnType<typeof mountExplorer>} Mounted */
+/** @typedef {(kind: string, name: string) => Promise<any>} Load */
+/** @typedef {{state: () => string, setState: (text: string) => void, destroy: () => void}} Mounted */
 
 /**
  * The part of the widget model of a notebook that is used here.
@@ -17,9 +18,10 @@ import { mountExplorer } from "./explorer.js";
  */
 
 /**
- * Mounts every element with the attribute `data-explorer`. Models lie in the folder `explorer`
- * beside the page's script. A link that ends in `#explorer=…` gives its state to the first
- * explorer of the page, `#explorer-2=…` to the second.
+ * Mounts every element with the attribute `data-explorer` or `data-text-explorer`. Models lie in the
+ * folder `explorer` beside the page's script. A link that ends in `#explorer=…` gives its state to the
+ * first explorer of the page, `#explorer-2=…` to the second. The address follows what the reader does,
+ * so that a reload, Back and a bookmark bring it back.
  * @param {HTMLOrSVGScriptElement | null} script
  */
 export function mountAll(script) {
@@ -29,9 +31,9 @@ export function mountAll(script) {
   const mount = () => {
     /** @type {Map<string, {root: HTMLElement, mounted: Mounted}>} */
     const places = new Map();
-    document.querySelectorAll("[data-explorer]").forEach((root, at) => {
+    document.querySelectorAll("[data-explorer], [data-text-explorer]").forEach((root, at) => {
       const address = at ? `explorer-${at + 1}` : "explorer";
-      const mounted = root instanceof HTMLElement && mountElement(root, load, address);
+      const mounted = root instanceof HTMLElement && mountElement(root, load, address, keepState);
       if (mounted) places.set(address, { root, mounted });
     });
     const follow = () => {
@@ -50,17 +52,22 @@ export function mountAll(script) {
 
 /**
  * Mounts the explorer in one element. On failure the element shows the reason, and the result is null.
- * @param {HTMLElement | null} root with its options as JSON in `data-explorer`
+ * @param {HTMLElement | null} root with its options as JSON in `data-explorer` or `data-text-explorer`
  * @param {Load} [load]
  * @param {string} [address] what a link to this explorer has behind `#`
+ * @param {(address: string, state: string) => void} [keep] called with each state that the reader sets
  * @returns {Mounted | null}
  */
-export function mountElement(root, load = pageLoader(null), address) {
+export function mountElement(root, load = pageLoader(null), address, keep) {
   if (!root) return null;
   try {
-    const options = JSON.parse(root.dataset.explorer ?? "");
+    const { explorer, textExplorer } = root.dataset;
+    const options = JSON.parse(textExplorer ?? explorer ?? "");
     root.replaceChildren();
-    return mountExplorer(root, { ...options, load, address });
+    const onState =
+      address && keep ? (/** @type {string} */ state) => keep(address, state) : undefined;
+    const mount = textExplorer === undefined ? mountExplorer : mountTextExplorer;
+    return mount(root, { ...options, load, address, onState });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     root.replaceChildren(
@@ -140,7 +147,7 @@ function pageLoader(folder) {
 }
 
 /**
- * @param {"model" | "snapshots"} kind
+ * @param {string} kind
  * @param {string} name
  * @param {URL | null} folder
  * @returns {Promise<object>}
@@ -149,7 +156,7 @@ function dataFromPage(kind, name, folder) {
   const present = () => /** @type {any} */ (globalThis).explorerData?.[`${kind} ${name}`];
   if (present()) return Promise.resolve(present());
   if (!folder) return Promise.reject(new Error(missing(kind, name)));
-  const file = `${encodeURIComponent(name)}${kind === "model" ? "" : "-snapshots"}.js`;
+  const file = `${encodeURIComponent(name)}${kind === "model" ? "" : `-${kind}`}.js`;
   return new Promise((resolve, reject) => {
     const fail = () => reject(new Error(missing(kind, name)));
     const script = element("script", {
@@ -162,13 +169,30 @@ function dataFromPage(kind, name, folder) {
 }
 
 /**
- * @param {"model" | "snapshots"} kind
+ * @param {string} kind
  * @param {string} name
  */
 function missing(kind, name) {
-  return kind === "model"
-    ? `This page does not have the weights of ${name}.`
-    : `This page does not have the training snapshots of ${name}.`;
+  return kind === "snapshots"
+    ? `This page does not have the training snapshots of ${name}.`
+    : `This page does not have the weights of ${name}.`;
+}
+
+/** Milliseconds after the last change until the address has it: browsers limit how often it changes. */
+const ADDRESS_PAUSE = 300;
+let addressTimer = 0;
+
+/**
+ * Put a state into the address of the page, without a step in its history.
+ * @param {string} address
+ * @param {string} state
+ */
+function keepState(address, state) {
+  clearTimeout(addressTimer);
+  addressTimer = window.setTimeout(
+    () => history.replaceState(history.state, "", `#${address}=${state}`),
+    ADDRESS_PAUSE,
+  );
 }
 
 /** The state in the address of the page, or null. */

@@ -80,7 +80,7 @@ export function predictionBars(actions) {
  * Bars of the most probable tokens. A press on one takes its logit apart.
  * @param {(token: number) => void} choose
  */
-function barList(choose) {
+export function barList(choose) {
   const caption = element("p", { class: "ex-bars-of" });
   const list = element("ol", { class: "ex-bars" });
   const bars = Array.from({ length: BARS }, () => predictionBar(choose));
@@ -197,9 +197,14 @@ export function needsInWords({ tokens, words, query, answer }) {
   );
 }
 
+/** The most items that a sentence names. */
+const NAMED = 6;
+
 /** @param {string[]} items */
 function listed(items) {
-  return items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
+  const rest = items.length - NAMED,
+    all = rest > 1 ? [...items.slice(0, NAMED), `${rest} more`] : items;
+  return all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
 }
 
 /** @param {ExplorerView} view */

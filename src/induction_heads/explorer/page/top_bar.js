@@ -82,7 +82,7 @@ export function otherModel(models, name) {
  * @param {() => string} link
  * @param {(text: string) => void} announce
  */
-function copyLink(link, announce) {
+export function copyLink(link, announce) {
   const field = element("input", {
     class: "ex-link",
     readonly: true,
