@@ -2,6 +2,7 @@
 /** What the tests ask of the explorer. Nothing here needs node, so a browser can answer, too. */
 
 import { tokenizerFrom } from "../../src/induction_heads/explorer/byte_pairs.js";
+import { pathEffects } from "../../src/induction_heads/explorer/circuit_paths.js";
 import { contributions } from "../../src/induction_heads/explorer/contributions.js";
 import { lossAndGradient, workspaceFor } from "../../src/induction_heads/explorer/gradients.js";
 import { meanMixed, run } from "../../src/induction_heads/explorer/model.js";
@@ -91,6 +92,12 @@ const QUESTIONS = {
       for (const { bySource } of parts.heads) for (const part of bySource) sources += part;
       return [parts.logit, parts.embedding + parts.position + parts.bias + heads, heads, sources];
     });
+  },
+
+  /** What a logit loses without each path between two heads, in the order of sender, receiver, side. */
+  pathEffects({ model, row, query, token }) {
+    const effects = pathEffects(modelFrom(model), row, query, token, {});
+    return effects.map(({ effect }) => effect);
   },
 
   /** Circuits of a head, each with its diagonal share; composed ones with their scores before them. */

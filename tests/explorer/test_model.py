@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from induction_heads.explorer.export import exported_model
+from induction_heads.interp.interventions import logits_without_path
 from induction_heads.interp.losses import per_token_loss
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.models.loading import load_attention_only
+from induction_heads.models.loading import load_attention_only, to_transformer_lens
 from induction_heads.models.smeared_keys import SmearedKeys
 
 from .cases import TOYS, largest_difference, random_triples
@@ -124,7 +125,7 @@ def test_cut_paths_of_smeared_and_normed_models_equal_torch(kind, normalization,
         {},
         {"off": [{"head": [1, 1], "how": "zero"}]},
         {"cut": [{"sender": [0, 0], "receiver": [1, 0], "side": "V"}]},
-        {"knockout": [{"head": [1, 2], "period": 5}]},
+        {"knockout": [{"head": [1, 2]}]},
     ],
     ids=["clean", "off", "cut", "knockout"],
 )
@@ -156,3 +157,31 @@ def test_mean_that_stands_in_contributes_from_no_source(ask):
     assert sources == 0
     assert abs(heads) > 1e-3
     assert parts == pytest.approx(logit, abs=2e-5)
+
+
+def test_what_a_logit_loses_without_a_path_equals_torch(ask):
+    """Every arrow of the drawn circuit between two heads, on the toy's two copies."""
+    toy = load_attention_only("toy-2l")
+    row, query, token = [0, 1, 2, 3, 0, 1, 2], 6, 3
+    answered = ask(
+        "pathEffects",
+        model=json.loads(exported_model(toy, "toy-2l")),
+        row=row,
+        query=query,
+        token=token,
+    )
+    bridge, rows = to_transformer_lens(toy), torch.tensor([row])
+
+    def above_mean(logits):
+        return (logits[0, query, token] - logits[0, query].mean()).item()
+
+    with torch.inference_mode():
+        whole = above_mean(bridge(rows))
+        expected = [
+            whole - above_mean(logits_without_path(bridge, rows, (0, sender), (1, receiver), side))
+            for sender in (0, 1)
+            for receiver in (0, 1)
+            for side in "QKV"
+        ]
+    assert answered == pytest.approx(expected, abs=1e-4)
+    assert max(expected) > 1

@@ -125,6 +125,7 @@ class ExplorerMount {
       cell: (/** @type {Head} */ head, /** @type {number} */ query) =>
         this.change({ head, query }, false),
       query: (/** @type {number} */ query) => this.change({ query }, false),
+      focusToken: (/** @type {number} */ pos) => this.parts.strip.focus(pos),
       change: (/** @type {Partial<ExplorerState>} */ part) => this.change(part),
       section: (/** @type {Section} */ section) => this.change({ section }),
       model: (/** @type {string} */ model) => this.change({ model, snapshot: null, ...NO_CHANGE }),

@@ -2,6 +2,7 @@
 /** The parts of the page, put together; each is brought up to date from one view. */
 
 import { changeControls } from "./change_controls.js";
+import { circuitDrawing } from "./circuit_drawing.js";
 import { element, setText } from "./elements.js";
 import { SECTIONS } from "./explorer_state.js";
 import { viewBeside } from "./explorer_view.js";
@@ -68,6 +69,7 @@ export function explorerParts(actions, { models, parts, panels, id }) {
     gridBeside = patternGrid({ head: () => {}, cell: (_, query) => actions.query(query) }, false),
     sources = sourceTable(actions),
     table = patternTable();
+  const circuit = circuitDrawing(actions);
   const changes = changeControls(actions.change, id),
     time = timeSlider(actions);
   /** @type {Record<Section, HTMLElement | undefined>} */
@@ -115,7 +117,7 @@ export function explorerParts(actions, { models, parts, panels, id }) {
       "div",
       { class: "ex-main" },
       bars.element,
-      element("div", { class: "ex-grids" }, grid.element, gridBeside.element),
+      element("div", { class: "ex-grids" }, circuit.element, grid.element, gridBeside.element),
     ),
     sections.length > 0 && tabs.element,
   );
@@ -146,6 +148,8 @@ export function explorerParts(actions, { models, parts, panels, id }) {
       strip.update(view, hidden);
       buttons.update(view);
       bars.update(view, hidden);
+      circuit.element.hidden = hidden;
+      if (!hidden) circuit.update(view);
       tabs.element.hidden = hidden;
       tabs.update(section, {
         change: view.changes ? `${ABOUT.change[0]} (${view.changes})` : ABOUT.change[0],
@@ -155,6 +159,9 @@ export function explorerParts(actions, { models, parts, panels, id }) {
       if (section === "change") changes.update(view);
       if (section === "time") time.update(view, snapshots);
     },
-    destroy: () => time.destroy(),
+    destroy() {
+      time.destroy();
+      circuit.destroy();
+    },
   };
 }
