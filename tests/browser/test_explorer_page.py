@@ -98,10 +98,10 @@ def test_a_press_on_a_pattern_selects_its_head_and_query(tab):
     assert tab.evaluate("mounted.state()") == "m.toy-2l~q.3"
     assert tab.inner_text(".ex-prediction .ex-heading") == "After A at position 3"
     canvas.hover(position={"x": box["width"] * 0.3, "y": box["height"] * 0.9})
-    text = tab.inner_text(".ex-readout")
+    text = tab.inner_text(".ex-patterns .ex-readout")
     assert text.startswith("L1H0: query 4 (B) gives key 1 (B) the weight 0.")
     canvas.hover(position={"x": box["width"] * 0.9, "y": box["height"] * 0.1})
-    assert "cannot see" in tab.inner_text(".ex-readout")
+    assert "cannot see" in tab.inner_text(".ex-patterns .ex-readout")
 
 
 def test_parts_of_a_logit_add_up(tab):
@@ -193,8 +193,9 @@ def test_a_screen_reader_is_told_when_the_reader_stops(tab):
 
 def test_tab_key_reaches_every_control_once(tab):
     set_state(tab, f"{REPEATED}~v.change~o.0-0zero")
+    tab.locator(".ex-circuit [tabindex='0']").wait_for(state="attached")
     wanted = tab.evaluate(
-        """() => [...document.querySelectorAll("#root :is(button, input, select, summary)")]
+        """() => [...document.querySelectorAll("#root :is(button, input, select, summary, svg g)")]
             .filter((one) => one.checkVisibility() && !one.disabled && one.tabIndex >= 0).length"""
     )
     tab.evaluate("document.activeElement.blur()")
@@ -222,7 +223,7 @@ def test_arrow_keys_move_inside_the_groups(tab):
     tab.get_by_role("tab", name="Where it looks").focus()
     press(tab, "ArrowRight")
     assert tab.get_by_role("tab", name="Change it").get_attribute("aria-selected") == "true"
-    tab.get_by_role("button", name="L1H0").focus()
+    tab.get_by_role("button", name="L1H0", exact=True).focus()
     press(tab, "ArrowUp", "ArrowRight")
     assert tab.evaluate("mounted.state()") == "m.toy-2l~h.0-1~v.change"
 

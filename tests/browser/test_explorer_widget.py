@@ -65,7 +65,7 @@ def test_state_of_the_widget_and_of_the_page_follow_each_other(page, widget):
     assert page.tab.evaluate("fake.get('state')").endswith("t.0-1-0~h.0-1")
 
     page.tab.evaluate("saved.length = 0")
-    root.get_by_role("button", name="L1H1").click()
+    root.get_by_role("button", name="L1H1", exact=True).click()
     page.tab.wait_for_function("saved.some(state => state.includes('h.1-1'))")
 
     page.tab.evaluate("fake.fromKernel('state', 'nonsense')")

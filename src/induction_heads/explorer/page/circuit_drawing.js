@@ -30,7 +30,13 @@ const SIDE_WORDS = { Q: "query", K: "key", V: "value" };
  * }} actions
  */
 export function circuitDrawing(actions) {
-  const svg = svgNode("svg", { class: "ex-circuit", role: "group", "aria-label": "Circuit" });
+  // Without a tab index, Chromium makes a drawing that overflows a stop of its own.
+  const svg = svgNode("svg", {
+    class: "ex-circuit",
+    role: "group",
+    "aria-label": "Arrows",
+    tabindex: "-1",
+  });
   const readout = element("p", { class: "ex-readout" });
   const heads = element("div", {
     class: "ex-circuit-heads",
@@ -74,12 +80,7 @@ export function circuitDrawing(actions) {
     "section",
     { class: "ex-circuit-box", "aria-label": "Circuit" },
     element("p", { class: "ex-heading" }, "How the prediction comes about"),
-    element("div", {
-      class: "ex-scroll",
-      tabindex: 0,
-      role: "region",
-      "aria-label": "Drawing of the circuit",
-    }),
+    element("div", { class: "ex-scroll" }),
     heads,
     caption,
     readout,
