@@ -55,7 +55,7 @@ def test_a_score_above_the_threshold_is_not_denied():
     low = dict.fromkeys(head.score, 0.1)
     for lowest, control, why in (
         (0.39, 0.0, "but its lowest probe is 0.39."),
-        (0.41, 0.3, "but its control is 0.30; the limit is 0.2."),
+        (0.41, 0.3, "the limit is half of its lowest probe, 0.20."),
     ):
         almost = replace(
             head,

@@ -102,8 +102,10 @@ def why_no_kind(report: Report) -> str:
     start = f"The highest score is {head.score[kind]:.2f} ({words}, {head.name})"
     if head.lowest[kind] < report.threshold:
         return f"{start}, but its lowest probe is {head.lowest[kind]:.2f}."
-    limit = f"{report.threshold / 2:g}"
-    return f"{start}, but its control is {head.control[kind]:.2f}; the limit is {limit}."
+    return (
+        f"{start}, but its control is {head.control[kind]:.2f}, and the limit is half of its lowest "
+        f"probe, {head.lowest[kind] / 2:.2f}."
+    )
 
 
 def legend(report: Report) -> list[str]:
@@ -112,8 +114,8 @@ def legend(report: Report) -> list[str]:
     return [
         f"Scores: mean ± standard deviation over {len(report.probes)} probes ({n_seeds} seeds), "
         "each the mean attention to that place, from 0 to 1.",
-        f"kinds: the lowest probe reaches {report.threshold:g} and the control stays below "
-        f"{report.threshold / 2:g}. Induction also needs copies repeats above {COPYING:g}.",
+        f"kinds: the lowest probe reaches {report.threshold:g} and is more than twice the control. "
+        f"Induction also needs copies repeats above {COPYING:g}.",
         "induction, lowest: the lowest probe. induction, control: the same attention on tokens "
         "that never repeat.",
         f"Probe tokens: {report.tokens}.",
@@ -123,7 +125,8 @@ def legend(report: Report) -> list[str]:
         "of the block. 0 is chance.",
         "logits: the mean size of that difference.",
         f"Olsson copying, -1 to 1: on {OLSSON_TOKENS} random tokens. -0.85 is chance.",
-        "weights copying, -1 to 1: from the eigenvalues of W_E W_V W_O W_U.",
+        "weights copying, -1 to 1: from the eigenvalues of W_E W_V W_O W_U. W_E is the embedding "
+        "alone: in a model with MLPs a head reads more than that.",
     ]
 
 
