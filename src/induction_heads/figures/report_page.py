@@ -103,8 +103,8 @@ def why_no_kind(report: Report) -> str:
     if head.lowest[kind] < report.threshold:
         return f"{start}, but its lowest probe is {head.lowest[kind]:.2f}."
     return (
-        f"{start}, but its control is {head.control[kind]:.2f}, and the limit is half of its lowest "
-        f"probe, {head.lowest[kind] / 2:.2f}."
+        f"{start}, but its control is {head.control[kind]:.2f}, and the limit is half of its "
+        f"lowest probe, {head.lowest[kind] / 2:.2f}."
     )
 
 
