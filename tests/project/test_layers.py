@@ -92,7 +92,8 @@ def test_the_library_names_no_chapter():
     named = [
         f"{path.relative_to(PACKAGE)}:{number}: {line.strip()}"
         for folder in LIBRARY
-        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        for path in sorted((PACKAGE / folder).rglob("*.*"))
+        if path.suffix in (".py", ".js", ".css", ".j2")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if chapters.search(line)
     ]

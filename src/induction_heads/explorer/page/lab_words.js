@@ -44,7 +44,7 @@ export function labMeanings({ layers, heads, smeared, repeats, noise, size, seed
         of: "One layer",
         shows:
           "how far one layer gets if its keys contain only their own token and position, not the previous token.",
-        not: "that it is impossible. A run that fails is one run; the argument is in chapter 6.",
+        not: "that it is impossible. A run that fails is one run, not an argument.",
       },
     smeared && {
       of: "Smeared keys",
