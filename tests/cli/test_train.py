@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from induction_heads.cli.train import train
+from induction_heads.cli.train import TrainingFolder, TrainSettings, train
 from induction_heads.models.loading import load_attention_only, load_snapshots
 from induction_heads.training import records
 from induction_heads.training.differences import differences_from_spread
@@ -66,7 +66,8 @@ def measured(monkeypatch):
     shipped = records.shipped_record("toy-2l")
 
     def train_and_measure(name: str, recipe, *, seed: int, progress: bool):
-        return None, shipped | {"seed": seed, "held_out_loss": shipped["held_out_loss"] + seed}
+        loss = shipped["held_out_loss"] + seed
+        return None, shipped | {"seed": seed, "held_out_loss": loss, "tokens": "all ids alike"}
 
     monkeypatch.setattr(records, "train_and_measure", train_and_measure)
     return shipped
@@ -84,6 +85,7 @@ def test_spread_has_n_seeds_including_the_first(measured):
     assert spread["seeds"] == [1, 0, 2]
     assert spread["mean"] == pytest.approx(measured["held_out_loss"] + 1, abs=1e-4)
     assert spread["standard_deviation"] == 1
+    assert spread["tokens"] == "all ids alike"
 
 
 def test_a_seed_is_compared_with_its_own_stored_run():
@@ -97,3 +99,15 @@ def test_a_seed_is_compared_with_its_own_stored_run():
     run = shipped | {"seed": 2, "found": spread["found"][0]}
     (sentence,) = differences_from_spread(run, shipped)
     assert "Shipped with seed 2: previous-token L0H0, L0H1" in sentence
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path):
+    """The second one would mix its states with those of the first."""
+    out = tmp_path / "model"
+    folder = TrainingFolder(out)
+    with folder.held(resume=False):
+        folder.begin(TrainSettings("toy-1l", None, None))
+        for option in ("--resume", "--force"):
+            result = CliRunner().invoke(train, ["toy-1l", "--out", str(out), option])
+            assert result.exit_code == 2
+            assert "Another `induction-heads train` is writing to" in result.output

@@ -133,7 +133,7 @@ def test_the_command_keeps_what_was_trained_and_resumes(short, tmp_path: Path):
     assert "Add --resume to continue it" in said
     status, said = command("toy-2l", "--out", out, "--seed", 2, "--resume")
     assert status == 2
-    assert "with other settings: name toy-2l" in said
+    assert "with other settings: seed of the recipe" in said
     (rest,) = short
     status, said = command("toy-2l", "--out", out, "--resume")
     assert status == 0, said

@@ -3,14 +3,16 @@
 import json
 import shutil
 import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from induction_heads.cli.options import require_writable
-from induction_heads.files import write_atomically
+from induction_heads.files import NotUsable, RunFolder
 from induction_heads.near_names import suggestion
 
 if TYPE_CHECKING:
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
 
 UNFINISHED = ".unfinished"
 """Subfolder of --out with the state of a run that has not ended."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What decides the runs of a command: only the same ones continue it."""
+
+    name: str
+    seed: int | None
+    spread: int | None
 
 
 @click.command()
@@ -65,81 +76,98 @@ def train(
         close = suggestion(name, trainers, known="Recipes:")
         raise click.UsageError(f"No recipe is called {name!r}. {close}")
     request = remake.Request(name, seed, spread, out, progress=not (quiet or as_json))
-    if out:
-        _prepare(request, out, force=force, resume=resume)
-    elif resume:
-        raise click.UsageError("--resume needs --out FOLDER, which holds what was trained.")
     try:
-        with _kept(out):
+        with _kept(out, request, force=force, resume=resume):
             trained = trainers[name](request)
     except remake.NotOffered as error:
-        _forget(out)
         raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.UsageError(f"Cannot write to {out}: {error.strerror or error}.") from error
     except KeyboardInterrupt:
         click.echo(f"\nStopped. {_how_to_continue(out)}", err=True)
         sys.exit(130)
-    _forget(out)
     _print(trained, out, as_json=as_json)
     raise SystemExit(1 if trained.differences else 0)
 
 
-def _prepare(request: "Request", out: Path, *, force: bool, resume: bool) -> None:
-    """Make the folder ready for this run. Raises UsageError if it holds anything else."""
-    unfinished = out / UNFINISHED
-    about = {"name": request.name, "seed": request.seed, "spread": request.spread}
-    stored = _about(unfinished)
-    if resume and stored is None:
-        raise click.UsageError(f"{out} holds no run to continue. Leave out --resume.")
-    if resume and stored != about:
-        raise click.UsageError(
-            f"{out} holds an unfinished run with other settings: {_settings(stored)}. "
-            "Resume with the same ones, or choose another folder."
-        )
-    if not resume and not force and stored is not None:
-        raise click.UsageError(
-            f"{out} holds an unfinished run of {stored['name']}. Add --resume to continue it, "
-            "or --force to start over."
-        )
-    if not (resume or force) and out.is_dir() and any(out.iterdir()):
-        raise click.UsageError(f"{out} is not empty. Choose another folder, or add --force.")
-    require_writable(out)
-    if not resume:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True, exist_ok=True)
-    write_atomically(unfinished / "settings.json", json.dumps(about) + "\n")
+class TrainingFolder(RunFolder[TrainSettings]):
+    """The folder inside that of --out which holds a run until it ends."""
+
+    command = "induction-heads train"
+    contents = "an unfinished run"
+
+    def __init__(self, out: Path):
+        super().__init__(out / UNFINISHED)
+        self.out = out
+
+    def read_settings(self, values: dict[str, Any]) -> TrainSettings:
+        """The settings from the JSON of `settings.json`. Raises TypeError."""
+        return TrainSettings(**values)
+
+    def differences(self, stored: TrainSettings, settings: TrainSettings) -> list[str]:
+        """The options of the stored run that differ from those of this one."""
+        before, now = asdict(stored), asdict(settings)
+        return [
+            f"{key} {'of the recipe' if value is None else value}"
+            for key, value in before.items()
+            if value != now[key]
+        ]
+
+    def require_usable(self, *, force: bool, resume: bool) -> None:
+        """Raise UsageError if --out holds anything that this run may not continue or replace."""
+        unfinished = (self.path / "settings.json").exists()
+        if resume and not unfinished:
+            raise click.UsageError(f"{self.out} holds no run to continue. Leave out --resume.")
+        if not (resume or force or unfinished) and self.out.is_dir() and any(self.out.iterdir()):
+            raise click.UsageError(
+                f"{self.out} is not empty. Choose another folder, or add --force."
+            )
+        require_writable(self.out)
 
 
-def _about(unfinished: Path) -> dict | None:
-    """The settings of the run that a folder keeps, or None."""
-    try:
-        about = json.loads((unfinished / "settings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return about if isinstance(about, dict) and "name" in about else None
+@contextmanager
+def _kept(out: Path | None, request: "Request", *, force: bool, resume: bool) -> Iterator[None]:
+    """Keep what is trained in the folder of --out, if there is one, and remove it at the end.
 
-
-def _settings(about: dict | None) -> str:
-    values = {k: v for k, v in (about or {}).items() if v is not None}
-    return ", ".join(f"{key} {value}" for key, value in values.items())
-
-
-def _kept(out: Path | None) -> AbstractContextManager[None]:
-    """Keep what is trained in the folder of --out, if there is one."""
+    It stays there if the run is stopped or fails. Raises UsageError if the folder cannot be used.
+    """
     if out is None:
-        return nullcontext()
+        if resume:
+            raise click.UsageError("--resume needs --out FOLDER, which holds what was trained.")
+        yield
+        return
+    from induction_heads.training.remake import NotOffered
     from induction_heads.training.stored_runs import kept_in
 
-    return kept_in(out / UNFINISHED)
+    folder = TrainingFolder(out)
+    folder.require_usable(force=force, resume=resume)
+    ended = False
+    try:
+        with folder.held(resume=resume or force):
+            if force and not resume:
+                _empty(folder.path)
+            folder.begin(TrainSettings(request.name, request.seed, request.spread))
+            try:
+                with kept_in(folder.path):
+                    yield
+            except NotOffered:
+                ended = True
+                raise
+            ended = True
+    except NotUsable as error:
+        raise click.UsageError(str(error)) from error
+    finally:
+        if ended:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            with suppress(OSError):  # Only if nothing was written.
+                out.rmdir()
 
 
-def _forget(out: Path | None) -> None:
-    """Remove the state of a run that has ended."""
-    if out is not None:
-        shutil.rmtree(out / UNFINISHED, ignore_errors=True)
-        with suppress(OSError):  # Only if nothing was written.
-            out.rmdir()
+def _empty(folder: Path) -> None:
+    """Remove the state of an earlier run, but not the lock of this one."""
+    for file in folder.iterdir():
+        if file.name != ".lock":
+            file.unlink()
 
 
 def _how_to_continue(out: Path | None) -> str:
