@@ -32,8 +32,9 @@ from induction_heads.interp.matching_scores import (
 )
 from induction_heads.interp.scores import prefix_matching_score
 from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.interface import parameter_count
 from induction_heads.models.loading import load_model, zoo_folder
-from induction_heads.models.ngram_head import n_parameters, ngram_induction_layer
+from induction_heads.models.ngram_head import ngram_induction_layer
 from induction_heads.training import matching_models
 from induction_heads.training.matching_models import (
     NAME,
@@ -158,7 +159,7 @@ def test_exact_matching_alone_earns_no_fuzzy_score():
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.ngram])
 def test_a_model_with_a_fixed_head_is_as_large(name: str):
     learned, fixed = (new_matching_model(name, 0, ngram=given) for given in (False, True))
-    assert n_parameters(learned) == n_parameters(fixed)
+    assert parameter_count(learned) == parameter_count(fixed)
     tokens = rows(TASKS[name].sample)
     assert fixed(tokens).shape == learned(tokens).shape
 

@@ -15,6 +15,7 @@ from induction_heads.explorer.element import SITE_MODELS
 from induction_heads.explorer.export import exported_model, exported_snapshots
 from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.checkpoint_files import UnknownModel
+from induction_heads.models.interface import parameter_count
 from induction_heads.models.loading import (
     from_transformer_lens,
     load_attention_only,
@@ -98,7 +99,7 @@ def _explorer_model(source: Any, title: str | None, snapshots: Snapshots | None)
     for weight in model.parameters():
         digest.update(weight.detach().half().numpy().tobytes())
     name = f"model-{digest.hexdigest()[:10]}"
-    if snapshots is None and isinstance(source, str) and _n_parameters(model) <= MAX_PARAMETERS:
+    if snapshots is None and isinstance(source, str) and parameter_count(model) <= MAX_PARAMETERS:
         with suppress(UnknownModel):  # Some models of the zoo are stored without snapshots.
             snapshots = load_snapshots(source)
     modules = None if snapshots is None else _as_modules(model, snapshots)
@@ -145,10 +146,6 @@ def _with_weights(like: AttentionOnly, weights: Mapping[str, Tensor]) -> Attenti
     model = type(like)(like.config)
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     return model.requires_grad_(False).eval()
-
-
-def _n_parameters(model: AttentionOnly) -> int:
-    return sum(weight.numel() for weight in model.parameters())
 
 
 def _equal(one: AttentionOnly, other: AttentionOnly) -> bool:

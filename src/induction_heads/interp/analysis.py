@@ -24,7 +24,7 @@ from induction_heads.interp.match_length import match_length
 from induction_heads.interp.parts import Once, computed
 from induction_heads.interp.probe_rows import ProbeRows, measured_prefix_curves, measured_rows
 from induction_heads.interp.probes import PATTERN_KINDS, make_probes, probe_scores
-from induction_heads.models.interface import Model, model_config
+from induction_heads.models.interface import Model, model_config, parameter_count
 from induction_heads.progress_bar import progress_bar
 
 THRESHOLD = 0.4
@@ -323,7 +323,7 @@ def analyze(
 
 
 def _is_small(model: Model) -> bool:
-    return sum(weight.numel() for weight in model.parameters()) < LARGE
+    return parameter_count(model) < LARGE
 
 
 def _require_layers(model: Model, layers: Collection[int] | None) -> list[int]:

@@ -84,3 +84,12 @@ def embedding(model: Model) -> Float[Tensor, "d_vocab d_model"]:
 def unembedding(model: Model) -> Float[Tensor, "d_model d_vocab"]:
     """W_U in float32, whatever the weights are stored in."""
     return model.W_U.detach().float()
+
+
+def parameter_count(model: Any) -> int:
+    """The number of parameters of a model; tied ones count once.
+
+    >>> parameter_count(torch.nn.Linear(3, 2))
+    8
+    """
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -48,8 +48,3 @@ class WithNgramHead(AttentionOnly):
         looked_at = ngram_induction_layer(tokens, self.n) @ residual
         residual = residual + self.layers[-1](residual) + looked_at @ self.W_V @ self.W_O
         return self.norm(residual) @ self.W_U
-
-
-def n_parameters(model: nn.Module) -> int:
-    """The number of parameters of a model."""
-    return sum(weight.numel() for weight in model.parameters())

@@ -8,7 +8,8 @@ from typing import Any
 from torch import nn
 
 from induction_heads.interp.formation import ModelRecord
-from induction_heads.training.records import loss_curve, parameter_count
+from induction_heads.models.interface import parameter_count
+from induction_heads.training.records import loss_curve
 from induction_heads.training.run import Diverged, one_thread, snapshot_steps, train
 from induction_heads.training.spec import SweptModel
 

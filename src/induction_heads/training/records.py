@@ -18,6 +18,7 @@ from induction_heads.interp.losses import per_token_loss
 from induction_heads.interp.scores import induction_score, previous_token_score
 from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.checkpoint_files import UnknownModel
+from induction_heads.models.interface import parameter_count
 from induction_heads.models.loading import zoo_folder
 from induction_heads.training.recipes import Recipe, run_recipe
 from induction_heads.training.run import TrainingRun, next_token_loss
@@ -55,11 +56,6 @@ def rounded(heads: Tensor, digits: int = 4) -> list[list[float]]:
     """The values of all heads as [layer][head], rounded."""
     # Adding 0 makes −0 a 0.
     return [[round(value, digits) + 0.0 for value in row] for row in heads.tolist()]
-
-
-def parameter_count(model: torch.nn.Module) -> int:
-    """The number of parameters of a model."""
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def held_out_loss(model: AttentionOnly, recipe: Recipe, batches: int = 20) -> float:

@@ -29,7 +29,7 @@ from induction_heads.interp.task_vectors import (
     indirect_effects,
     mean_outputs,
 )
-from induction_heads.models.interface import HookedModel
+from induction_heads.models.interface import HookedModel, parameter_count
 from induction_heads.models.small_hugging_face import SmallHuggingFace, new_small_model
 from induction_heads.training.cards import (
     GENERATED,
@@ -42,7 +42,6 @@ from induction_heads.training.cards import (
 from induction_heads.training.records import (
     loss_at,
     loss_curve,
-    parameter_count,
     rounded,
     shipped_record,
     train_command,
