@@ -18,7 +18,7 @@ from induction_heads.interp.losses import per_token_loss
 from induction_heads.interp.scores import induction_score, previous_token_score
 from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.checkpoint_files import UnknownModel
-from induction_heads.models.interface import parameter_count
+from induction_heads.models.interface import Model, parameter_count
 from induction_heads.models.loading import zoo_folder
 from induction_heads.training.recipes import Recipe, run_recipe
 from induction_heads.training.run import TrainingRun, next_token_loss
@@ -97,7 +97,7 @@ def snapshot_rows(run: TrainingRun[AttentionOnly], recipe: Recipe) -> list[dict[
     return rows
 
 
-def heads_of_each_kind(model: Any) -> dict[str, list[list[int]]]:
+def heads_of_each_kind(model: Model) -> dict[str, list[list[int]]]:
     """Kind → sorted [layer, head] of the heads that `analyze` reports."""
     report = analyze(model)
     return {kind: sorted([h[0], h[1]] for h in report.found(kind)) for kind in HEAD_KINDS}
