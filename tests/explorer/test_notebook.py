@@ -140,7 +140,7 @@ def test_in_the_book_no_widget_is_loaded(monkeypatch):
         ((3,), "Got an object of type int, but the explorer runs only attention-only models"),
         ((RotaryPositions(random_model().config),), "Got an object of type RotaryPositions"),
         (("gpt2-2l",), "not attention-only"),
-        (("toy-3l",), "markov-2l, python-2l, sycophant-2l, toy-1l, toy-2l"),
+        (("toy-3l",), "markov-2l, natural-2l, python-2l, sycophant-2l, toy-1l, toy-2l"),
         (([],), "Got no model"),
         (("toy-1l", [0, 64]), "Got token 64, but the ids of toy-1l are 0 to 63"),
         (("toy-1l", range(33)), "Got 33 tokens, but toy-1l takes at most 32"),

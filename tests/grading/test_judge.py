@@ -10,7 +10,7 @@ from trial import DOUBLED, ROW_SUMS, WIDTH
 from induction_heads import check
 from induction_heads.course import registry
 from induction_heads.course.exercise import Case, Exercise, Mistake
-from induction_heads.grading.in_notebook import Report
+from induction_heads.grading.in_notebook import CheckReport
 from induction_heads.grading.judge import judge_function
 from induction_heads.grading.sheet import Sheet
 from induction_heads.models.attention import causal_mask
@@ -171,7 +171,7 @@ def with_chapter(monkeypatch, *exercises: Exercise) -> None:
 def test_check_finds_the_exercise_by_the_functions_name(monkeypatch):
     with_chapter(monkeypatch, ROW_SUMS)
     report = check(row_sums)
-    assert isinstance(report, Report)
+    assert isinstance(report, CheckReport)
     assert report.status == "not_started"
     assert not report
     assert "row_sums: not started" in repr(report)

@@ -274,7 +274,7 @@ def test_broken_folders_of_this_course_are_refused(tmp_path):
     save_model(load_attention_only("toy-1l"), tmp_path)
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace("n_heads", "n_hats"))
-    assert "Cannot read the model" in refusal(tmp_path)
+    assert "is not a config of this course: n_heads is missing" in refusal(tmp_path)
     (tmp_path / "config.json").write_text(config.replace('"d_vocab": 64', '"d_vocab": 65'))
     assert "do not fit its config" in refusal(tmp_path)
     (tmp_path / "config.json").write_text(config)

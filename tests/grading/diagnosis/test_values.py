@@ -33,6 +33,12 @@ def diagnosis_of(name: str, change: Callable[[Any], Any]) -> str | None:
     return diagnose([(change(right), right) for right in expected(name)], arguments(name))
 
 
+def by_column(pattern: Tensor) -> Tensor:
+    """Even over the queries of each key, not over the keys of each query."""
+    visible = torch.ones_like(pattern).tril()
+    return visible / visible.sum(dim=-2, keepdim=True)
+
+
 def unmasked(pattern: Tensor) -> Tensor:
     return (pattern + torch.ones_like(pattern).triu(1)).softmax(dim=-1)
 
@@ -78,7 +84,7 @@ TABLE = [
     ("previous_token_score", lambda s: s * torch.tensor(2.0 + s.numel()), "changes with it?"),
     ("attention_pattern", lambda p: p + torch.rand_like(p).triu(1), "the rest is right"),
     ("attention_pattern", before_mask, "take weight from the rest of each row"),
-    ("positional_pattern", lambda p: (p > 0) / (p > 0).sum(dim=-2), "sum to 1 along axis 0"),
+    ("positional_pattern", by_column, "sum to 1 along axis 0"),
     ("attention_pattern", lambda p: p / p.sum(dim=(-2, -1), keepdim=True), "whole matrices"),
     (
         "attention_pattern",
