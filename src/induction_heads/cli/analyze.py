@@ -92,7 +92,7 @@ def _print_schema(context: click.Context, _: click.Parameter, wanted: bool) -> N
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write report.html, report.json and PNG figures to this folder. If the run is stopped, "
-    "the same command goes on where it ended.",
+    "the same command continues where it stopped.",
 )
 def analyze(
     models: tuple[str, ...],
