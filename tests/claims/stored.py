@@ -238,7 +238,8 @@ def tasks_without_induction_in_the_map() -> Claim:
     return "literature", [sentence[0].lower() + sentence[1:]]
 
 
-def heads_that_text_needs() -> Claim:
+def scores_and_need() -> tuple[torch.Tensor, torch.Tensor]:
+    """Of every head of layer 1 of the stored models of text: its score, and whether text needs it."""
     scores, needed = [], []
     for _, record in stored_sweep("text"):
         last = record["snapshots"][-1]
@@ -248,8 +249,13 @@ def heads_that_text_needs() -> Claim:
         for score, at_repeats, elsewhere in zip(*layer, strict=True):
             scores.append(score)
             needed.append(at_repeats >= 0.3 and at_repeats > 2 * elsewhere)
-    missed = (torch.tensor(scores) < 0.4) & torch.tensor(needed)
-    return "teach/reflection", [f"It misses {missed.sum()} of {sum(needed)}."]
+    return torch.tensor(scores), torch.tensor(needed)
+
+
+def heads_that_text_needs() -> Claim:
+    scores, needed = scores_and_need()
+    missed = (scores < 0.4) & needed
+    return "teach/reflection", [f"It misses {missed.sum()} of {needed.sum()}."]
 
 
 def tasks_of_chapter_10() -> Claim:

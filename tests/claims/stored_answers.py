@@ -3,8 +3,6 @@
 import json
 from itertools import pairwise
 
-import torch
-
 from claims.stored import (
     COUNT,
     Claim,
@@ -13,6 +11,7 @@ from claims.stored import (
     formed_by_group,
     formed_by_rows,
     losses_on_text,
+    scores_and_need,
 )
 from induction_heads.interp.formation import best, formation_step
 from induction_heads.models.loading import zoo_folder
@@ -191,18 +190,10 @@ def seeds_of_the_tasks() -> Claim:
 
 def line_with_equal_errors() -> Claim:
     """Where as many heads pass without being needed as are needed without passing."""
-    scores, needed = [], []
-    for _, record in stored_sweep("text"):
-        last = record["snapshots"][-1]
-        if len(last["induction"]) < 2:
-            continue
-        layer = (last[kind][1] for kind in ("induction", "natural_rise", "other_rise"))
-        for score, at_repeats, elsewhere in zip(*layer, strict=True):
-            scores.append(score)
-            needed.append(at_repeats >= 0.3 and at_repeats > 2 * elsewhere)
-    above = torch.tensor(scores) >= 0.06
-    wrongly = (above & ~torch.tensor(needed)).sum()
-    missed = (~above & torch.tensor(needed)).sum()
+    scores, needed = scores_and_need()
+    above = scores >= 0.06
+    wrongly = (above & ~needed).sum()
+    missed = (~above & needed).sum()
     assert abs(wrongly - missed) <= 2
     return PAGE, ["With a threshold near 0.06, the two errors are about equal here"]
 
