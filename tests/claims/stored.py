@@ -239,7 +239,7 @@ def tasks_without_induction_in_the_map() -> Claim:
 
 
 def scores_and_need() -> tuple[torch.Tensor, torch.Tensor]:
-    """Of every head of layer 1 of the stored models of text: its score, and whether text needs it."""
+    """The score of every head of layer 1 of the stored text models, and whether text needs it."""
     scores, needed = [], []
     for _, record in stored_sweep("text"):
         last = record["snapshots"][-1]
