@@ -1,4 +1,4 @@
-"""Parts of a long analysis that are kept on disk, so that a run that was killed goes on."""
+"""Parts of a long analysis that are kept on disk, so that a run that was killed can continue."""
 
 import shutil
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def computed(name: str, compute: Callable[[], Part]) -> Part:
 class KeptParts:
     """The parts of one analysis in a folder. Called with a name, it reads the part or computes it.
 
-    `settings` is plain data of which every part depends: parts of other settings are not read. A
+    `settings` is plain data on which every part depends: parts of other settings are not read. A
     file that a kill left unfinished is computed again.
     """
 
