@@ -57,11 +57,16 @@ book: everything
 	$(BIN)/jupyter-book build book/ -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 	@echo "The site is ready: open $(CURDIR)/_build/html/index.html"
 
+# The notebooks run beside the other tests, which often wait. Their report comes after the others'.
 test: everything
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax book \
+	  --doctest-modules --ignore-glob="*/test_submission.py" src/induction_heads \
+	  > .venv/notebooks.log 2>&1 & notebooks=$$!; failed=0; \
+	trap 'exit 130' INT; trap "kill $$notebooks 2>/dev/null" EXIT; \
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder \
-	  -m "$(if $(ALL),,not long)" --cov --cov-fail-under=0
-	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax book \
-	  --doctest-modules --ignore-glob="*/test_submission.py" src/induction_heads
+	  -m "$(if $(ALL),,not long)" --cov --cov-fail-under=0 || failed=$$?; \
+	echo "Notebooks and doctests:"; \
+	wait $$notebooks || failed=$$?; cat .venv/notebooks.log; exit $$failed
 
 test-all:
 	@$(MAKE) --no-print-directory test ALL=1

@@ -1,18 +1,12 @@
-"""Exercises of chapter 10: heads that match and copy in other ways, and heads that do not copy.
+"""Exercises of chapter 10: heads that match and copy in other ways.
 
 Replace each `raise NotImplementedError` with your code. Check all of them with
 `induction-heads check ch10`, or one with `induction-heads check fuzzy_induction_score`.
 """
 
-from functools import partial  # noqa: F401
-from typing import TYPE_CHECKING, Any  # noqa: F401
-
 import torch  # noqa: F401
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
-    from transformer_lens import TransformerBridge
 
 
 def fuzzy_induction_score(
@@ -31,6 +25,26 @@ def fuzzy_induction_score(
 
     Start here: which pairs of query and key count? Make a mask of them before you touch the
     pattern.
+    """
+    raise NotImplementedError
+
+
+def attention_by_distance(
+    pattern: Float[Tensor, "row *head query key"],
+    tokens: Int[Tensor, "row query"],
+    distance: Int[Tensor, "id id"],
+) -> Float[Tensor, "*head distance"]:
+    """Mean attention to the token after an earlier token, by its distance from the query's token.
+
+    ★★ · 15 minutes. Why: whether a head matches by degrees shows only in a curve.
+
+    `distance[a, b]` says how far id b is from id a, as a whole number from 0, where a is the
+    query's. Take every pair of a query and an earlier token, and the attention of that query to the
+    key right after that token. Entry d is the mean over all pairs at distance d, of all rows
+    together, and NaN where there are none. There is one entry for each distance from 0 to the
+    largest in `distance`. The pattern is [row query key] or [row head query key].
+
+    Start here: in a row of four tokens, how many pairs are there, and which key belongs to each?
     """
     raise NotImplementedError
 
@@ -64,6 +78,25 @@ def ngram_induction_layer(
     raise NotImplementedError
 
 
+def longest_match_prediction(
+    tokens: Int[Tensor, "batch pos"], d_vocab: int
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """What followed the longest earlier match of the last tokens, as a distribution.
+
+    ★★★ · 25 minutes. Why: what a model adds to looking back shows only beside a model that can do
+    nothing else.
+
+    At each position, find the largest number of last tokens, up to and including this one, that
+    also occurred earlier, one after the other, ending at an earlier position. Take all the earlier
+    places where that many match. The probability of an id is the share of these places after which
+    it came. A position whose token has not occurred before gets zeros. An earlier copy may overlap
+    the last tokens.
+
+    Start here: in the row 0 1 0 1 0, how many last tokens match, and where do they end?
+    """
+    raise NotImplementedError
+
+
 def plateau_loss_formula() -> str:
     """The mean loss of a row when single tokens are matched and pairs are not, as a formula.
 
@@ -75,6 +108,24 @@ def plateau_loss_formula() -> str:
     model knows which ids followed the last token, and cannot tell these r apart. Return the mean
     loss over the row, in nats, as a Python expression in `V`, `r` and `c`. It may use + - * / **,
     log (natural) and sqrt.
+    """
+    raise NotImplementedError
+
+
+def ngram_code(
+    tokens: Int[Tensor, "batch pos"], d_vocab: int, n: int, ratio: float = 1 / 3
+) -> Float[Tensor, "batch pos id"]:
+    """The last `n` tokens as one vector, each at a share `ratio` of the one after it.
+
+    ★★ · 15 minutes. Why: one head can hand on several tokens at once, in order.
+
+    At each position, the token itself has the largest weight, the one before it `ratio` times that,
+    and so on for n tokens. The weights sum to 1, as in a pattern. Entry id of the code is the sum
+    of the weights of the tokens with this id. The row is preceded by BOS tokens, as many as
+    needed, with the id `d_vocab`, so a code has d_vocab + 1 entries and all positions have the same
+    weights.
+
+    Start here: with ratio 1/3, which two weights does n = 2 have?
     """
     raise NotImplementedError
 
@@ -129,104 +180,5 @@ def translated_induction_score(
     translation of x, and an earlier key holds x: the key right after that one counts. For each
     query, sum the attention to such keys. Then take the mean over the queries that have one, row by
     row. The pattern is [row query key] or [row head query key].
-    """
-    raise NotImplementedError
-
-
-def copy_suppression_score(
-    before: Float[Tensor, "batch pos d_vocab"],
-    effect: Float[Tensor, "batch pos d_vocab"],
-    tokens: Int[Tensor, "batch pos"],
-) -> float:
-    """How much a head raises what earlier layers predict, where that token is in the context.
-
-    ★★ · 15 minutes. Why: a head can be important because it lowers a prediction.
-
-    `before` is the logits from the layers before the head, `effect` what the head adds to them.
-    Look at each position whose likeliest token by `before` occurs in the row at this position or
-    earlier. There, take the effect on that token, minus the mean effect on the other tokens in the
-    row so far, each counted once. Return the mean of these differences over the positions of all
-    rows. Leave out positions without any other token.
-
-    Start here: a loop over rows and positions, with `set(row[: position + 1])`, is fine.
-    """
-    raise NotImplementedError
-
-
-def compensation(
-    direct: Float[Tensor, "batch pos d_vocab"],
-    clean: Float[Tensor, "batch pos d_vocab"],
-    ablated: Float[Tensor, "batch pos d_vocab"],
-    tokens: Int[Tensor, "batch pos"],
-) -> Float[Tensor, "batch pos-1"]:
-    """How much of a head's direct effect on the next token's logit is restored when it is silenced.
-
-    ★★ · 8 minutes. Why: an ablation that costs little may mean that other heads compensated.
-
-    `direct` is what the head adds to the logits, `clean` and `ablated` are the logits with and
-    without it. For the logit of the token that comes next: the direct effect, minus the fall from
-    clean to ablated. Entry i is about the token at i + 1.
-    """
-    raise NotImplementedError
-
-
-def repair_by_norm_formula() -> str:
-    """The share of a head's direct effect that the final norm restores, as a formula.
-
-    ★★ · 10 minutes, with pen and paper. Why: self-repair does not need another head to
-    react.
-
-    Two heads each write a vector of length a in the direction of the right token. Everything else
-    in the residual stream is orthogonal to it and has length r. The final norm divides by the
-    length of the sum. Silence one head. The direct effect is what its vector gave with the division
-    unchanged; the fall is how much the right token's logit falls. Return the direct effect minus
-    the fall, divided by the direct effect, as a Python expression in `a` and `r`. It may use + - *
-    / ** and sqrt.
-    """
-    raise NotImplementedError
-
-
-def indirect_effects(
-    model: "TransformerBridge",
-    prompts: Int[Tensor, "batch pos"],
-    corrupted: Int[Tensor, "corrupted pos"],
-    answers: Int[Tensor, " corrupted"],
-) -> Float[Tensor, "layer head"]:
-    """How much each head's mean over the prompts helps the corrupted ones, in probability.
-
-    ★★★ · 25 minutes. Why: heads that carry a task are found by what they cause.
-
-    For each head in turn: take its `z` (`blocks.{layer}.attn.hook_z`, [batch pos head d_head]) at
-    the last position, as a mean over `prompts`. Run `corrupted` with this value in place of the
-    head's own `z` at the last position. The effect is the probability of the right answer at the
-    last position, minus that of the corrupted rows as they are, as a mean over the rows.
-    """
-    raise NotImplementedError
-
-
-def function_vector(
-    mean_outputs: Float[Tensor, "layer head d_model"],
-    effects: Float[Tensor, "layer head"],
-    n_heads: int,
-) -> Float[Tensor, " d_model"]:
-    """The sum of the mean outputs of the heads with the largest effects.
-
-    ★ · 6 minutes. Why: a few heads together may hold what a prompt asks for.
-
-    `n_heads` is how many heads of the whole model are taken. The largest effects count, not the
-    largest absolute values: a head that lowers the right answer is not a candidate.
-    """
-    raise NotImplementedError
-
-
-def task_vector(
-    with_examples: Float[Tensor, "batch pos d_model"], bare: Float[Tensor, "batch2 pos2 d_model"]
-) -> Float[Tensor, " d_model"]:
-    """What the examples add to the residual stream at the last position, as a mean over rows.
-
-    ★ · 5 minutes. Why: what a prompt leaves behind can be moved to another prompt.
-
-    Both are the residual stream at the same place of a model, once for rows with examples and once
-    for rows without. The rows may differ in number and length.
     """
     raise NotImplementedError

@@ -1,14 +1,8 @@
 """Solutions of chapter 10, beyond copying, with a reason for each line that needs one."""
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
-    from transformer_lens import TransformerBridge
 
 
 def fuzzy_induction_score(
@@ -20,6 +14,22 @@ def fuzzy_induction_score(
     query, key = tokens[:, :, None], tokens[:, None, :]
     matched = (similar[query, key] & (query != key)).tril(-1)  # Only earlier keys.
     return _mean_attention(pattern, matched)
+
+
+def attention_by_distance(
+    pattern: Float[Tensor, "row *head query key"],
+    tokens: Int[Tensor, "row query"],
+    distance: Int[Tensor, "id id"],
+) -> Float[Tensor, "*head distance"]:
+    """One list of pairs (query, earlier token); the key is one place after the earlier token."""
+    query, earlier = torch.tril_indices(tokens.shape[1], tokens.shape[1], offset=-1)
+    steps = distance[tokens[:, query], tokens[:, earlier]]  # [row, pair]
+    attention = pattern[..., query, earlier + 1]  # [row, *head, pair]
+    if pattern.ndim == 4:
+        attention = attention.movedim(1, 0)  # The axes of `steps` last.
+    # The mean of no pair is NaN, as asked.
+    found = [attention[..., steps == apart].mean(dim=-1) for apart in range(distance.max() + 1)]
+    return torch.stack(found, dim=-1)
 
 
 def ngram_prefix_score(
@@ -39,9 +49,42 @@ def ngram_induction_layer(
     return wanted / wanted.sum(dim=-1, keepdim=True).clamp_min(1)
 
 
+def longest_match_prediction(
+    tokens: Int[Tensor, "batch pos"], d_vocab: int
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """A match that ends one place earlier for both is longer by one here."""
+    batch, n_pos = tokens.shape
+    prediction = torch.zeros(batch, n_pos, d_vocab)
+    before = torch.zeros(batch, n_pos)  # Entry j: tokens that match, ending at j and at the query.
+    for query in range(n_pos):
+        same = (tokens == tokens[:, query, None]) & (torch.arange(n_pos) < query)
+        # Shift by one: the match that ended at j − 1 when the query was one place earlier.
+        longer = torch.cat([torch.zeros(batch, 1), before[:, :-1]], dim=1)
+        before = torch.where(same, longer + 1, 0)
+        best = same & (before == before.amax(dim=1, keepdim=True))
+        shares = best / best.sum(dim=1, keepdim=True).clamp_min(1)  # No match: zeros, not NaN.
+        followed = tokens.roll(-1, dims=1)  # The last token has no successor, and is never best.
+        prediction[:, query].scatter_add_(1, followed, shares)
+    return prediction
+
+
 def plateau_loss_formula() -> str:
     """One copy at the logarithm of V, the other c − 1 at that of r, over c copies."""
     return "log(V) / c + log(r) * (1 - 1/c)"
+
+
+def ngram_code(
+    tokens: Int[Tensor, "batch pos"], d_vocab: int, n: int, ratio: float = 1 / 3
+) -> Float[Tensor, "batch pos id"]:
+    """One step back at a time, with a weight that falls by the same factor."""
+    code = torch.zeros(*tokens.shape, d_vocab + 1)
+    weights = [ratio**back for back in range(n)]
+    for back, weight in enumerate(weights):
+        reached = tokens.roll(back, dims=1)
+        reached[:, :back] = d_vocab  # What rolled over the start of the row is BOS.
+        share = torch.full(reached.shape, weight / sum(weights))
+        code.scatter_add_(2, reached[..., None], share[..., None])
+    return code
 
 
 def lag_posterior(
@@ -109,93 +152,3 @@ def _mean_over_queries(pattern: Tensor, keys: Tensor) -> Tensor:
     while keys.ndim < pattern.ndim:  # A head axis, if the pattern has one.
         keys, queries = keys.unsqueeze(1), queries.unsqueeze(-1)
     return (pattern * keys).sum(dim=(-2, -1)) / queries
-
-
-def copy_suppression_score(
-    before: Float[Tensor, "batch pos d_vocab"],
-    effect: Float[Tensor, "batch pos d_vocab"],
-    tokens: Int[Tensor, "batch pos"],
-) -> float:
-    """Row by row, with the set of tokens seen so far."""
-    differences = []
-    for row, tokens_of_row in enumerate(tokens.tolist()):
-        seen: set[int] = set()  # A set: a token that occurs twice is one control, not two.
-        for position, token in enumerate(tokens_of_row):
-            seen.add(token)
-            predicted = int(before[row, position].argmax())
-            others = list(seen - {predicted})
-            if predicted in seen and others:
-                added = effect[row, position]
-                # The other tokens of the context are the fair control: they could be copied too.
-                differences.append(added[predicted] - added[others].mean())
-    return torch.stack(differences).mean().item()
-
-
-def compensation(
-    direct: Float[Tensor, "batch pos d_vocab"],
-    clean: Float[Tensor, "batch pos d_vocab"],
-    ablated: Float[Tensor, "batch pos d_vocab"],
-    tokens: Int[Tensor, "batch pos"],
-) -> Float[Tensor, "batch pos-1"]:
-    """If nothing reacted, the logit would fall by exactly the direct effect."""
-    following = tokens[:, 1:, None]  # The last position has no next token.
-    straight, with_head, without = (
-        logits[:, :-1].gather(-1, following)[..., 0] for logits in (direct, clean, ablated)
-    )
-    return straight - (with_head - without)
-
-
-def repair_by_norm_formula() -> str:
-    """The logit is 2a / √(4a² + r²) with both heads and a / √(a² + r²) with one.
-
-    The direct effect of one is a / √(4a² + r²), so the fall is 2 − √(4a² + r²) / √(a² + r²) of it.
-    """
-    return "1 - (2 - sqrt(4*a**2 + r**2) / sqrt(a**2 + r**2))"
-
-
-def indirect_effects(
-    model: "TransformerBridge",
-    prompts: Int[Tensor, "batch pos"],
-    corrupted: Int[Tensor, "corrupted pos"],
-    answers: Int[Tensor, " corrupted"],
-) -> Float[Tensor, "layer head"]:
-    """One clean pass for the means, then one patched pass for each head."""
-    _, cache = model.run_with_cache(prompts)
-
-    def right(logits: Tensor) -> Tensor:
-        chances = logits[:, -1].softmax(dim=-1)
-        return chances[torch.arange(len(answers)), answers].mean()
-
-    def patch(z: Tensor, hook: Any, head: int, mean: Tensor) -> Tensor:
-        z = z.clone()
-        z[:, -1, head] = mean  # Only the last position: that is where the answer is given.
-        return z
-
-    clean = right(model(corrupted))
-    effects = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
-    for layer in range(model.cfg.n_layers):
-        name = f"blocks.{layer}.attn.hook_z"
-        for head in range(model.cfg.n_heads):
-            mean = cache[name][:, -1, head].mean(dim=0)
-            hook = partial(patch, head=head, mean=mean)
-            effects[layer, head] = right(model.run_with_hooks(corrupted, fwd_hooks=[(name, hook)]))
-    return (effects - clean).detach()
-
-
-def function_vector(
-    mean_outputs: Float[Tensor, "layer head d_model"],
-    effects: Float[Tensor, "layer head"],
-    n_heads: int,
-) -> Float[Tensor, " d_model"]:
-    """Sort all heads of the model by their effect and add up the first ones."""
-    n_per_layer = effects.shape[1]
-    order = effects.flatten().argsort(descending=True)[:n_heads].tolist()
-    # divmod turns a number in the flat list back into (layer, head).
-    return torch.stack([mean_outputs[divmod(index, n_per_layer)] for index in order]).sum(dim=0)
-
-
-def task_vector(
-    with_examples: Float[Tensor, "batch pos d_model"], bare: Float[Tensor, "batch2 pos2 d_model"]
-) -> Float[Tensor, " d_model"]:
-    """The rows without examples are the control: what every last position contains anyway."""
-    return with_examples[:, -1].mean(dim=0) - bare[:, -1].mean(dim=0)

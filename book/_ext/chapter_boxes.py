@@ -23,24 +23,24 @@ class ChapterOpening(FromData):
         for file in data.directive_files():
             self.env.note_dependency(str(file))
         if graph.number(label):
-            self.depend_on([label])
+            self.depend_on([label[:4]])
         return [nodes.container("", *self.from_markdown(lines), classes=["chapter-opening"])]
 
 
 class CheckYourWork(FromData):
-    """A box: its content, then the commands and what they print."""
+    """A box: its content, then the commands and what they print. The argument is the label."""
 
     required_arguments = 1
     has_content = True
 
     def run(self) -> list[nodes.Node]:
         self.assert_has_content()
-        short = self.arguments[0]
+        label = self.arguments[0]
         try:
-            lines = check_lines(short)
+            lines = check_lines(label)
         except ValueError as error:
             raise self.error(str(error)) from error
-        self.depend_on([short])
+        self.depend_on([label[:4]])
         content = self.from_markdown([*self.content, "", *lines])
         title = nodes.title("", "Check your work")
         return [nodes.admonition("", title, *content, classes=["tip", "check-your-work"])]
@@ -53,19 +53,21 @@ def opening_lines(label: str) -> list[str]:
     if not graph.number(label):
         reading = data.reading_minutes(graph.notebook(label))
         return [f"{builds_on}  ", f"**Minutes** {reading} to read; there are no exercises"]
-    chapter = data.chapter(label)
-    graded, on_paper = (chapter.minutes(checked=checked) for checked in (True, False))
+    page = data.page(label)
+    graded, on_paper = (page.minutes(checked=checked) for checked in (True, False))
     paper = f" and {on_paper} for those on paper" if on_paper else ""
-    minutes = f"{chapter.reading} to read, {graded} for the graded exercises{paper}"
+    minutes = f"{page.reading} to read, {graded} for the graded exercises{paper}"
     return [f"{builds_on}  ", f"**Minutes** {minutes}"]
 
 
-def check_lines(short: str) -> list[str]:
-    """Markdown: the commands for this chapter, what they print, and links."""
-    stem = graph.notebook(short).stem
-    names = [task.name for task in data.chapter(short).tasks if task.checked]
+def check_lines(label: str) -> list[str]:
+    """Markdown: the commands for the chapter of this page, what they print, and links."""
+    short = label[:4]
+    stem, of_chapter = graph.notebook(label).stem, graph.notebook(short).stem
+    names = [task.name for task in data.page(label).tasks if task.checked]
+    n_checked = sum(task.checked for task in data.chapter(short).tasks)
     commands = {
-        f"check {short}": f"all {len(names)}",
+        f"check {short}": f"all {n_checked}" + " of the chapter" * (n_checked > len(names)),
         f"check {short} --watch": "on every save",
         f"check {names[0]}": "one of them",
         f"hint {names[0]}": "a hint",
@@ -81,7 +83,7 @@ def check_lines(short: str) -> list[str]:
         "it prints what your function returned, what was expected and for which input, and names "
         "the mistake if it is a known one. {ref}`how-to-work` shows an example.",
         "",
-        f"The file: {{download}}`exercises/{stem}.py <../exercises/{stem}.py>`. "
+        f"The file: {{download}}`exercises/{of_chapter}.py <../exercises/{of_chapter}.py>`. "
         f"The notebook: [in Colab]({colab}), or with the buttons at the top of the page.",
     ]
 

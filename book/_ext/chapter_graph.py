@@ -1,4 +1,8 @@
-"""The prerequisites of each notebook of the book, and its place in the map of chapters."""
+"""The prerequisites of each notebook of the book, and its place in the map of chapters.
+
+The notebooks of a chapter are `chNN_*.ipynb`. The first of them has the label `chNN`; each further
+page has its own name as its label, `ch07-patching`.
+"""
 
 import re
 from functools import cache
@@ -17,12 +21,15 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch05": ("ch04",),
     "ch06": ("ch05",),
     "ch07": ("ch04",),
-    "ch08": ("ch06", "ch07"),
+    "ch07-patching": ("ch07",),
+    "ch08": ("ch06", "ch07-patching"),
     "ch09": ("ch08",),
     "ch10": ("ch09",),
-    "ch11": ("ch09",),
-    "ch12": ("ch06", "ch07"),
-    "ch13": ("ch10",),
+    "ch11": ("ch10",),
+    "ch12": ("ch10",),
+    "ch13": ("ch09",),
+    "ch14": ("ch06", "ch07-patching"),
+    "ch15": ("ch11",),
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),
 }
@@ -34,16 +41,27 @@ Place = tuple[int, float]
 
 def notebook(label: str) -> Path:
     """The notebook with this label. Raises ValueError if there is none."""
-    name = label.replace("-", "_")
-    paths = [*BOOK.glob(f"{name}_*.ipynb"), *BOOK.glob(f"{name}.ipynb")]
+    paths = [path for path in BOOK.glob("*.ipynb") if label_of(path) == label]
     if label not in PREREQUISITES or len(paths) != 1:
         raise ValueError(f"There is no notebook {label!r}. Labels: {', '.join(PREREQUISITES)}.")
     return paths[0]
 
 
+def label_of(path: Path) -> str:
+    """`ch04` for the first notebook of a chapter; for any other the name of its file."""
+    name = path.stem.replace("_", "-")
+    is_first = name not in PREREQUISITES and re.match(r"ch\d\d-", name)
+    return name[:4] if is_first else name
+
+
+def pages(short: str) -> list[str]:
+    """The labels of the notebooks of a chapter, such as `ch07`, in order."""
+    return [label for label in PREREQUISITES if number(label) and label[:4] == short]
+
+
 def number(label: str) -> int | None:
-    """4 for `ch04`, None for a study."""
-    match = re.fullmatch(r"ch(\d\d)", label)
+    """4 for `ch04`, 7 for `ch07-patching`, None for a study."""
+    match = re.fullmatch(r"ch(\d\d)(?:-.+)?", label)
     return int(match[1]) if match else None
 
 

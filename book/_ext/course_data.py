@@ -1,10 +1,11 @@
-"""Minutes, exercises and known mistakes of each chapter, read from its notebook and its checks."""
+"""Minutes, exercises and known mistakes of each chapter, from its notebooks and its checks."""
 
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import chapter_graph as graph
 import notebook_cells
 from nbformat import NotebookNode
 
@@ -31,17 +32,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What a teacher needs to plan a chapter. `short` is its label, such as `ch01`."""
+    """What a teacher needs to plan a chapter, or one page of it.
+
+    `short` is its label, such as `ch01`; `reading` is in minutes, with the code that is shown.
+    """
 
     short: str
-    words: int
-    code_lines: int
+    reading: int
     tasks: tuple[Task, ...]
-
-    @property
-    def reading(self) -> int:
-        """Minutes to read the page and its code."""
-        return _to_read(self.words, self.code_lines)
+    n_pages: int = 1
 
     def minutes(self, checked: bool) -> int:
         """Minutes of the checked exercises, or of the others."""
@@ -76,20 +75,35 @@ def chapter_stems() -> tuple[str, ...]:
 @cache
 def chapter(short: str) -> Chapter:
     """The chapter called `short`, such as `ch01`. Raises ValueError if there is none."""
+    _stem(short)
+    parts = [page(label) for label in graph.pages(short)]
+    tasks = [task for part in parts for task in part.tasks]
+    return Chapter(
+        short,
+        sum(part.reading for part in parts),
+        tasks=tuple(sorted(tasks, key=lambda task: not task.checked)),
+        n_pages=len(parts),
+    )
+
+
+@cache
+def page(label: str) -> Chapter:
+    """One notebook of a chapter, such as `ch07-patching`, with the exercises that stand on it."""
     from induction_heads.course.registry import chapter_exercises
 
-    stem = _stem(short)
-    notebook = BOOK / f"{stem}.ipynb"
-    prose = notebook_cells.prose(notebook)
-    checked = [Task(e.name, e.minutes, checked=True) for e in chapter_exercises(stem)]
+    announced = _announced(notebook_cells.prose(graph.notebook(label)))
+    here, exercises = {task.name for task in announced}, chapter_exercises(_stem(label[:4]))
+    checked = [Task(e.name, e.minutes, checked=True) for e in exercises if e.name in here]
     names = {task.name for task in checked}
-    on_paper = [task for task in _announced(prose) if task.name not in names]
-    return Chapter(short, _n_words(prose), _n_lines(_code(notebook)), tasks=(*checked, *on_paper))
+    on_paper = [task for task in announced if task.name not in names]
+    return Chapter(label, reading_minutes(graph.notebook(label)), tasks=(*checked, *on_paper))
 
 
 def reading_minutes(notebook: Path) -> int:
-    """Minutes to read a notebook that has no exercises."""
-    return _to_read(_n_words(notebook_cells.prose(notebook)), _n_lines(_code(notebook)))
+    """Minutes to read a notebook."""
+    words = len(notebook_cells.prose(notebook).split())
+    lines = sum(bool(line.strip()) for line in _code(notebook).splitlines())
+    return round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE)
 
 
 def chapters() -> list[Chapter]:
@@ -133,7 +147,7 @@ def source_files(short: str) -> list[Path]:
     import induction_heads
 
     checks = (Path(induction_heads.__file__).parent / "course").glob(f"{short}_*/*.py")
-    return [BOOK / f"{_stem(short)}.ipynb", *sorted(checks), *directive_files()]
+    return [*map(graph.notebook, graph.pages(short)), *sorted(checks), *directive_files()]
 
 
 def directive_files() -> list[Path]:
@@ -159,18 +173,6 @@ def _announced(text: str) -> list[Task]:
         )
         for match in EXERCISE.finditer(text)
     ]
-
-
-def _to_read(words: int, code_lines: int) -> int:
-    return round(words / WORDS_A_MINUTE + code_lines / LINES_A_MINUTE)
-
-
-def _n_words(prose: str) -> int:
-    return len(prose.split())
-
-
-def _n_lines(code: str) -> int:
-    return sum(bool(line.strip()) for line in code.splitlines())
 
 
 def _code(notebook: Path) -> str:

@@ -119,7 +119,8 @@ def plan_lines(steps: list[data.Step], at_most: int, workshop: bool) -> list[str
         title = f"{{ref}}`{step.chapter.short}`"
         lines += ["", f"{title}, {needed} minutes" if workshop else f"Week {number}: {title}"]
         first = "Read together" if workshop else "Before class"
-        lines += ["", f": {first}: the page, {reading} minutes.", ""]
+        page = "the page" if step.chapter.n_pages == 1 else f"{step.chapter.n_pages} pages"
+        lines += ["", f": {first}: {page}, {reading} minutes.", ""]
         lines += [f": Exercises in class, {live} minutes: {_names(step.live)}.", ""]
         left = sum(task.minutes for task in step.rest)
         after = f"{left} minutes: {_names(step.rest)}" if step.rest else "nothing"

@@ -211,6 +211,33 @@ NAMES = {
 }
 
 
+def patching() -> "Drawing":
+    """A clean and a corrupted row of toy-2l, and where its induction head looks at the end."""
+    from induction_heads.data.row_pairs import one_token_changed
+    from induction_heads.figures.drawings.rows import Attention, Row, token_rows
+    from induction_heads.interp.activations import attention_patterns
+    from induction_heads.models.loading import load_model
+
+    model = load_model("toy-2l")
+    pair = one_token_changed(model, "key", period=8, batch=1)
+    ids = dict.fromkeys([*pair.clean[0].tolist(), *pair.corrupted[0].tolist()])
+    letters = {token: "ABCDEFGHX"[number] for number, token in enumerate(ids)}
+    changed = int((pair.clean != pair.corrupted)[0].nonzero())
+    rows = []
+    for title, tokens in (("clean", pair.clean), ("corrupted", pair.corrupted)):
+        weights = attention_patterns(model, tokens)[1, 0, 0, -1]
+        key, query = int(weights.argmax()), len(weights) - 1
+        kinds = ["query" if place in (changed, query) else "" for place in range(query + 1)]
+        shown = [letters[token] for token in tokens[0].tolist()]
+        arrow = Attention(key, query, weights[key].item(), "induction")
+        rows.append(Row(title, shown, [arrow], kinds, f"L1H0 looks most at {shown[key]}"))
+    alt = "Two rows that differ in one token. " + ". ".join(
+        f"The {row.title} one is {' '.join(row.tokens)}; at the last token {row.note}"
+        for row in rows
+    )
+    return token_rows(rows, alt + ".")
+
+
 def compositions() -> "Drawing":
     """The three arrows, without what they score."""
     from induction_heads.figures.drawings.circuits import SmallCircuit, small_circuits
@@ -390,6 +417,7 @@ def head_kinds() -> "Drawing":
     shapes = {
         "copies": ("A B … A", 1, 3, "the same token"),
         "concepts": ("A B … a", 1, 3, "a similar token"),
+        "neighbors": ("A B … A′", 1, 3, "a nearby token"),
         "pairs": ("X A B … Y A C … X A", 2, 9, "two tokens"),
         "gaps": ("A · B … A ·", 2, 5, "across a filler"),
         "translation": ("A B … α", 1, 3, "and writes β"),
@@ -400,9 +428,64 @@ def head_kinds() -> "Drawing":
         letters = tokens.split()
         arrows = [Attention(key, query, max(found), "induction")]
         rows.append(Row(f"{name}: {words}", letters, arrows))
-    alt = "Where five kinds of heads look, as wide as the attention of the best one. " + "; ".join(
+    alt = "Where six kinds of heads look, as wide as the attention of the best one. " + "; ".join(
         f"{row.title}, from {row.tokens[row.arrows[0].query]} to {row.tokens[row.arrows[0].key]}"
         for row in rows
+    )
+    return token_rows(rows, alt + ".")
+
+
+def examples() -> "Drawing":
+    """A prompt of `tasks-2l`, and where its most effective head looks at the end."""
+    import torch
+
+    from induction_heads.data.mapping_rows import N_SYMBOLS, few_shot_prompts
+    from induction_heads.figures.drawings.rows import Attention, Row, token_rows
+    from induction_heads.interp.activations import attention_patterns
+    from induction_heads.models.loading import load_model
+    from induction_heads.training.tasks_model import best_head, shipped_records
+
+    effects = shipped_records()[0]["snapshots"][-1]["effect"]
+    layer, head = best_head(effects)
+    prompt, answer = (rows[0] for rows in few_shot_prompts(0, n_examples=4))
+    pattern = attention_patterns(load_model("tasks-2l"), prompt[None])[layer, 0, head]
+    names = ["BOS"] + [f"{kind}{n}" for kind in "xy" for n in range(N_SYMBOLS)]
+    letters, query = [names[token] for token in prompt.tolist()], len(prompt) - 1
+    looked = torch.topk(pattern[query], 4).indices.tolist()
+    arrows = [Attention(key, query, pattern[query, key].item(), "induction") for key in looked]
+    title = f"Which task? The next token should be {names[int(answer)]}."
+    alt = (
+        f"The prompt {' '.join(letters)}. At the last position, L{layer}H{head} looks at "
+        + ", ".join(f"{letters[key]} ({pattern[query, key]:.2f})" for key in looked)
+    )
+    return token_rows([Row(title, letters, arrows)], alt + ".")
+
+
+def suppressor() -> "Drawing":
+    """Where the induction head and the hand-built suppressor look, and what each does to C."""
+    import torch
+
+    from induction_heads.figures.drawings.rows import Attention, Row, token_rows
+    from induction_heads.interp.activations import attention_patterns
+    from induction_heads.interp.suppression import head_effects
+    from induction_heads.models.hand_built import hand_built_suppressor, suppressor_heads
+    from induction_heads.models.loading import to_transformer_lens
+
+    model, tokens = to_transformer_lens(hand_built_suppressor(strength=0.5)), torch.tensor([ROW])
+    patterns, query, letters = attention_patterns(model, tokens), len(ROW) - 1, LETTERS[:3]
+    rows = []
+    for name in ("induction", "suppressor"):
+        layer, head = suppressor_heads()[name]
+        weights = patterns[layer, 0, head, query]
+        key = int(weights.argmax())
+        effect = head_effects(model, tokens, layer, head)[1][0, -1, ROW[key]].item()
+        kind = "induction" if effect > 0 else "previous"
+        word = "raises" if effect > 0 else "lowers"
+        title = f"{name} head L{layer}H{head}: {word} {letters[ROW[key]]} by {abs(effect):.1f}"
+        arrow = Attention(key, query, weights[key].item(), kind)
+        rows.append(Row(title, [letters[token] for token in ROW], [arrow]))
+    alt = "Two heads on A B C A B, both looking from the last B at C. " + "; ".join(
+        row.title for row in rows
     )
     return token_rows(rows, alt + ".")
 
@@ -431,7 +514,7 @@ def text_heads() -> "Drawing":
 
 
 def directions() -> "Drawing":
-    """The three directions of chapter 12 in two dimensions, and its two points."""
+    """The three directions of chapter 14 in two dimensions, and its two points."""
     import math
 
     from induction_heads.figures.drawings.parts import arrow, dot, drawing, words
@@ -460,7 +543,7 @@ def directions() -> "Drawing":
 
 
 def graph() -> "Drawing":
-    """The kept graph of chapter 12 on its row, and the head that it leaves out."""
+    """The kept graph of chapter 14 on its row, and the head that it leaves out."""
     from induction_heads.data.tokens import repeated_tokens
     from induction_heads.figures.drawings.trace import ghost_graph
     from induction_heads.interp.attribution_graph import (
@@ -520,9 +603,12 @@ DRAWINGS = {
     "trace": trace,
     "interventions": interventions,
     "interventions-measured": interventions_measured,
+    "patching": patching,
     "film": film,
     "data-kinds": data_kinds,
     "head-kinds": head_kinds,
+    "examples": examples,
+    "suppressor": suppressor,
     "text-heads": text_heads,
     "directions": directions,
     "graph": graph,

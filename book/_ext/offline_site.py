@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from icon_font import write_icon_fonts
@@ -13,6 +15,9 @@ from sphinx.application import Sphinx
 HOVER_SCRIPT, EXPLORER_SCRIPT = "circuitsvis.js", "explorer.js"
 PAGES_AHEAD = 4
 """Enough to reach, from the home page, the first page with each of the large scripts."""
+
+UNNAMED = '<summary><span class="toctree-toggle"'
+"""How the button begins that opens a chapter's further pages: the theme draws an arrow only."""
 
 DEPRECATED_ROLE = 'role="doc-biblioentry"'
 """The role that docutils gives to a bibliography entry. Its list allows only list items."""
@@ -46,6 +51,8 @@ def copy_hover_script(site: Path) -> None:
 def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Load only what the page needs, give its images a size, and add a description."""
     body = context.get("body", "")
+    if toctree := context.get("generate_toctree_html"):
+        context["generate_toctree_html"] = partial(labeled_toctree, toctree)
     for name in (HOVER_SCRIPT, EXPLORER_SCRIPT):
         app.add_js_file(name, loading_method="defer")  # On all pages; most drop it below.
     scripts = context.get("script_files", [])
@@ -62,6 +69,14 @@ def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
         title = context.get("title") or app.config.project
         tag = description_tag(body, title, app.config.project, root)
         context["metatags"] = context.get("metatags", "") + tag
+
+
+def labeled_toctree(toctree: Callable[..., object], *args, **options) -> str:
+    """The theme's list of pages; the button that opens a chapter's further pages has a name."""
+    html = str(toctree(*args, **options))
+    return html.replace(
+        UNNAMED, UNNAMED.replace("<summary>", '<summary aria-label="More of this chapter">')
+    )
 
 
 def set_places(app: Sphinx, config) -> None:

@@ -52,8 +52,8 @@ def test_prerequisites_come_earlier_and_none_follows_from_another(label):
         assert not any(before in needed for needed in others), f"{before} follows from the others"
 
 
-# Chapter 7 compares its cut with a score of chapter 6, and can be read without it.
-COMPARED = {("ch07", "ch06")}
+# Chapter 7 compares its cuts and writers with scores of chapter 6, and can be read without it.
+COMPARED = {("ch07", "ch06"), ("ch07-patching", "ch06")}
 
 
 @each_chapter
@@ -130,9 +130,24 @@ def test_a_map_with_three_in_a_row_is_an_error(monkeypatch):
 def test_opening_has_prerequisites_and_the_minutes_of_the_syllabus(label):
     before, minutes = chapter_boxes.opening_lines(label)
     assert re.findall(r"<(.+?)>", before) == list(graph.PREREQUISITES[label])
-    chapter = course_data.chapter(label)
-    numbers = [chapter.reading, chapter.minutes(checked=True), chapter.minutes(checked=False)]
+    page = course_data.page(label)
+    numbers = [page.reading, page.minutes(checked=True), page.minutes(checked=False)]
     assert [int(n) for n in re.findall(r"\d+", minutes)] == [n for n in numbers if n]
+
+
+@each_label
+def test_no_page_takes_more_than_45_minutes_to_read(label):
+    assert course_data.reading_minutes(graph.notebook(label)) <= 45
+
+
+@each_chapter
+def test_pages_of_a_chapter_share_its_exercises_and_its_minutes(label):
+    chapter = course_data.chapter(label[:4])
+    pages = [course_data.page(each) for each in graph.pages(label[:4])]
+    assert sum(page.total for page in pages) == chapter.total
+    assert sorted(task.name for page in pages for task in page.tasks) == sorted(
+        task.name for task in chapter.tasks
+    )
 
 
 def test_opening_of_a_study_says_that_it_has_no_exercises():
@@ -148,7 +163,7 @@ def test_commands_of_a_check_box_name_targets_that_exist(label):
     assert [command for command, _ in commands] == ["check", "check", "check", "hint"]
     for _, target in commands:
         (selection,) = select(target)
-        assert selection.stem == graph.notebook(label).stem
+        assert selection.stem == graph.notebook(label[:4]).stem
 
 
 CONF = """\
@@ -233,7 +248,7 @@ def test_map_links_the_pages(built):
 def test_opening_links_the_prerequisites(built):
     opening = page(built, "ch08_phase_change").partition("chapter-opening")[2]
     assert 'href="ch06_composition.html#ch06"' in opening
-    assert "Builds on 6. Composition and 7. Ablation" in words(opening)
+    assert "Builds on 6. Composition and 7. Patching and sufficiency" in words(opening)
 
 
 def test_check_box_has_its_text_the_commands_and_the_way_on(built):

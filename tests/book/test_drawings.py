@@ -92,7 +92,7 @@ def test_only_k_composition_scores_above_unrelated_heads(drawn):
 
 
 def test_first_screens_do_not_tell_what_the_chapters_measure(drawn):
-    for name in ("interventions", "compositions", "data-kinds", "head-kinds"):
+    for name in ("interventions", "patching", "compositions", "data-kinds", "head-kinds"):
         shown = " ".join(text.text or "" for text in root_of(drawn[name]).iter(f"{SVG}text"))
         assert not re.search(r"\d\.\d", shown), name
 

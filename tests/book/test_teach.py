@@ -42,8 +42,13 @@ def page(name: str) -> str:
     return (TEACH / f"{name}.md").read_text(encoding="utf-8")
 
 
+def notebooks(stem: str) -> list[Path]:
+    """All notebooks of a chapter."""
+    return sorted(BOOK.glob(f"{stem[:4]}_*.ipynb"))
+
+
 def markdown(stem: str) -> str:
-    return notebook_cells.prose(BOOK / f"{stem}.ipynb")
+    return "\n\n".join(map(notebook_cells.prose, notebooks(stem)))
 
 
 def one_line(text: str) -> str:
@@ -90,18 +95,19 @@ def table(lines: list[str]) -> dict[str, list[int]]:
 
 @each_chapter
 def test_minutes_are_those_of_the_checks_and_of_the_notebook(stem: str):
-    words = len(markdown(stem).split())
-    code = [
-        cell.source
-        for cell in notebook_cells.cells(BOOK / f"{stem}.ipynb", "code")
-        if "remove-cell" not in cell.metadata.get("tags", [])
-        and "figure" not in cell.metadata.get("mystnb", {})  # Folded on the page.
-    ]
-    lines = [line for source in code for line in source.splitlines() if line.strip()]
+    reading = 0
+    for path in notebooks(stem):
+        code = [
+            cell.source
+            for cell in notebook_cells.cells(path, "code")
+            if "remove-cell" not in cell.metadata.get("tags", [])
+            and "figure" not in cell.metadata.get("mystnb", {})  # Folded on the page.
+        ]
+        lines = [line for source in code for line in source.splitlines() if line.strip()]
+        reading += round(len(notebook_cells.prose(path).split()) / 200 + len(lines) / 10)
     checked = {e.name: e.minutes for e in chapter_exercises(stem)}
     announced = re.findall(r":label: ex-ch\d\d-(\S+)\n★+ · (\d+)", markdown(stem))
     paper = [int(m) for name, m in announced if name.replace("-", "_") not in checked]
-    reading = round(words / 200 + len(lines) / 10)
     expected = [reading, sum(checked.values()), sum(paper)]
     row = table(course_directives.minutes_table(course_data.chapters()))[stem[:4]]
     assert row == [*expected, sum(expected)]

@@ -18,7 +18,8 @@ PRESS_ALL = """() => {
 
 @needs_site
 def test_most_pages_ask_for_predictions():
-    assert len([page for page in ASKING if page.startswith("ch")]) == 13
+    chapters = [page for page in PAGES if page.startswith("ch")]
+    assert [page for page in chapters if page not in ASKING] == []
 
 
 @needs_site

@@ -6,18 +6,21 @@ and all notebooks. Notebooks have assertions beside their prose; look there befo
 
 import sys
 
-from claims.all_claims import ASSERTED, CLAIMS
-from claims.prose import BOOK, one_line, own_results, page, with_numbers
+from claims.all_claims import ASSERTED, CLAIMS, NOT_MEASURED
+from claims.prose import BOOK, one_line, own_results, page, statements, with_numbers
 
 
 def main(names: list[str]) -> None:
     parts = [part for claim in CLAIMS for part in claim()[1]]
-    parts += [part for each in ASSERTED for part in each["says"]]
+    parts += [part for each in ASSERTED + NOT_MEASURED for part in each["says"]]
     for name in names:
-        whole = name.startswith(("ch", "real", "old")) or name == "glossary"
+        if (BOOK / f"{name}.ipynb").exists():
+            found = statements(name)
+        else:
+            found = with_numbers(page(name) if name == "glossary" else own_results(name))
         loose = [
             sentence
-            for sentence in with_numbers(page(name) if whole else own_results(name))
+            for sentence in found
             if not any(part in sentence or sentence in part for part in map(one_line, parts))
         ]
         print(f"{name}: {len(loose)}")

@@ -116,7 +116,7 @@ def three_directions() -> Claim:
 
 
 def copies_of_the_sentence() -> Claim:
-    """What followed the earlier copies of the repeated words of chapter 11."""
+    """What followed the earlier copies of the repeated words of chapter 13."""
     words = ["the", "cat", "saw", "the", "dog", "and", "the", "cat", "ran"]
     second = [i for i, word in enumerate(words) if word == "the"][2]
     followers = [words[i + 1] for i in range(second) if words[i] == "the"]

@@ -87,7 +87,7 @@ def spread_of_positions() -> Claim:
 
 
 def edges_of_the_graph() -> Claim:
-    """The edges that chapter 12 keeps for one logit of `toy-2l`."""
+    """The edges that chapter 14 keeps for one logit of `toy-2l`."""
     toy, query = load_attention_only("toy-2l"), 14
     row = repeated_tokens(64, 10, batch=1, seed=0)[0]
     direction = logit_direction(toy, int(row[query + 1]))

@@ -26,6 +26,12 @@ NOT_PROSE = re.compile(
 """Code, formulas, tables, options and borders of directives, labels, titles."""
 
 MARKUP = re.compile(r"\{[\w:-]+\}`[^`]*`|`[^`]*`|\$[^$\n]*\$")
+NOT_RESULTS = re.compile(
+    r"^(:{3,})\{(?:exercise|prediction|solution|chapter-opening|check-your-work)\}(?s:.*?)^\1$",
+    re.M,
+)
+"""What a notebook asks, offers as an answer or derives: tasks, choices, solutions."""
+
 PLACES = re.compile(
     r"\b(?:layers?|positions?|arguments?|chapters?|questions?|seeds?|rung|step) "
     r"\d+(?:(?:,| and| to) \d+)*",
@@ -75,3 +81,21 @@ def own_results(name: str) -> str:
         parts = r"^  \*\*(?:Measured|Open)\.\*\* (.+(?:\n  (?!\*\*).+)*)"
         return "\n\n".join(re.findall(parts, text, flags=re.M))
     return "\n\n".join(re.findall(r"^: (.+(?:\n  .+)*)", text, flags=re.M))
+
+
+NAMED = re.compile(
+    r"\b(?:quer(?:y|ies)|keys?|rows?|tokens?) \d+(?:(?:,| and| to) \d+)*\b"
+    r"|\blayer-\d|GPT-2|Llama-[\d.]+-\w+|TransformerLens \d[\d.]*",
+    flags=re.IGNORECASE,
+)
+"""More numbers of notebooks that name something: places in a row, models, versions."""
+
+
+def statements(name: str) -> list[str]:
+    """The sentences of a notebook that state a number.
+
+    Questions state none, and neither do tasks, the choices of predictions, and solutions.
+    """
+    text = re.sub(r"^ *(?:\d+\.|-) ", "\n", NOT_RESULTS.sub("\n\n", page(name)), flags=re.M)
+    told = [each for each in sentences(text) if not each.endswith("?")]
+    return [each for each in told if with_numbers(NAMED.sub("", each))]

@@ -22,6 +22,7 @@ from induction_heads.interp.formation import (
 )
 from induction_heads.models.loading import zoo_folder
 from induction_heads.sweeps.stored_results import stored_sweep
+from induction_heads.training import few_shot_model
 from induction_heads.training.experiments import of_seeds
 from induction_heads.training.matching_models import most_by_rule, stored_runs
 from induction_heads.training.minimal_task import SIZES, slope
@@ -109,7 +110,7 @@ def sizes() -> Claim:
     return "literature", [
         f"the six arguments on {LARGE[len(toys())]} toys (",
         f"The {config['d_vocab']:,} tokens of `python-2l` (",
-        f"Their method on a small model that was trained on {COUNT[N_TASKS]} mappings:",
+        f"Their method on two small models that were trained on {COUNT[N_TASKS]} mappings.",
     ]
 
 
@@ -238,6 +239,40 @@ def tasks_without_induction_in_the_map() -> Claim:
     return "literature", [sentence[0].lower() + sentence[1:]]
 
 
+def without_copies() -> Claim:
+    """Without the loss on copies a model copies nothing and uses examples as well."""
+    ends = [run["snapshots"][-1] for run in of_seeds("hapax", "without-copies")]
+    assert few_shot_model.N_TASKS == N_TASKS
+    plain = [record["snapshots"][-1]["accuracy"] for record in few_shot_model.shipped_records()]
+    same = [end["copy_loss"] > 2.9 and end["accuracy"] > min(plain) - 0.01 for end in ends]
+    return "counter_evidence", [
+        "Trained with their loss, a small model copies nothing and uses examples as well as "
+        f"before, in {COUNT[sum(same)]} of {COUNT[len(same)]} seeds ("
+    ]
+
+
+def without_copies_in_the_map() -> Claim:
+    seeds = COUNT[len(of_seeds("hapax", "without-copies"))]
+    return "literature", [
+        f"Their loss on a small model of {COUNT[N_TASKS]} mappings, in {seeds} seeds ("
+    ]
+
+
+def four_layers() -> Claim:
+    """No vector of a few heads in any seed, and no double dissociation of the two kinds."""
+    records = few_shot_model.shipped_records()
+    for record in records:
+        few = [row for row in record["vectors"]["curve"] if row["heads"] <= 8]
+        assert max(row["held_out"] for row in few) < 0.6
+        (vector,) = record["dissociation"][3]["function vector"]
+        (copies,) = record["dissociation"][3]["copying"]
+        assert vector["accuracy"] > copies["accuracy"]
+    return "literature", [
+        f"In {COUNT[len(records)]} seeds of the one of four layers no such vector is found",
+        f"Their ablation with exclusion, in {COUNT[len(records)]} seeds of a small model",
+    ]
+
+
 def scores_and_need() -> tuple[torch.Tensor, torch.Tensor]:
     """The score of every head of layer 1 of the stored text models, and whether text needs it."""
     scores, needed = [], []
@@ -340,6 +375,9 @@ CLAIMS = (
     rotary_models_on_text,
     tasks_without_induction,
     tasks_without_induction_in_the_map,
+    without_copies,
+    without_copies_in_the_map,
+    four_layers,
     heads_that_text_needs,
     tasks_of_chapter_10,
 )

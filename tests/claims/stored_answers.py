@@ -156,11 +156,12 @@ def tasks_beyond_copying() -> Claim:
     """In how many seeds one head follows the rule of its task."""
     ends = {
         task: [most_by_rule(run[-1])[0] for run in stored_runs(task)]
-        for task in ("copies", "gaps", "translation", "concepts", "pairs", "lags")
+        for task in ("copies", "neighbors", "gaps", "translation", "concepts", "pairs", "lags")
     }
     follows = {task: sum(score > 0.65 for score in scores) for task, scores in ends.items()}
     assert follows == {
         "copies": 3,
+        "neighbors": 3,
         "gaps": 3,
         "translation": 3,
         "concepts": 2,
@@ -174,8 +175,8 @@ def tasks_beyond_copying() -> Claim:
     gap = min(losses[1]) - max(losses[2]), max(losses[1]) - min(losses[2])
     assert {round(each, 1) for each in gap} == {0.1}
     return PAGE, [
-        "In `copies`, `gaps` and `translation`, in every seed; in `concepts` and `pairs`, in two "
-        "of three seeds.",
+        "In `copies`, `neighbors`, `gaps` and `translation`, in every seed; in `concepts` and "
+        "`pairs`, in two of three seeds.",
         "One layer ends between the two, 0.1 nats higher",
     ]
 

@@ -54,6 +54,7 @@ ONLY_EXERCISES = {
     "effective_embedding",
     "emergence_time_formula",
     "expected_effect_formula",
+    "identified_task_formula",
     "intact_repeats_formula",
     "knockout_gain_formula",
     "matched_controls",
@@ -155,8 +156,10 @@ def results(warm: WorkerPool) -> Results:
 
 @cache
 def notebook_text(stem: str) -> str:
-    notebook = json.loads((ROOT / "book" / f"{stem}.ipynb").read_text(encoding="utf-8"))
-    return "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    """All cells of the notebooks of a chapter."""
+    paths = sorted((ROOT / "book").glob(f"{stem[:4]}_*.ipynb"))
+    cells = [cell for path in paths for cell in json.loads(path.read_text("utf-8"))["cells"]]
+    return "\n".join("".join(cell["source"]) for cell in cells)
 
 
 def test_first_four_chapters_are_there():

@@ -3,6 +3,7 @@
 CLASS_SIZE and CLASS_CHAPTERS change the size of the long run.
 """
 
+import csv
 import os
 import random
 import signal
@@ -67,8 +68,10 @@ def killed_and_resumed(tmp_path: Path, *, size: int, kills: int, chapters: list[
     assert set(noted.values()) == {1}
     # A kill may fall between a student's record and the line in the journal that tells of it.
     assert len(set(kinds) - set(noted)) <= 2 * kills
-    rows = (tmp_path / "whole" / "grades.csv").read_text().splitlines()[1:]
-    totals = {row.split(",")[0]: float(row.split(",")[-1]) for row in rows}
+    with (tmp_path / "whole" / "grades.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    # The total of a student who handed in nothing is empty.
+    totals = {row[0]: float(row[-1] or 0) for row in rows}
     best = max(totals.values())
     for name, kind in kinds.items():
         if kind == "solved":

@@ -146,6 +146,23 @@ def test_two_different_files_that_serve_equally_well_are_named(tmp_path):
     assert source(tmp_path) == f"{SOURCE}# top\n"
 
 
+def test_notebooks_of_one_chapter_are_read_as_one_if_they_share_no_answer(tmp_path):
+    stub = "def attention_head(x):\n    raise NotImplementedError\n"
+    first = notebook("scale = 2", SOURCE, stub)
+    second = notebook("scale = 3", "def attention_head(x):\n    return scale * x")
+    written(tmp_path, {"hw/ch01_attention.ipynb": first, "hw/ch01_more.ipynb": second})
+    chapter = read(tmp_path)
+    assert chapter.name == "hw/ch01_attention.ipynb and ch01_more.ipynb"
+    assert (chapter.n_written, chapter.others) == (2, ())
+    assert "return n_pos" in chapter.submission.source
+    assert "return scale * x" in chapter.submission.source
+    assert "scale = 3" in chapter.submission.source
+    written(tmp_path, {"hw/ch01_more.ipynb": notebook(SOURCE, "attention_head = max")})
+    assert read(tmp_path).name == "hw/ch01_more.ipynb"
+    written(tmp_path, {"hw/ch01_more.ipynb": notebook("scale = 3")})
+    assert read(tmp_path).name == "hw/ch01_attention.ipynb"
+
+
 def test_one_notebook_serves_every_chapter(tmp_path):
     cells = notebook(SOURCE, "def first_token_score(p): return 2")
     (tmp_path / "ada.ipynb").write_text(cells)

@@ -45,7 +45,7 @@ def test_a_name_that_is_missing_because_of_a_failure_says_so():
     outcome = call(names["f"], (), {})
     assert outcome.status == "raised"
     assert about_failures(failures, "g", outcome.message) == (
-        " When the file was loaded, it raised ModuleNotFoundError (line 1): "
+        ". When the file was loaded, it raised ModuleNotFoundError (line 1): "
         "No module named 'nowhere'."
     )
     assert "ZeroDivisionError" in about_failures(failures, "f", "is not defined in ch99_trial.py.")

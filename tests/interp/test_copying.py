@@ -14,6 +14,7 @@ from induction_heads.interp.circuits import copying_scores, logit_copying_score
 from induction_heads.interp.copying import (
     effective_embedding_of,
     olsson_copying_scores,
+    random_copying_scores,
     repeat_copying,
 )
 from induction_heads.models.attention_only import AttentionLayer
@@ -199,3 +200,19 @@ def test_olssons_score_of_a_head_that_does_not_look_at_tokens_is_known():
     scores = olsson_copying_scores(model, tokens, skip=1)
     assert scores[1, 1:3].mean().item() == pytest.approx(4 / 26 - 1, abs=0.05)
     assert scores[1, 0] > scores[1, 1] + 0.5
+
+
+def test_random_heads_have_the_eigenvalues_of_their_ov_circuit_and_copy_nothing():
+    model = load_model("toy-2l")
+    scores = random_copying_scores(model, model.W_E, n=100)
+    assert torch.equal(scores, random_copying_scores(model, model.W_E, n=100))
+    assert scores.mean().abs() < 0.05
+    assert 0.02 < scores.std() < 0.2
+    generator = torch.Generator().manual_seed(3)
+    d_model, d_head = model.cfg.d_model, model.cfg.d_head
+    W_V = torch.randn(1, d_model, d_head, generator=generator)[0]
+    W_O = torch.randn(1, d_head, d_model, generator=generator)[0]
+    values = torch.linalg.eigvals((model.W_E @ W_V @ W_O @ model.W_U).detach())
+    plain = values.real.sum() / values.abs().sum()  # The others of d_vocab eigenvalues are 0.
+    found = random_copying_scores(model, model.W_E, n=1, seed=3)[0]
+    torch.testing.assert_close(found, plain, atol=1e-3, rtol=0)

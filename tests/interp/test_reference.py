@@ -113,7 +113,7 @@ def test_an_invented_number_does_not_fit_the_schema(folder):
 
 def test_reported_heads_are_cited_and_stand_in_the_chapter():
     references = (BOOK / "references.bib").read_text()
-    chapter = (BOOK / "ch11_real_models.ipynb").read_text()
+    chapter = (BOOK / "ch13_real_models.ipynb").read_text()
     findings = json.loads((PUBLIC / "reported.json").read_text())["findings"]
     for finding in findings:
         assert re.search(rf"@\w+{{{finding['citation']},", references), finding["citation"]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from drawn import reference_function
 
+from induction_heads.data.matching_rows import other_answer
 from induction_heads.data.tokens import make_repeated_tokens, repeats_earlier_token
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.suppression import (
@@ -14,9 +15,17 @@ from induction_heads.interp.suppression import (
     head_effects,
     measured_repair,
     seen_so_far,
+    suppression_by_weights,
+    suppression_circuits,
 )
 from induction_heads.models.hand_built import hand_built_suppressor, suppressor_heads
 from induction_heads.models.loading import load_model, to_transformer_lens
+from induction_heads.training.matching_models import (
+    load_matching_model,
+    measured_rows,
+    stored_runs,
+)
+from induction_heads.training.swap_heads import KINDS, by_kind, swap_record
 
 PERIOD = 10
 
@@ -111,3 +120,58 @@ def test_wrong_shapes_and_rows_without_copies_are_told_so():
     with pytest.raises(ValueError, match="three times"):
         compensation(logits, logits[:, :2], logits, torch.zeros(1, 3, dtype=torch.long))
     assert not repeats_earlier_token(torch.tensor([[1, 2, 3]])).any()
+
+
+def test_only_the_hand_built_suppressor_lowers_and_finds_every_token():
+    model = to_transformer_lens(hand_built_suppressor(strength=0.5))
+    ids = torch.arange(model.cfg.d_vocab)
+    both = {
+        (layer, head): min(suppression_by_weights(*suppression_circuits(model, layer, head, ids)))
+        for layer in range(3)
+        for head in range(2)
+    }
+    assert {place for place, share in both.items() if share > 0.5} == {
+        suppressor_heads()["suppressor"]
+    }
+
+
+def test_a_head_that_writes_nothing_lowers_nothing():
+    assert suppression_by_weights(torch.zeros(5, 5), torch.zeros(5, 5)) == (0.0, 0.0)
+    assert suppression_by_weights(torch.zeros(5, 5), torch.eye(5), n_lowest=5) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ov", "qk", "n", "message"),
+    [((2, 3), (2, 2), 1, "ov"), ((3, 3), (2, 2), 1, "qk"), ((3, 3), (3, 3), 4, "n_lowest=4")],
+)
+def test_circuits_that_do_not_fit_are_refused(as_for_a_reader, ov, qk, n, message):
+    with pytest.raises(ValueError, match=message):
+        suppression_by_weights(torch.zeros(ov), torch.zeros(qk), n)
+
+
+def test_nothing_returns_if_every_candidate_is_held():
+    model = load_model("pythia-4l")
+    tokens = make_repeated_tokens(model, 12, batch=4)
+    held = {"frozen_mlps": [2, 3], "frozen_attention": [3], "frozen_norm": True}
+    assert abs(measured_repair(model, tokens, 2, 3, 11, **held)[1]) < 1e-3
+    with pytest.raises(ValueError, match="the layers behind layer 2 are"):
+        measured_repair(model, tokens, 2, 3, 11, frozen_attention=[2])
+
+
+def test_the_shipped_model_of_swaps_gives_its_record():
+    last, model = stored_runs("swaps")[0][-1], load_matching_model("swaps")
+    again = swap_record(model, measured_rows("swaps"))
+    for kind in KINDS:
+        for name, values in again[kind].items():
+            torch.testing.assert_close(
+                torch.tensor(values), torch.tensor(last[kind][name]), atol=0.05, rtol=0.05
+            )
+
+
+def test_behind_the_second_first_id_the_earlier_answer_is_wrong():
+    rows = by_kind(measured_rows("swaps"))
+    for kind, of_kind in rows.items():
+        row, query, key = of_kind.marked[:, :-1].nonzero(as_tuple=True)
+        earlier, later = of_kind.tokens[row, key], of_kind.tokens[row, query + 1]
+        assert torch.equal(earlier if kind == "copied" else other_answer(earlier), later)
+        assert len(row) > 300

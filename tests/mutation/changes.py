@@ -61,6 +61,10 @@ COMPOUND = (ast.For, ast.While, ast.If, ast.With, ast.FunctionDef, ast.Try)
 STAYS = (ast.Return, ast.Import, ast.ImportFrom, ast.Raise, ast.FunctionDef, ast.Assert, ast.Pass)
 """Statements that are not dropped."""
 
+NEVER_CHANGED = (ast.Import, ast.ImportFrom, ast.Raise, ast.Assert)
+GUARDS = ("strict",)
+"""Keywords that only raise, like `assert` and `raise`."""
+
 Change = tuple[ast.AST, str, int | None, ast.AST | None]
 """A node, one of its fields, a place in it if it is a list, and what comes there, or None."""
 
@@ -80,7 +84,9 @@ def _below(node: ast.AST, line: ast.AST) -> Iterator[tuple[ast.AST, Change]]:
             if not isinstance(child, ast.AST):
                 continue
             at = child if isinstance(child, ast.stmt) else line
-            if _is_text(child) or isinstance(child, (ast.Import, ast.ImportFrom, ast.Raise)):
+            if _is_text(child) or isinstance(child, NEVER_CHANGED):
+                continue
+            if isinstance(child, ast.keyword) and child.arg in GUARDS:
                 continue
             if isinstance(child, ast.expr):
                 for new in _others(child):
@@ -215,7 +221,8 @@ def _other_calls(node: ast.Call) -> Iterator[ast.expr]:
     if args and not isinstance(args[0], ast.Starred):
         yield args[0]
     for place in range(len(keywords)):
-        yield ast.Call(node.func, args, keywords[:place] + keywords[place + 1 :])
+        if keywords[place].arg not in GUARDS:
+            yield ast.Call(node.func, args, keywords[:place] + keywords[place + 1 :])
     if len(args) > 1:
         yield ast.Call(node.func, args[1:], keywords)
         yield ast.Call(node.func, args[:-1], keywords)
@@ -242,6 +249,22 @@ class applied:
 
     def __exit__(self, *_: object) -> None:
         setattr(self.node, self.field, self.before)
+
+
+def lines_that_decide(line: ast.AST, change: Change) -> range:
+    """The numbers of the lines that must run for a change to matter.
+
+    They are those of the statement, and of one with a body those before the body. If an `if`
+    is dropped, they are those of its body.
+    """
+    if not hasattr(line, "lineno"):
+        return range(0)
+    if isinstance(line, ast.If) and change[3] is None and not line.orelse:
+        return range(line.body[0].lineno, (line.end_lineno or line.lineno) + 1)
+    assert isinstance(line, ast.stmt)
+    body = getattr(line, "body", None)
+    end = max(line.lineno, body[0].lineno - 1) if body else (line.end_lineno or line.lineno)
+    return range(line.lineno, end + 1)
 
 
 def shown(line: ast.AST) -> str:

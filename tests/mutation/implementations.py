@@ -13,7 +13,7 @@ from typing import Any
 from drawn import ROOT
 
 from induction_heads.course.registry import chapter_exercises
-from mutation.changes import Change, applied, changes, shown
+from mutation.changes import Change, applied, changes, lines_that_decide, shown
 
 COURSE = "induction_heads.course."
 
@@ -127,6 +127,13 @@ class Mutant:
     change: Change
     line: str
     becomes: str
+    lines: range
+    """The lines of its file that must run for the change to matter."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the change is in code of the course that this answer imports."""
+        return self.where is not self.implementation.home
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -156,7 +163,8 @@ def mutants(implementation: Implementation) -> list[Mutant]:
             with applied(change):
                 after = "(dropped)" if change[3] is None else shown(_replaced(line, change))
             if before != after:
-                mutant = Mutant(implementation, where, node, change, before, after)
+                lines = lines_that_decide(line, change)
+                mutant = Mutant(implementation, where, node, change, before, after, lines)
                 found.setdefault(mutant.key, mutant)
     return list(found.values())
 

@@ -18,13 +18,16 @@ from drawn import ROOT
 import induction_heads
 from induction_heads.course.registry import FOLDER
 from mutation.implementations import Implementation, implementations, loaded, mutants
-from mutation.trial import Trial
+from mutation.trial import LinesRun, Trial
 
 RECORDS = ROOT / "_build" / "mutation"
 """What was tried already, one file for each answer and state of the code that decides."""
 
 MORE_MEMORY = 6 * 2**30
 ACCEPTED = "accepted"
+NOT_RUN = "in a line of shared code that the unchanged answer does not run"
+"""The verdict on a change of an option that belongs to the mistakes and not to this answer."""
+
 REFUSED = 3
 """The exit status of a worker whose right answer is refused."""
 
@@ -125,12 +128,16 @@ def _work(answer: _Answer, trial: Trial) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MORE_MEMORY, used + MORE_MEMORY))
     implementation = answer.implementation
     answer.record.parent.mkdir(parents=True, exist_ok=True)
-    if said := trial.accepts_original(implementation.function):
+    ran = LinesRun()
+    with ran:
+        said = trial.accepts_original(implementation.function)
+    if said:
         which = f"{implementation.exercise}, {implementation.label}"
         _add(answer.failure, f"{which}, is refused unchanged: {said}")
         os._exit(REFUSED)
     for mutant in mutants(implementation)[len(_read(answer.record)) :]:
-        _add(answer.record, trial.refusal(mutant.function) or ACCEPTED)
+        runs = not mutant.is_shared or ran.any_of(mutant.where.path, mutant.lines)
+        _add(answer.record, (trial.refusal(mutant.function) or ACCEPTED) if runs else NOT_RUN)
     os._exit(0)
 
 

@@ -1,5 +1,6 @@
 """Checks refuse right answers with one change, unless the table of survivors has a reason."""
 
+import ast
 import os
 import random
 import subprocess
@@ -11,10 +12,10 @@ import torch
 from drawn import ROOT
 
 from induction_heads.course.registry import chapter_stems, find_exercise
-from mutation.changes import shown
+from mutation.changes import applied, changes, shown
 from mutation.implementations import Mutant, implementations, mutants
 from mutation.table import Key, read_table
-from mutation.trial import Trial
+from mutation.trial import LinesRun, Trial
 
 QUICK = ("causal_mask", "attention_pattern", "induction_score", "uniform_first_token_score")
 """Exercises without a model, whose changed answers take milliseconds."""
@@ -65,6 +66,28 @@ def test_changes_restore_the_code_and_name_the_line():
             continue
     assert (shown(answer.home.top["causal_mask"]), answer.function()(2).tolist()) == before
     assert lines == {"return torch.ones(n_pos, n_pos, dtype=torch.bool).tril()"}
+
+
+def test_what_only_raises_is_not_changed():
+    code = "assert n > 0\nx = zip(a, b, strict=True)\nif n:\n    raise ValueError(n + 1)\n"
+    tree = ast.parse(code)
+    left = set()
+    for _, change in changes(tree):
+        with applied(change):
+            left.add(ast.unparse(tree))
+    assert "assert n > 0\nx = zip(b, a, strict=True)\nif n:\n    raise ValueError(n + 1)" in left
+    assert [text for text in left if "strict=False" in text or "assert n >= 0" in text] == []
+    assert [text for text in left if "zip(a, b)" in text or "n - 1" in text] == []
+
+
+def test_options_of_shared_code_that_an_answer_does_not_use_are_not_changed():
+    trial, ran = Trial("stripe_knockout"), LinesRun()
+    knockout = [m for m in changed("stripe_knockout").values() if m.key[1] == "also right 1"]
+    with ran:
+        assert trial.accepts_original(knockout[0].implementation.function) is None
+    run = {m.line: m.is_shared and ran.any_of(m.where.path, m.lines) for m in knockout}
+    assert run["return kept + torch.eye(n_pos) * (1 - left)"] is False
+    assert run["left = kept.sum(dim=-1, keepdim=True)"] is True
 
 
 @pytest.mark.long

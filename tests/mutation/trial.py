@@ -2,7 +2,10 @@
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -112,6 +115,30 @@ def _cpu() -> float:
     import time
 
     return time.process_time()
+
+
+class LinesRun:
+    """Which lines of the answers and of the course run inside a `with` block."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, int]] = set()
+
+    def any_of(self, path: Path, lines: range) -> bool:
+        """Whether one of these lines of a file has run."""
+        return any((str(path), line) in self._seen for line in lines)
+
+    def __enter__(self) -> None:
+        sys.settrace(self._entered)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _entered(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._line if "/course/" in frame.f_code.co_filename else None
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self._seen.add((frame.f_code.co_filename, frame.f_lineno))
+        return self._line
 
 
 @contextlib.contextmanager

@@ -7,7 +7,13 @@ import pytest
 from induction_heads.data.tokens import make_repeated_tokens
 from induction_heads.interp.losses import per_token_loss
 from induction_heads.models.loading import load_attention_only, zoo_folder, zoo_names
-from induction_heads.training import matching_models, records, tasks_model, text_zoo
+from induction_heads.training import (
+    few_shot_model,
+    matching_models,
+    records,
+    tasks_model,
+    text_zoo,
+)
 from induction_heads.training.cards import recipe_card
 from induction_heads.training.differences import differences_from_spread
 from induction_heads.training.recipes import RECIPES
@@ -113,6 +119,7 @@ CARDS = {
         for name in RECIPES
     },
     **{name: lambda name=name: text_zoo.card(records.shipped_record(name)) for name in TEXT_ZOO},
+    few_shot_model.NAME: lambda: few_shot_model.card(records.shipped_record(few_shot_model.NAME)),
     tasks_model.NAME: lambda: tasks_model.card(tasks_model.shipped_records()),
     matching_models.NAME: lambda: matching_models.card(
         records.shipped_record(matching_models.NAME)

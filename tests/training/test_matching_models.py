@@ -11,13 +11,18 @@ from drawn import reference_function
 
 from induction_heads.cli.train import train
 from induction_heads.data.matching_rows import (
+    FARTHEST,
     GAP,
     N_WORDS,
+    PROBED_KEY,
     concept_rows,
     gap_rows,
     lag_rows,
     lag_table,
+    neighbor_rows,
     ngram_rows,
+    ring_distance,
+    ring_probe_rows,
     same_concept,
     translation_rows,
     word_dictionary,
@@ -26,9 +31,11 @@ from induction_heads.data.repeats import repeat_statistics
 from induction_heads.data.tokens import after, before, earlier_matches, repeated_tokens
 from induction_heads.interp.activations import head_scores
 from induction_heads.interp.matching_scores import (
+    attention_by_distance,
     fuzzy_induction_score,
     lag_posterior,
     match_and_copy_score,
+    similarity_curves,
 )
 from induction_heads.interp.scores import prefix_matching_score
 from induction_heads.models.attention_only import AttentionOnly
@@ -85,6 +92,51 @@ def test_no_word_of_a_concept_row_comes_back():
     tokens = rows(concept_rows)
     assert repeat_statistics(tokens)["repeated"] == 0
     assert earlier_matches(tokens, similar=same_concept()).any(dim=-1).float().mean() > 0.4
+
+
+def test_copies_of_a_token_on_the_ring_are_at_most_two_steps_apart():
+    steps = ring_distance()
+    for row in rows(neighbor_rows).tolist():
+        largest = {
+            period: max(steps[a, b] for a, b in zip(row, row[period:], strict=False))
+            for period in range(6, 13)
+        }
+        assert min(largest.values()) <= 2
+
+
+def test_only_one_token_of_a_probe_row_is_near_the_last():
+    for distance in range(FARTHEST + 1):
+        tokens = ring_probe_rows(torch.Generator().manual_seed(0), distance, batch=64)
+        steps = ring_distance()[tokens[:, -1:], tokens[:, :-1]]
+        assert (steps[:, PROBED_KEY - 1] == distance).all()
+        others = torch.arange(tokens.shape[1] - 1) != PROBED_KEY - 1
+        assert steps[:, others].min() >= FARTHEST
+    with pytest.raises(ValueError, match="distance=13"):
+        ring_probe_rows(torch.Generator(), 13)
+
+
+def test_matching_falls_with_the_distance_on_the_ring_of_training_only():
+    last = stored_runs("neighbors")[0][-1]
+    attention, copying = similarity_curves(load_matching_model("neighbors"))
+    torch.testing.assert_close(
+        attention, torch.tensor(last["attention_by_distance"]), atol=0.02, rtol=0
+    )
+    torch.testing.assert_close(copying, torch.tensor(last["copying"]), atol=0.02, rtol=0)
+    assert (copying[:7, 0].diff() < 0).all()
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    elsewhere, _ = similarity_curves(load_matching_model("neighbors"), order=order)
+    assert elsewhere[0].max() > 3 * elsewhere[1, 1].max()
+
+
+def test_a_curve_is_one_number_at_distance_zero_for_an_exact_matcher():
+    tokens = torch.stack([torch.arange(8), torch.arange(8) + 20]).repeat(1, 2)
+    pattern = ngram_induction_layer(tokens, 1)
+    pattern[..., 0] += 1 - pattern.sum(dim=-1)
+    curve = attention_by_distance(pattern, tokens, ring_distance())
+    assert curve[0] == 1
+    assert curve[9:].isnan().all()  # No two tokens of a row are so far apart.
+    heads = attention_by_distance(pattern[:, None].expand(-1, 3, -1, -1), tokens, ring_distance())
+    assert torch.equal(heads[2].nan_to_num(), curve.nan_to_num())
 
 
 def test_one_token_leaves_two_successors_and_two_leave_one():

@@ -59,7 +59,7 @@ def reference(
     on tokens that never repeat. It states the commit of the model on the hub, a checksum of the
     weights, the versions of the libraries, and which tokens the probes drew.
 
-    Chapter 11 draws the records in the folder `public` beside its notebook, next to the numbers
+    Chapter 13 draws the records in the folder `public` beside its notebook, next to the numbers
     that others have published. A model with a record is skipped, so a loop over checkpoints can be
     stopped and started again.
 

@@ -24,6 +24,8 @@ def flawed_induction(
     copying: float = 1.0,
     prevented: tuple[tuple[int, float], ...] = (),
     backup: int = 0,
+    hole: int = 0,
+    sink: float | None = None,
     n_heads: int = 2,
     seed: int = 0,
     **options: Any,
@@ -33,7 +35,9 @@ def flawed_induction(
     `match` is the score of a match before the softmax, `copying` how strongly the head copies, as a
     share of the usual. `prevented` holds (position, height): there the model would predict BOS by
     so much, and the induction head prevents it, whether or not anything repeats. `backup` is the
-    distance at which another head of layer 1 looks back and copies, whatever the tokens are.
+    distance at which another head of layer 1 looks back and copies, whatever the tokens are. `hole`
+    is a distance at which the head never looks, not even at a match. `sink` is the score before the
+    softmax that every query gives to BOS, wherever it is.
     """
     model = hand_built("induction", n_heads=n_heads, seed=seed, bos_token=0, **options)
     layer = model.layers[1]
@@ -50,10 +54,19 @@ def flawed_induction(
             # Positions are unit vectors: their sum, read at any position, gives 1.
             layer.W_V[head, :, d_vocab] = position.sum(dim=0)
             layer.W_O[head, d_vocab] = -max(height for _, height in prevented) / 10 * bos
+        scale = math.sqrt(model.config.d_head)
+        if hole:  # Columns that the hand-built head leaves empty.
+            free = slice(d_vocab + 1, d_vocab + 1 + n_ctx)
+            back = torch.ones(n_ctx - hole).diag(-hole)
+            layer.W_Q[head, :, free] = -2 * match * scale * position.T @ back
+            layer.W_K[head, :, free] = position.T
+        if sink is not None:
+            layer.W_Q[head, :, -1] = sink * scale * position.sum(dim=0)
+            layer.W_K[head, :, -1] = model.W_E[0]
         if backup:
             other = (head + 1) % n_heads
             back = torch.ones(n_ctx - backup).diag(-backup)
-            layer.W_Q[other, :, :n_ctx] = 30 * math.sqrt(model.config.d_head) * position.T @ back
+            layer.W_Q[other, :, :n_ctx] = 30 * scale * position.T @ back
             layer.W_K[other, :, :n_ctx] = position.T
             layer.W_V[other, :, :d_vocab] = model.W_E.T
             layer.W_O[other, :d_vocab] = model.W_U.T / 10

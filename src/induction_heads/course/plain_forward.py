@@ -3,15 +3,20 @@
 import hashlib
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from induction_heads.data.tokens import bos_token
+from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.interface import HookedModel, Model
 
 Place = tuple[int, int]
+
+WEIGHTS = ("W_Q", "W_K", "W_V", "W_O")
+"""Weights of a layer of attention."""
 
 
 @torch.no_grad()
@@ -58,6 +63,21 @@ def forward(
             0
         )
     return (model.ln_final(residual) @ model.W_U).detach(), seen, wrote
+
+
+def readable(model: AttentionOnly) -> Any:
+    """What `forward` reads of a model without layer norm that is not in TransformerLens's form."""
+    same = torch.nn.Identity()
+    layers = {name: [getattr(layer, name) for layer in model.layers] for name in WEIGHTS}
+    return SimpleNamespace(
+        cfg=model.config,
+        blocks=[SimpleNamespace(ln1=same)] * model.config.n_layers,
+        ln_final=same,
+        W_E=model.W_E,
+        W_pos=model.W_pos,
+        W_U=model.W_U,
+        **{name: torch.stack(weights) for name, weights in layers.items()},
+    )
 
 
 def digest(model: Model) -> str:

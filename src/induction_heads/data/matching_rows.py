@@ -16,6 +16,14 @@ NGRAM_IDS, NGRAM_TIMES, NGRAM_POSITIONS = 8, 2, 48
 LAG_IDS = 16
 N_WORDS = 32
 GAP = 0
+N_ASKED = 16
+SWAP_IDS, SWAP_POSITIONS = 2 + 3 * N_ASKED, 49
+RING = 64
+FARTHEST = 12
+"""The largest distance that `ring_probe_rows` can ask for."""
+
+PROBED_KEY = 4
+"""The position of the key in `ring_probe_rows` that an induction head attends to."""
 
 
 def same_concept(n_concepts: int = N_CONCEPTS, n_forms: int = N_FORMS) -> Bool[Tensor, "id id"]:
@@ -45,6 +53,44 @@ def concept_rows(generator: torch.Generator, *, batch: int = 32) -> Rows:
     orders = torch.rand(batch, N_CONCEPTS, N_FORMS, generator=generator).argsort(dim=-1)
     form = orders[torch.arange(batch)[:, None], concept, position // period]
     return concept + N_CONCEPTS * form
+
+
+def ring_distance(n_ids: int = RING) -> Int[Tensor, "id id"]:
+    """How many steps lead from one id to another on a ring of `n_ids` ids, the shorter way.
+
+    >>> ring_distance(5)[0]
+    tensor([0, 1, 2, 2, 1])
+    """
+    apart = (torch.arange(n_ids)[:, None] - torch.arange(n_ids)).abs()
+    return torch.minimum(apart, n_ids - apart)
+
+
+def neighbor_rows(generator: torch.Generator, *, batch: int = 32) -> Rows:
+    """A block of 6 to 12 tokens over and over, each time moved by −1, 0 or 1 on the ring of ids.
+
+    Two copies of a token are at most two steps apart. Every id may stand for three tokens, so the
+    classes of ids that stand for one token overlap.
+    """
+    sources = distinct_tokens(RING, 12, batch, generator)
+    period = torch.randint(6, 13, (batch, 1), generator=generator)
+    moved = torch.randint(-1, 2, (batch, 32), generator=generator)
+    return (sources.gather(1, torch.arange(32) % period) + moved) % RING
+
+
+def ring_probe_rows(generator: torch.Generator, distance: int, *, batch: int = 256) -> Rows:
+    """15 different tokens, and at the end one `distance` steps from the token at position 3.
+
+    The token after that one is at `PROBED_KEY`. All other tokens are at least `FARTHEST` steps from
+    the last one, so nothing else resembles it. Rows of equally seeded generators differ only in the
+    last token. Raises ValueError for a distance that is not between 0 and `FARTHEST`.
+    """
+    if not 0 <= distance <= FARTHEST:
+        raise ValueError(f"distance={distance}: use a whole number from 0 to {FARTHEST}.")
+    source = torch.randint(RING, (batch, 1), generator=generator)
+    far = distinct_tokens(RING - 4 * FARTHEST + 1, 14, batch, generator) + 2 * FARTHEST
+    side = 2 * torch.randint(2, (batch, 1), generator=generator) - 1
+    steps = torch.cat([far[:, :3], torch.zeros_like(side), far[:, 3:], side * distance], dim=1)
+    return (source + steps) % RING
 
 
 def ngram_rows(generator: torch.Generator, *, batch: int = 32) -> Rows:
@@ -167,3 +213,41 @@ def gap_rows(generator: torch.Generator, *, batch: int = 32) -> Rows:
     place = torch.where(inside < period, inside, spread // 2)
     rows = source.gather(1, number * period + place)
     return torch.where((inside >= period) & (spread % 2 == 1), GAP, rows)
+
+
+def swap_rows(generator: torch.Generator, *, batch: int = 32, swapped: bool | None = None) -> Rows:
+    """Words, each before one of its two answers, over and over: the same answer or the other one.
+
+    The first id is 0 or 1. Behind 0, a block of 4 to 8 words and answers repeats to the end, so the
+    earlier answer is right. Behind 1, a block comes twice and then a fresh one, and in the second
+    copy every word has its other answer, so the earlier answer is wrong. Ids 2 … 17 are words; the
+    answers of word w are 2 w + 14 and 2 w + 15 (`other_answer`). Half of the rows, or as `swapped`
+    says, begin with 1.
+    """
+    flag = torch.randint(2, (batch,), generator=generator)
+    if swapped is not None:
+        flag = torch.full((batch,), int(swapped))
+    n_words = torch.randint(4, 9, (batch, 1), generator=generator)
+    words = torch.stack([distinct_tokens(N_ASKED, N_ASKED, batch, generator) for _ in range(3)], 1)
+    answers = torch.randint(2, (batch, 3, N_ASKED), generator=generator)
+    place, copy = torch.arange(SWAP_POSITIONS // 2) % n_words, swap_copies(n_words)
+    is_swapped = flag[:, None] == 1
+    rows, block = torch.arange(batch)[:, None], torch.where(is_swapped, copy // 2, 0)
+    word = words[rows, block, place]
+    answer = answers[rows, block, place] ^ (is_swapped & (copy % 2 == 1)).long()
+    pairs = torch.stack([2 + word, 2 + N_ASKED + 2 * word + answer], dim=-1)
+    return torch.cat([flag[:, None], pairs.flatten(1)], dim=1)
+
+
+def swap_copies(n_words: Int[Tensor, "batch 1"]) -> Int[Tensor, "batch word"]:
+    """Which copy of a block of `n_words` words each word of a row is in, counted from 0."""
+    return torch.arange(SWAP_POSITIONS // 2) // n_words
+
+
+def other_answer(tokens: Int[Tensor, "*place"]) -> Int[Tensor, "*place"]:
+    """The other answer of the same word, for answers of `swap_rows`.
+
+    >>> other_answer(torch.tensor([18, 19, 20]))
+    tensor([19, 18, 21])
+    """
+    return tokens ^ 1

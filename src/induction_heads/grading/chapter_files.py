@@ -1,7 +1,9 @@
 """Which of the files that a student handed in has the answers of each chapter. Nothing is run.
 
 The file with the most answers is taken. Among equals, it is the one whose name is closest to that
-of the exercise file, and then the one nearest to the top.
+of the exercise file, and then the one nearest to the top. A chapter may have several notebooks,
+such as `ch07_ablation.ipynb` and `ch07_patching.ipynb`: if they are in one folder and no function
+has an answer in two of them, they count as one.
 """
 
 import ast
@@ -163,7 +165,7 @@ def _set_by(node: ast.stmt) -> set[str]:
 def _chapter_file(
     files: Files, codes: Sequence[_Code], stem: str, names: Collection[str], known: set[str]
 ) -> ChapterFile:
-    ranks = [(_rank(code, stem, names), code) for code in codes]
+    ranks = [(_rank(code, stem, names), code) for code in _joined(codes, stem, names)]
     ranks = [(rank, code) for rank, code in ranks if _serves(rank, code, names, known)]
     ranked = sorted(ranks, key=lambda pair: (pair[0], pair[1].name))
     if not ranked:
@@ -179,6 +181,34 @@ def _chapter_file(
     else:
         submission = _submission(files, taken, stem, names, known)
     return made(submission, n_exercises=len(names), others=others, is_valid=taken.is_valid)
+
+
+def _joined(codes: Sequence[_Code], stem: str, names: Collection[str]) -> list[_Code]:
+    """The files, with the notebooks of the chapter in one folder as one if they share no answer."""
+    by_folder: dict[PurePosixPath, list[_Code]] = {}
+    for code in sorted(codes, key=lambda code: code.name):
+        if code.notebook is not None and _kind(code, stem) < 4 and code.n_written(names):
+            by_folder.setdefault(PurePosixPath(code.name).parent, []).append(code)
+    joined = list(codes)
+    for parts in by_folder.values():
+        answers = [name for code in parts for name in names if (code.written or {}).get(name)]
+        if len(parts) > 1 and len(answers) == len(set(answers)):
+            joined = [code for code in joined if all(code is not part for part in parts)]
+            joined.append(_one_notebook(parts))
+    return joined
+
+
+def _one_notebook(parts: Sequence[_Code]) -> _Code:
+    """Notebooks of one folder, one after the other."""
+    notebooks = [code.notebook for code in parts if code.notebook is not None]
+    statements = tuple(each for notebook in notebooks for each in notebook.statements)
+    further = "".join(f" and {PurePosixPath(code.name).name}" for code in parts[1:])
+    return _Code(
+        f"{parts[0].name}{further}",
+        "\n".join(code.text for code in parts),
+        Notebook(statements, {}),
+        written=_written([statement.node for statement in statements]),
+    )
 
 
 def _rank(code: _Code, stem: str, names: Collection[str]) -> tuple[int, int, int]:

@@ -69,7 +69,8 @@ def about_failures(failures: Sequence[Failure], name: str, message: str) -> str:
     reasons = [failure for failure in failures if failure.names & undefined] or stars
     if not reasons and "is not defined in" in message:
         reasons = list(failures)
-    return f" {reasons[0]}" if reasons else ""
+    stop = "" if message.rstrip().endswith((".", "!", "?")) else "."
+    return f"{stop} {reasons[0]}" if reasons else ""
 
 
 def _flags(tree: ast.Module) -> int:

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from induction_heads.interp.activations import visit_values
 from induction_heads.interp.circuits import layer_weights
-from induction_heads.interp.norms import final_norm, post_norm_of
+from induction_heads.interp.norms import final_norm, layer_norm_of, post_norm_of
 from induction_heads.models.attention_only import AttentionOnly
-from induction_heads.models.interface import Model, embedding, model_config
+from induction_heads.models.interface import Model, embedding, model_config, unembedding
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,25 @@ def olsson_copying_scores(
 
 class _Seen(Exception):
     """Raised inside the forward pass: nothing after this point is needed."""
+
+
+def random_copying_scores(
+    model: Model, embed: Float[Tensor, "d_vocab d_model"], *, n: int = 200, seed: int = 0
+) -> Float[Tensor, " head"]:
+    """`copying_scores` of `n` random heads in the last layer: what no training gives.
+
+    W_V and W_O are normal, of the shapes of the model's heads; the gains of the norms are the
+    model's. `embed` takes the place of W_E, as in `copying_scores`.
+    """
+    generator, cfg = torch.Generator().manual_seed(seed), model_config(model)
+    core = unembedding(model) @ embed
+    core = (
+        final_norm(model).folded(core) @ core @ layer_norm_of(model, cfg.n_layers - 1).folded(core)
+    )
+    W_V = torch.randn(n, cfg.d_model, cfg.d_head, generator=generator)
+    W_O = torch.randn(n, cfg.d_head, cfg.d_model, generator=generator)
+    values = torch.linalg.eigvals(W_O @ core @ W_V)
+    return values.real.sum(dim=-1) / values.abs().sum(dim=-1)
 
 
 def effective_embedding_of(model: Model, *, batch: int = 1024) -> Float[Tensor, "d_vocab d_model"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from induction_heads.interp.ablation import head_hooks, require_last
 from induction_heads.interp.circuits import head_weights
+from induction_heads.interp.copying import effective_embedding_of
 from induction_heads.interp.norms import Norm, final_norm, post_norm_of
 from induction_heads.models.interface import HookedModel, require_head, require_tokens, unembedding
 
@@ -86,6 +87,53 @@ def _constant(norm: Norm, model: HookedModel) -> Tensor:
     return (logits if b_U is None else logits + b_U.detach().float().cpu()).to(model.W_U.device)
 
 
+def suppression_circuits(
+    model: HookedModel, layer: int, head: int, ids: Int[Tensor, " id"]
+) -> tuple[Float[Tensor, "id id"], Float[Tensor, "id id"]]:
+    """The OV and QK circuits of a head for a copy suppressor, between these ids.
+
+    OV: what attending to an id does to the logit of each id, [attended id, changed id]. QK: the
+    score that a residual stream which predicts an id gives to the key of each id, [predicted id,
+    key id]; the stream is the unembedding of the predicted id. Keys and values read the effective
+    embedding, which is W_E where layer 0 has no MLP (McDougall et al. 2024). The gains of norms are
+    included, their division, positions and biases are left out. Raises ValueError for a head that
+    the model does not have.
+    """
+    require_head(model, layer, head)
+    W_Q, W_K, W_V, W_O = (weights[layer, head] for weights in head_weights(model))
+    embedded = effective_embedding_of(model)[ids]
+    written = unembedding(model)[:, ids]
+    return embedded @ W_V @ W_O @ written, written.T @ W_Q @ (embedded @ W_K).T
+
+
+def suppression_by_weights(
+    ov: Float[Tensor, "attended changed"], qk: Float[Tensor, "predicted key"], n_lowest: int = 1
+) -> tuple[float, float]:
+    """The shares of ids that a head lowers where it attends to them, and finds when predicted.
+
+    The first: of the ids whose own logit is among the `n_lowest` that attending to them gives. The
+    second: of the ids whose own key has the highest score where they are predicted. A copy
+    suppressor has both near 1 (after McDougall et al. 2024); a head without either pattern has
+    n_lowest / ids and 1 / ids. Ties do not count, so a head that writes nothing lowers nothing.
+    Raises ValueError for matrices that are not square and of one size,
+    or an `n_lowest` that does not fit.
+
+    >>> suppression_by_weights(-torch.eye(3), torch.eye(3))
+    (1.0, 1.0)
+    >>> suppression_by_weights(torch.eye(3), torch.eye(3))  # Finds the id, and raises it.
+    (0.0, 1.0)
+    """
+    size = len(ov)
+    if ov.shape != (size, size) or qk.shape != ov.shape:
+        raise ValueError(f"Got ov {list(ov.shape)} and qk {list(qk.shape)}. Pass [id, id] twice.")
+    if not 1 <= n_lowest <= size:
+        raise ValueError(f"n_lowest={n_lowest}: use a whole number from 1 to {size}.")
+    own_logit, own_score = (each.diagonal()[:, None] for each in (ov, qk))
+    lowered = (ov <= own_logit).sum(dim=1) <= n_lowest
+    found = (qk >= own_score).sum(dim=1) == 1
+    return lowered.float().mean().item(), found.float().mean().item()
+
+
 def compensation(
     direct: Float[Tensor, "batch pos d_vocab"],
     clean: Float[Tensor, "batch pos d_vocab"],
@@ -118,13 +166,17 @@ def measured_repair(
     last: int,
     *,
     frozen_mlps: Sequence[int] = (),
+    frozen_attention: Sequence[int] = (),
+    frozen_norm: bool = False,
 ) -> tuple[float, float]:
     """A head's direct effect on the last `last` tokens, and how much of it returns, in logits.
 
-    With zero ablation. The MLPs of the layers `frozen_mlps` write what they write when no head is
-    silenced: what no longer returns then went through them. `model` is a `TransformerBridge`. See
-    `compensation`, and `head_effects` for what is left out. Raises ValueError for a `last` that
-    does not fit, and for a layer that has no MLP.
+    With zero ablation. The MLPs of the layers `frozen_mlps` and the attention layers
+    `frozen_attention` write what they write when no head is silenced, and with `frozen_norm` the
+    final norm divides as it does then: what no longer returns went through them. `model` is a
+    `TransformerBridge`. See `compensation`, and `head_effects` for what is left out. Raises
+    ValueError for a `last` that does not fit, for a layer that has no MLP, and for an attention
+    layer that is not behind the head.
     """
     require_tokens(model, tokens)
     require_last(tokens, last)
@@ -134,13 +186,26 @@ def measured_repair(
             f"frozen_mlps={list(frozen_mlps)}, but the layers with an MLP are "
             f"{list(range(n_layers))}. Pass some of those."
         )
+    if any(not layer < index < model.cfg.n_layers for index in frozen_attention):
+        raise ValueError(
+            f"frozen_attention={list(frozen_attention)}, but the layers behind layer {layer} are "
+            f"{list(range(layer + 1, model.cfg.n_layers))}. Pass some of those."
+        )
     _, direct = head_effects(model, tokens, layer, head)
     names = [f"blocks.{index}.hook_mlp_out" for index in frozen_mlps]
+    names += [f"blocks.{index}.hook_attn_out" for index in frozen_attention]
+    wanted, seen = {*names, "ln_final.hook_in"}, []
     with torch.inference_mode():
-        clean, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
+        clean, cache = model.run_with_cache(tokens, names_filter=lambda name: name in wanted)
         kept = [(name, partial(_instead, value=cache[name])) for name in names]
         hooks = [*head_hooks([(layer, head)]), *kept]
+        if frozen_norm:
+            hooks.append(("ln_final.hook_in", lambda residual, hook: seen.append(residual)))
         ablated = model.run_with_hooks(tokens, fwd_hooks=hooks)
+    if frozen_norm:
+        norm, last_residual = final_norm(model), cache["ln_final.hook_in"].clone().float()
+        scaled = norm.without_scale(seen[0].clone().float()) / norm.scale(last_residual)[..., None]
+        ablated = scaled @ unembedding(model) + _constant(norm, model)
     returned = compensation(direct, clean.float(), ablated.float(), tokens)[:, -last:]
     straight = direct[:, :-1].gather(-1, tokens[:, 1:, None])[:, -last:]
     return straight.mean().item(), returned.mean().item()

@@ -44,14 +44,19 @@ def normalizer(config: AttentionOnlyConfig) -> nn.Module:
     return nn.LayerNorm(config.d_model) if config.normalization else nn.Identity()
 
 
+def _unset(*shape: int) -> nn.Parameter:
+    """A weight that makes every output NaN until it is set."""
+    return nn.Parameter(torch.full(shape, torch.nan))
+
+
 class AttentionLayer(nn.Module):
     """All heads of one layer. Weights are named and shaped as in TransformerLens."""
 
     def __init__(self, config: AttentionOnlyConfig):
         super().__init__()
         shape = (config.n_heads, config.d_model, config.d_head)
-        self.W_Q, self.W_K, self.W_V = (nn.Parameter(torch.empty(shape)) for _ in range(3))
-        self.W_O = nn.Parameter(torch.empty(config.n_heads, config.d_head, config.d_model))
+        self.W_Q, self.W_K, self.W_V = (_unset(*shape) for _ in range(3))
+        self.W_O = _unset(config.n_heads, config.d_head, config.d_model)
         self.norm = normalizer(config)
 
     def queries_and_keys(self, x: Float[Tensor, "batch pos d_model"]) -> tuple[Vectors, Vectors]:
@@ -87,11 +92,11 @@ class AttentionOnly(nn.Module):
     def __init__(self, config: AttentionOnlyConfig):
         super().__init__()
         self.config = config
-        self.W_E = nn.Parameter(torch.empty(config.d_vocab, config.d_model))
-        self.W_pos = nn.Parameter(torch.empty(config.n_ctx, config.d_model))
+        self.W_E = _unset(config.d_vocab, config.d_model)
+        self.W_pos = _unset(config.n_ctx, config.d_model)
         self.layers = nn.ModuleList(AttentionLayer(config) for _ in range(config.n_layers))
         self.norm = normalizer(config)
-        self.W_U = nn.Parameter(torch.empty(config.d_model, config.d_vocab))
+        self.W_U = _unset(config.d_model, config.d_vocab)
 
     def embed(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
         """The residual stream before layer 0. Raises ValueError if there are too many tokens."""

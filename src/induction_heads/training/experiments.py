@@ -13,7 +13,13 @@ from statistics import mean
 from typing import Any
 
 from induction_heads.files import write_atomically
-from induction_heads.training import chain_runs, clamp_runs, minimal_task, position_runs
+from induction_heads.training import (
+    chain_runs,
+    clamp_runs,
+    few_shot_model,
+    minimal_task,
+    position_runs,
+)
 from induction_heads.versions import versions
 
 RESULTS = Path(__file__).parents[1] / "results" / "experiments"
@@ -48,6 +54,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(clamp_runs.RUNS),
         clamp_runs.clamped_result,
         lambda result: mean(result["losses"][-20:]),
+    ),
+    "hapax": Experiment(
+        "tasks-4l without the loss on what an induction head would predict",
+        tuple(few_shot_model.UNCOUNTED_RUNS),
+        few_shot_model.uncounted_result,
+        lambda result: result["snapshots"][-1]["accuracy"],
     ),
     "minimal-task": Experiment(
         "an induction circuit of three numbers, by context length and optimizer",

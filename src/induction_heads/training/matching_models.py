@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.matching_scores import similarity_curves
 from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.loading import load_attention_only, save_model
 from induction_heads.models.ngram_head import WithNgramHead
@@ -24,6 +25,7 @@ from induction_heads.training.initial_weights import initialized
 from induction_heads.training.matching_tasks import TASKS, Mask, MatchingTask, MeasuredRows
 from induction_heads.training.records import rounded, shipped_record, train_command
 from induction_heads.training.run import TrainingRun, snapshot_steps, train
+from induction_heads.training.swap_heads import swap_record
 from induction_heads.training.zoo_files import save_record
 from induction_heads.versions import versions
 
@@ -33,6 +35,9 @@ SEEDS = (0, 1, 2)
 
 ONE_LAYER = ("lags",)
 """The tasks for which a one-layer model is trained as well, as a control."""
+
+GRADED = ("neighbors",)
+"""The tasks on a ring of ids, in which two tokens can be more or less alike."""
 
 N_SNAPSHOTS = 15
 MEASURED_SEED = 1_000_000
@@ -108,11 +113,21 @@ def measured(model: AttentionOnly, rows: MeasuredRows) -> dict[str, Any]:
 
 
 def run_record(run: TrainingRun[AttentionOnly], name: str) -> list[dict[str, Any]]:
-    """The measurements at each snapshot. Leaves the model of the run with its last weights."""
+    """The measurements at each snapshot. Leaves the model of the run with its last weights.
+
+    The last snapshot of a task in `GRADED` also has its `similarity_curves`, that of `swaps` what
+    each head does with the earlier answer.
+    """
     rows, snapshots = measured_rows(name), []
     for step, weights in run.snapshots.items():
         run.model.load_state_dict(weights)
         snapshots.append({"step": step, **measured(run.model, rows)})
+    if name in GRADED:
+        attention, copying = similarity_curves(run.model)
+        by_distance = [rounded(heads, digits=3) for heads in attention]
+        snapshots[-1] |= {"attention_by_distance": by_distance, "copying": rounded(copying)}
+    if name == "swaps":
+        snapshots[-1] |= swap_record(run.model, rows)
     return snapshots
 
 
@@ -230,7 +245,8 @@ def card(record: dict[str, Any]) -> str:
     seeds = ", ".join(map(str, record["seeds"]))
     return Card(
         NAME,
-        f"{len(rows)} attention-only transformers of two layers and d_model 64, one for each task; "
+        f"{len(rows)} attention-only transformers of d_model 64, one for each task, of two layers "
+        "(`swaps` has three); "
         "stored in half precision, seed 0.",
         "Generated. The table describes the rows of each task.",
         GENERATED,

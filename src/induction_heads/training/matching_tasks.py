@@ -10,17 +10,24 @@ from torch import Tensor
 from induction_heads.data.matching_rows import (
     GAP,
     LAG_IDS,
+    N_ASKED,
     N_CONCEPTS,
     N_FORMS,
     N_WORDS,
     NGRAM_IDS,
     NGRAM_POSITIONS,
+    RING,
+    SWAP_IDS,
+    SWAP_POSITIONS,
     Rows,
     concept_rows,
     gap_rows,
     lag_rows,
+    neighbor_rows,
     ngram_rows,
+    ring_distance,
     same_concept,
+    swap_rows,
     translation_rows,
     word_dictionary,
 )
@@ -76,6 +83,14 @@ def _concepts(generator: torch.Generator) -> MeasuredRows:
     return MeasuredRows(tokens, marked, control & ~marked)
 
 
+def _neighbors(generator: torch.Generator) -> MeasuredRows:
+    """The rule: after a token as near as two copies can be. The control: three to six steps."""
+    tokens, steps = neighbor_rows(generator, batch=N_ROWS), ring_distance()
+    near, not_near = steps <= 2, (steps > 2) & (steps <= 6)
+    marked, control = (after(earlier_matches(tokens, similar=s)) for s in (near, not_near))
+    return MeasuredRows(tokens, marked, control & ~marked)
+
+
 def _pairs(generator: torch.Generator) -> MeasuredRows:
     tokens = ngram_rows(generator, batch=N_ROWS)
     one, two = (after(earlier_matches(tokens, n=n)) for n in (1, 2))
@@ -113,6 +128,18 @@ def _translation(generator: torch.Generator) -> MeasuredRows:
     return MeasuredRows(tokens, *masks)
 
 
+def _swaps(generator: torch.Generator) -> MeasuredRows:
+    """Half of the rows are swapped. The rule: the answer after the latest copy of the word."""
+    tokens = torch.cat(
+        [swap_rows(generator, batch=N_ROWS // 2, swapped=swapped) for swapped in (False, True)]
+    )
+    is_word = (tokens >= 2) & (tokens < 2 + N_ASKED)
+    copies = after(earlier_matches(tokens)) & is_word[:, :, None]
+    latest = copies & (copies.flip(-1).cumsum(-1).flip(-1) == 1)
+    latest[N_ROWS // 2 :] &= (copies.sum(dim=-1) % 2 == 1)[N_ROWS // 2 :, :, None]
+    return MeasuredRows(tokens, latest, before(latest))
+
+
 N_ROWS = 128
 """The number of rows that a model is measured on."""
 
@@ -139,6 +166,14 @@ TASKS: dict[str, MatchingTask] = {
         _concepts,
         "after a word that is similar by another grouping",
         ngram=1,
+    ),
+    "neighbors": MatchingTask(
+        _sizes(2, RING, 32),
+        Settings(steps=800),
+        neighbor_rows,
+        "a block of 6 to 12 tokens over and over, each time moved by −1, 0 or 1 on a ring of ids",
+        _neighbors,
+        "after a token three to six steps away",
     ),
     "pairs": MatchingTask(
         _sizes(2, NGRAM_IDS, NGRAM_POSITIONS),
@@ -172,6 +207,15 @@ TASKS: dict[str, MatchingTask] = {
         "a block of 4 to 16 words of one language, then its translation into the other",
         _translation,
         "after the word by another dictionary",
+    ),
+    "swaps": MatchingTask(
+        AttentionOnlyConfig(3, 2, 64, 32, SWAP_IDS, SWAP_POSITIONS),
+        Settings(steps=800, learning_rate=1e-2),
+        swap_rows,
+        "words and answers over and over; behind one first id the answer of the second copy is "
+        "the word's other one",
+        _swaps,
+        "the earlier copy of the word",
     ),
 }
 """Name → task."""

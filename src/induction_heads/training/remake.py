@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from induction_heads.models.checkpoint_files import UnknownModel
-from induction_heads.training import matching_models, records, tasks_model, text_zoo, zoo_files
+from induction_heads.training import (
+    few_shot_model,
+    matching_models,
+    records,
+    tasks_model,
+    text_zoo,
+    zoo_files,
+)
 from induction_heads.training.differences import differences_from_spread
 from induction_heads.training.recipes import RECIPES
 from induction_heads.training.text_models import TEXT, TEXT_ZOO
@@ -48,6 +55,7 @@ def trainers() -> dict[str, Callable[[Request], Trained]]:
         **dict.fromkeys(RECIPES, _recipe),
         **dict.fromkeys(TEXT_ZOO, _text_model),
         tasks_model.NAME: _tasks_model,
+        few_shot_model.NAME: _few_shot_model,
         matching_models.NAME: _matching_models,
     }
 
@@ -126,6 +134,24 @@ def _tasks_model(request: Request) -> Trained:
         f"none. Largest indirect effect: L{layer}H{head}."
     )
     differences = tasks_model.differences_from_shipped(record, tasks_model.shipped_records())
+    return Trained(record, differences, [summary], "It matches the shipped records.")
+
+
+def _few_shot_model(request: Request) -> Trained:
+    if request.spread:
+        raise NotOffered(f"--spread does not apply to {request.name}. Use --seed.")
+    model, record = few_shot_model.train_and_measure(request.seed or 0, progress=request.progress)
+    if request.out:
+        few_shot_model.save_few_shot_model(model, record, request.out)
+    last = record["snapshots"][-1]
+    layer, head = tasks_model.best_head(last["effect"])
+    summary = (
+        f"{record['name']}, seed {record['seed']}: {record['cpu_seconds']:.1f} CPU-seconds, "
+        f"accuracy {last['accuracy']:.2f} with five examples and {last['no_example']:.2f} with "
+        f"none. Largest indirect effect: L{layer}H{head}."
+    )
+    shipped = few_shot_model.shipped_records()
+    differences = few_shot_model.differences_from_shipped(record, shipped)
     return Trained(record, differences, [summary], "It matches the shipped records.")
 
 

@@ -15,12 +15,6 @@ from induction_heads.course.ch10_beyond_copying.mistakes import (
     shifted,
 )
 from induction_heads.course.ch10_beyond_copying.posterior_mistakes import posterior
-from induction_heads.course.ch10_beyond_copying.suppression_mistakes import returned, suppression
-from induction_heads.course.ch10_beyond_copying.vector_mistakes import (
-    chosen,
-    difference,
-    effects,
-)
 
 
 def _fuzzy_by_matmul(pattern, tokens, similar):
@@ -38,6 +32,39 @@ def _fuzzy_by_matmul(pattern, tokens, similar):
 
 
 FUZZY_ALSO_RIGHT = (score(at(_like)), _fuzzy_by_matmul)
+
+
+def _distance_by_sums(pattern, tokens, distance):
+    """Sums and counts by distance, added up row by row."""
+    number = int(distance.max()) + 1
+    heads = pattern.flatten(1, -3) if pattern.ndim == 4 else pattern.unsqueeze(1)
+    sums, counts = torch.zeros(heads.shape[1], number), torch.zeros(number)
+    for weights, row in zip(heads, tokens, strict=True):
+        for query in range(1, len(row)):
+            steps = distance[row[query], row[:query]]
+            sums.index_add_(1, steps, weights[:, query, 1 : query + 1])
+            counts += steps.bincount(minlength=number)
+    means = sums / counts
+    return means if pattern.ndim == 4 else means[0]
+
+
+def _distance_by_lists(pattern, tokens, distance):
+    """The attention of every pair at a distance in one list."""
+    columns = []
+    for apart in range(int(distance.max()) + 1):
+        attention = [
+            pattern[row, ..., query, at + 1]
+            for row in range(len(tokens))
+            for query in range(tokens.shape[1])
+            for at in range(query)
+            if distance[tokens[row, query], tokens[row, at]] == apart
+        ]
+        missing = [torch.full(pattern.shape[1:-2], torch.nan)]
+        columns.append(torch.stack(attention or missing).mean(dim=0))
+    return torch.stack(columns, dim=-1)
+
+
+DISTANCE_ALSO_RIGHT = (_distance_by_lists, _distance_by_sums)
 
 
 def _windows(tokens: Tensor, n: int) -> Tensor:
@@ -61,6 +88,35 @@ def _prefix_by_codes(pattern, tokens, n):
 PREFIX_ALSO_RIGHT = (score(at(_same)), _prefix_by_codes)
 
 
+def _longest_by_windows(tokens, d_vocab):
+    """For each length, successors under the mask; longer lengths overwrite shorter ones."""
+    batch, n_pos = tokens.shape
+    followed = torch.nn.functional.one_hot(tokens.roll(-1, dims=1), d_vocab).float()
+    result = torch.zeros(batch, n_pos, d_vocab)
+    for length in range(1, n_pos):
+        codes = _windows(tokens, length)
+        mask = (codes[:, :, None] == codes[:, None, :]).float().tril(-1)
+        number = mask.sum(dim=-1, keepdim=True)
+        result = torch.where(number > 0, mask @ followed / number.clamp_min(1), result)
+    return result
+
+
+def _longest_by_walking_back(tokens, d_vocab):
+    """All earlier ends walk back with the query, and those that differ drop out."""
+    found = torch.zeros(*tokens.shape, d_vocab)
+    for number, row in enumerate(tokens.tolist()):
+        for query in range(len(row)):
+            ends, size = list(range(query)), 0
+            while still := [e for e in ends if e >= size and row[e - size] == row[query - size]]:
+                ends, size = still, size + 1
+            for end in ends if size else []:
+                found[number, query, row[end + 1]] += 1 / len(ends)
+    return found
+
+
+LONGEST_ALSO_RIGHT = (_longest_by_walking_back, _longest_by_windows)
+
+
 PLATEAU_ALSO_RIGHT = (
     lambda: "log(r) + log(V / r) / c",
     lambda: "log(V**(1/c) * r**(1 - 1/c))",
@@ -79,6 +135,29 @@ def _layer_by_codes(tokens, n):
 
 
 LAYER_ALSO_RIGHT = (layer(at(_same), _evenly), _layer_by_codes)
+
+
+def _code_by_recursion(tokens, d_vocab, n, ratio=1 / 3):
+    """Each code is the ratio times the one before, plus the new token, minus the oldest."""
+    padded = torch.nn.functional.pad(tokens, (n, 0), value=d_vocab)
+    one_hot = torch.nn.functional.one_hot(padded, d_vocab + 1).double()
+    code = sum(ratio**back * one_hot[:, n - 1 - back] for back in range(n))
+    found = []
+    for place in range(n, padded.shape[1]):
+        code = ratio * code + one_hot[:, place] - ratio**n * one_hot[:, place - n]
+        found.append(code)
+    return (torch.stack(found, dim=1) * (1 - ratio) / (1 - ratio**n)).float()
+
+
+def _code_by_windows(tokens, d_vocab, n, ratio=1 / 3):
+    """One-hot windows of n tokens, times the weights from the oldest to the last."""
+    padded = torch.nn.functional.pad(tokens, (n - 1, 0), value=d_vocab)
+    weights = torch.tensor([ratio**back for back in range(n)]).flip(0)
+    windows = torch.nn.functional.one_hot(padded.unfold(1, n, 1), d_vocab + 1).float()
+    return (weights / weights.sum()) @ windows
+
+
+CODE_ALSO_RIGHT = (_code_by_windows, _code_by_recursion)
 
 
 def _by_products(tokens, table, lags=(1, 2)):
@@ -125,88 +204,16 @@ def _translated_by_table(pattern, tokens, dictionary):
 TRANSLATED_ALSO_RIGHT = (score(at(_means)), _translated_by_table)
 
 
-def _suppression_by_masks(before, effect, tokens):
-    here = torch.nn.functional.one_hot(tokens, before.shape[-1]).cumsum(dim=1).clamp(max=1).double()
-    best = torch.nn.functional.one_hot(before.argmax(dim=-1), before.shape[-1]).double()
-    others = here * (1 - best)
-    usable = ((here * best).sum(-1) > 0) & (others.sum(-1) > 0)
-    level = (others * effect).sum(-1) / others.sum(-1).clamp_min(1)
-    return ((best * effect).sum(-1) - level)[usable].mean()
-
-
-SUPPRESSION_ALSO_RIGHT = (suppression(), _suppression_by_masks)
-
-
-def _returned_by_one_hot(direct, clean, ablated, tokens):
-    chosen = torch.nn.functional.one_hot(tokens[:, 1:], clean.shape[-1])
-    return ((direct + ablated - clean)[:, :-1] * chosen).sum(dim=-1)
-
-
-COMPENSATION_ALSO_RIGHT = (returned(), _returned_by_one_hot)
-
-
-REPAIR_ALSO_RIGHT = (
-    lambda: "sqrt(4*a**2 + r**2) / sqrt(a**2 + r**2) - 1",
-    lambda: "sqrt(1 + 3*a**2 / (a**2 + r**2)) - 1",
-    lambda: "sqrt((4 + (r/a)**2) / (1 + (r/a)**2)) - 1",
-)
-
-
-def _by_stacked_rows(model, prompts, corrupted, answers):
-    """All heads of a layer side by side in the batch, each patched in rows of its own."""
-    _, cache = model.run_with_cache(prompts)
-    n_heads, batch = model.cfg.n_heads, len(corrupted)
-    at = torch.arange(batch)
-    base = model(corrupted)[:, -1].softmax(-1)[at, answers].mean()
-    found = []
-    for index in range(model.cfg.n_layers):
-        name = f"blocks.{index}.attn.hook_z"
-        means = cache[name][:, -1].mean(0)
-
-        def patch(z, hook, means=means):
-            z = z.clone()
-            for head in range(n_heads):
-                z[head * batch : (head + 1) * batch, -1, head] = means[head]
-            return z
-
-        logits = model.run_with_hooks(corrupted.repeat(n_heads, 1), fwd_hooks=[(name, patch)])
-        chances = logits[:, -1].softmax(-1).unflatten(0, (n_heads, batch))[:, at, answers]
-        found.append(chances.mean(dim=1) - base)
-    return torch.stack(found).detach()
-
-
-EFFECT_ALSO_RIGHT = (effects(), _by_stacked_rows)
-
-
-def _by_threshold(mean_outputs, effects, n_heads):
-    least = effects.flatten().sort(descending=True).values[n_heads - 1]
-    return torch.einsum("lh,lhm->m", (effects >= least).float(), mean_outputs)
-
-
-FUNCTION_ALSO_RIGHT = (chosen(lambda e: e), _by_threshold)
-
-
-TASK_ALSO_RIGHT = (
-    difference(),
-    lambda a, b: (
-        torch.einsum("bd->d", a[:, -1]) / len(a) - torch.einsum("bd->d", b[:, -1]) / len(b)
-    ),
-)
-
-
 ALSO_RIGHT = {
     "fuzzy_induction_score": FUZZY_ALSO_RIGHT,
+    "attention_by_distance": DISTANCE_ALSO_RIGHT,
     "ngram_prefix_score": PREFIX_ALSO_RIGHT,
+    "longest_match_prediction": LONGEST_ALSO_RIGHT,
     "plateau_loss_formula": PLATEAU_ALSO_RIGHT,
     "ngram_induction_layer": LAYER_ALSO_RIGHT,
+    "ngram_code": CODE_ALSO_RIGHT,
     "lag_posterior": LAG_ALSO_RIGHT,
     "match_and_copy_score": SHIFTED_ALSO_RIGHT,
     "translated_induction_score": TRANSLATED_ALSO_RIGHT,
-    "copy_suppression_score": SUPPRESSION_ALSO_RIGHT,
-    "compensation": COMPENSATION_ALSO_RIGHT,
-    "repair_by_norm_formula": REPAIR_ALSO_RIGHT,
-    "indirect_effects": EFFECT_ALSO_RIGHT,
-    "function_vector": FUNCTION_ALSO_RIGHT,
-    "task_vector": TASK_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

@@ -1,147 +1,137 @@
 """Other correct implementations of the exercises of chapter 11."""
 
-from collections import defaultdict
-from itertools import pairwise
-from typing import Any
-
 import torch
-from torch import Tensor
 
-from induction_heads.course.ch11_real_models.control_mistakes import control_by, ratio
-from induction_heads.course.ch11_real_models.embedding_mistakes import normed
-from induction_heads.course.ch11_real_models.mistakes import (
-    _after,
-    _by_any,
-    _gain,
-    copying_by,
-    kinds_by,
-    queries,
-    scored,
+from induction_heads.course.ch11_tasks_in_context.mistakes import (
+    chosen,
+    difference,
+    effects,
 )
 
 
-def _by_reshape(weights: Tensor, n_heads: int) -> Tensor:
-    group = n_heads // len(weights)
-    copies = weights.unsqueeze(1).expand(-1, group, *weights.shape[1:])
-    return copies.reshape(n_heads, *weights.shape[1:])
+def _by_stacked_rows(model, prompts, corrupted, answers):
+    """All heads of a layer side by side in the batch, each patched in rows of its own."""
+    _, cache = model.run_with_cache(prompts)
+    n_heads, batch = model.cfg.n_heads, len(corrupted)
+    at = torch.arange(batch)
+    base = model(corrupted)[:, -1].softmax(-1)[at, answers].mean()
+    found = []
+    for index in range(model.cfg.n_layers):
+        name = f"blocks.{index}.attn.hook_z"
+        means = cache[name][:, -1].mean(0)
+
+        def patch(z, hook, means=means):
+            z = z.clone()
+            for head in range(n_heads):
+                z[head * batch : (head + 1) * batch, -1, head] = means[head]
+            return z
+
+        logits = model.run_with_hooks(corrupted.repeat(n_heads, 1), fwd_hooks=[(name, patch)])
+        chances = logits[:, -1].softmax(-1).unflatten(0, (n_heads, batch))[:, at, answers]
+        found.append(chances.mean(dim=1) - base)
+    return torch.stack(found).detach()
 
 
-EXPAND_ALSO_RIGHT = (
-    _by_reshape,
-    lambda weights, n: torch.stack([weights[h * len(weights) // n] for h in range(n)]),
+EFFECT_ALSO_RIGHT = (effects(), _by_stacked_rows)
+
+
+def _by_threshold(mean_outputs, effects, n_heads):
+    least = effects.flatten().sort(descending=True).values[n_heads - 1]
+    return torch.einsum("lh,lhm->m", (effects >= least).float(), mean_outputs)
+
+
+FUNCTION_ALSO_RIGHT = (chosen(lambda e: e), _by_threshold)
+
+
+TASK_ALSO_RIGHT = (
+    difference(),
+    lambda a, b: (
+        torch.einsum("bd->d", a[:, -1]) / len(a) - torch.einsum("bd->d", b[:, -1]) / len(b)
+    ),
 )
 
 
-PARAMETERS_ALSO_RIGHT = (lambda: "2*D*d*(H + G)", lambda: "D*H*d + D*G*d*2 + d*H*D")
-
-
-def _by_tables(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Row by row, with a set of the followers of each token so far."""
-    kinds = []
-    for row in tokens.tolist():
-        seen: dict[int, set[int]] = defaultdict(set)
-        kinds.append([])
-        for token, comes in pairwise(row):
-            kinds[-1].append(2 if comes in seen[token] else 1 if seen[token] else 0)
-            seen[token].add(comes)
-    table = torch.tensor(kinds)
-    return table == 2, table == 1
-
-
-REPEATS_ALSO_RIGHT = (_by_tables, kinds_by(_by_any))
-
-
-CHANCE_ALSO_RIGHT = (
-    lambda: "i / ((i + 1) * V * (1 - ((V - 1)/V)**i))",
-    lambda: "(1 - 1/(i + 1)) / (V - V * exp(i * log(1 - 1/V)))",
+IDENTIFIED_ALSO_RIGHT = (
+    lambda: "(1 - ((S - 1) / S)**T) * S / T",
+    lambda: "S * (1 - exp(T * log(1 - 1/S))) / T",
 )
 
 
-def _by_einsum(pattern: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    n_pos = tokens.shape[1]
-    before = torch.eye(n_pos).roll(1, dims=1)  # before[j, k] is 1 where k is j + 1.
-    before[-1] = 0
-    same = (tokens[:, :, None] == tokens[:, None, :]).float()
-    keys = (same @ before).tril()
-    attended = torch.einsum("b...qk,bqk->bq...", pattern, keys)[:, :-1]
-    masks = zip(("right", "wrong"), _by_tables(tokens), strict=True)
-    return {kind: attended[mask].mean(dim=0) for kind, mask in masks}
+def _by_two_hooks(model, rows, source, name):
+    """The source is run with a hook that keeps the state, and the rows with one that puts it."""
+    kept = {}
+    model.run_with_hooks(source, fwd_hooks=[(name, lambda x, hook: kept.update(state=x[:, -1:]))])
+
+    def put(residual, hook):
+        return torch.cat([residual[:, :-1], kept["state"]], dim=1)
+
+    return model.run_with_hooks(rows, fwd_hooks=[(name, put)])[:, -1]
 
 
-SCORE_ALSO_RIGHT = (_by_einsum, scored(_after))
+def _row_by_row(model, rows, source, name):
+    found = []
+    for i, row in enumerate(rows.split(1)):
+        _, cache = model.run_with_cache(source[i : i + 1])
+
+        def put(residual, hook, state=cache[name][:, -1]):
+            residual[:, -1] = state
+            return residual
+
+        found.append(model.run_with_hooks(row, fwd_hooks=[(name, put)])[:, -1])
+    return torch.cat(found)
 
 
-def _by_cross_entropy(clean: Tensor, silenced: Tensor, tokens: Tensor) -> float:
-    """A loss on the copied token, where it is asked for; elsewhere the target is ignored."""
-    targets = torch.full_like(tokens, -100)
-    for row, query, followers, comes in queries(tokens):
-        if followers and comes not in followers:
-            targets[row, query] = followers[-1]
-    losses = [
-        torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        for logits in (clean, silenced)
-    ]
-    return (losses[1] - losses[0]).item()
+PATCHED_ALSO_RIGHT = (_by_two_hooks, _row_by_row)
 
 
-COPYING_ALSO_RIGHT = (_by_cross_entropy, copying_by(_gain))
+def _by_masking(scores, others, n_heads):
+    allowed = scores.flatten().clone()
+    allowed[others.flatten().topk(n_heads).indices] = -float("inf")
+    width = scores.shape[1]
+    return [(i // width, i % width) for i in allowed.topk(n_heads).indices.tolist()]
 
 
-def _by_modules(W_E: Tensor, gain: Tensor, bias: Tensor, *mlp: Tensor) -> Tensor:
-    """The parts of a transformer block as PyTorch modules."""
-    W_in, b_in, W_out, b_out = mlp
-    norm = torch.nn.LayerNorm(len(gain))
-    into, out = torch.nn.Linear(*W_in.shape), torch.nn.Linear(*W_out.shape)
-    given = ((norm, gain, bias), (into, W_in.T, b_in), (out, W_out.T, b_out))
-    with torch.no_grad():
-        for module, weight, start in given:
-            module.weight.copy_(weight)
-            module.bias.copy_(start)
-        return W_E + out(torch.nn.functional.gelu(into(norm(W_E))))
+def _by_sorted_names(scores, others, n_heads):
+    places = [(layer, head) for layer, row in enumerate(scores) for head, _ in enumerate(row)]
+    of_the_other = sorted(places, key=lambda place: -others[place])[:n_heads]
+    rest = [place for place in places if place not in of_the_other]
+    return sorted(rest, key=lambda place: -scores[place])[:n_heads]
 
 
-def _with_tanh(W_E: Tensor, gain: Tensor, bias: Tensor, *mlp: Tensor) -> Tensor:
-    """GELU as GPT-2 computes it."""
-    W_in, b_in, W_out, b_out = mlp
-    hidden = normed(W_E, gain, bias) @ W_in + b_in
-    on = torch.nn.functional.gelu(hidden, approximate="tanh")
-    return W_E + on @ W_out + b_out
+EXCLUSIVE_ALSO_RIGHT = (_by_sorted_names, _by_masking)
 
 
-def _token_by_token(W_E: Tensor, gain: Tensor, bias: Tensor, *mlp: Tensor) -> Tensor:
-    W_in, b_in, W_out, b_out = mlp
+def _by_looking_back(tokens):
     rows = []
-    for token in W_E:
-        hidden = normed(token, gain, bias) @ W_in + b_in
-        on = hidden * torch.distributions.Normal(0.0, 1.0).cdf(hidden)
-        rows.append(token + on @ W_out + b_out)
-    return torch.stack(rows)
+    for line in tokens.tolist():
+        row = []
+        for here, token in enumerate(line[:-1]):
+            back = [i for i in range(here) if line[i] == token]
+            row.append(bool(back) and line[back[-1] + 1] == line[here + 1])
+        rows.append([*row, False])
+    return torch.tensor(rows)
 
 
-EMBEDDING_ALSO_RIGHT = (_by_modules, _with_tanh, _token_by_token)
+def _by_weights(tokens):
+    """The place after the latest copy is the largest one, and 0 where there is no copy."""
+    n_pos = tokens.shape[1]
+    same = (tokens[:, :, None] == tokens[:, None, :]).tril(-1)
+    place = (same * torch.arange(1, n_pos + 1)).amax(dim=2)
+    found = (place > 0) & (tokens.gather(1, place) == tokens.roll(-1, dims=1))
+    found[:, -1] = False
+    return found
 
 
-def _by_masks(scores: Tensor, sizes: Tensor, head: tuple, below: float = 0.1) -> Any:
-    layer, suspect = head
-    allowed = (scores[layer] < below) & (torch.arange(scores.shape[1]) != suspect)
-    if not allowed.any():
-        return None
-    apart = (sizes[layer].double().log() - sizes[layer, suspect].double().log()).abs()
-    apart[~allowed] = float("inf")
-    return layer, int(apart.argmin())
-
-
-CONTROL_ALSO_RIGHT = (control_by(ratio), _by_masks)
+COPIED_ALSO_RIGHT = (_by_looking_back, _by_weights)
 
 
 ALSO_RIGHT = {
-    "expand_kv_heads": EXPAND_ALSO_RIGHT,
-    "attention_parameters_formula": PARAMETERS_ALSO_RIGHT,
-    "natural_repeats": REPEATS_ALSO_RIGHT,
-    "chance_matching_formula": CHANCE_ALSO_RIGHT,
-    "natural_prefix_matching_score": SCORE_ALSO_RIGHT,
-    "matched_control_head": CONTROL_ALSO_RIGHT,
-    "effective_embedding": EMBEDDING_ALSO_RIGHT,
-    "copying_gain": COPYING_ALSO_RIGHT,
+    "indirect_effects": EFFECT_ALSO_RIGHT,
+    "function_vector": FUNCTION_ALSO_RIGHT,
+    "task_vector": TASK_ALSO_RIGHT,
+    "identified_task_formula": IDENTIFIED_ALSO_RIGHT,
+    "patched_logits": PATCHED_ALSO_RIGHT,
+    "exclusive_heads": EXCLUSIVE_ALSO_RIGHT,
+    "copied_targets": COPIED_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

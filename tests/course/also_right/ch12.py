@@ -1,129 +1,63 @@
 """Other correct implementations of the exercises of chapter 12."""
 
-import math
-
 import torch
-from torch import Tensor
 
-from induction_heads.course.ch12_features_and_graphs.graph_mistakes import lens_by, paths_by
-from induction_heads.course.ch12_features_and_graphs.mistakes import (
-    _own,
-    _squares,
-    loss_by,
-    numbers,
-    scores_by,
+from induction_heads.course.ch12_heads_that_lower.mistakes import returned, suppression
+
+
+def _suppression_by_masks(before, effect, tokens):
+    here = torch.nn.functional.one_hot(tokens, before.shape[-1]).cumsum(dim=1).clamp(max=1).double()
+    best = torch.nn.functional.one_hot(before.argmax(dim=-1), before.shape[-1]).double()
+    others = here * (1 - best)
+    usable = ((here * best).sum(-1) > 0) & (others.sum(-1) > 0)
+    level = (others * effect).sum(-1) / others.sum(-1).clamp_min(1)
+    return ((best * effect).sum(-1) - level)[usable].mean()
+
+
+SUPPRESSION_ALSO_RIGHT = (suppression(), _suppression_by_masks)
+
+
+def _shares_by_sorting(ov, qk, n_lowest):
+    """The first token above the allowed places must be strictly above the own one."""
+    size = len(ov)
+    ordered = ov.sort(dim=1).values
+    limit = ordered[:, n_lowest] if n_lowest < size else torch.full((size,), torch.inf)
+    others = qk.masked_fill(torch.eye(size, dtype=torch.bool), -torch.inf).amax(dim=1)
+    lowered, found = ov.diagonal() < limit, qk.diagonal() > others
+    return float(lowered.double().mean()), float(found.double().mean())
+
+
+def _shares_token_by_token(ov, qk, n_lowest):
+    lowered, found = 0, 0
+    for token in range(len(ov)):
+        lowered += int((ov[token] <= ov[token, token]).sum()) <= n_lowest
+        best, second = qk[token].topk(2).values
+        found += bool(qk[token, token] == best > second)
+    return lowered / len(ov), found / len(ov)
+
+
+WEIGHTS_ALSO_RIGHT = (_shares_by_sorting, _shares_token_by_token)
+
+
+def _returned_by_one_hot(direct, clean, ablated, tokens):
+    chosen = torch.nn.functional.one_hot(tokens[:, 1:], clean.shape[-1])
+    return ((direct + ablated - clean)[:, :-1] * chosen).sum(dim=-1)
+
+
+COMPENSATION_ALSO_RIGHT = (returned(), _returned_by_one_hot)
+
+
+REPAIR_ALSO_RIGHT = (
+    lambda: "sqrt(4*a**2 + r**2) / sqrt(a**2 + r**2) - 1",
+    lambda: "sqrt(1 + 3*a**2 / (a**2 + r**2)) - 1",
+    lambda: "sqrt((4 + (r/a)**2) / (1 + (r/a)**2)) - 1",
 )
-from induction_heads.course.plain_forward import forward
-
-LOSS_ALSO_RIGHT = (
-    loss_by(_squares, lambda f: f.norm(p=1, dim=-1)),
-    lambda x, y, f, penalty: (((x - y) ** 2).sum() + penalty * f.sum()) / len(x),
-)
-
-
-SHRUNK_ALSO_RIGHT = (
-    lambda: "max(2*a - c, 0) / 2",
-    lambda: "(a - c/2 + sqrt((a - c/2)**2)) / 2",
-)
-
-
-DEAD_ALSO_RIGHT = (
-    numbers(lambda f: f.sum(0) == 0),
-    lambda f: torch.tensor([j for j in range(f.shape[1]) if f[:, j].max() <= 0], dtype=torch.long),
-)
-
-
-def _by_indices(activations, labels, n_labels, threshold=0.5):
-    """The labels of the examples where a feature is on are counted."""
-    n_features = activations.shape[1]
-    size = torch.bincount(labels, minlength=n_labels).float()
-    precision, recall = torch.zeros(n_features, n_labels), torch.zeros(n_features, n_labels)
-    for j, column in enumerate(activations.T):
-        found = torch.bincount(labels[column > threshold * column.max()], minlength=n_labels)
-        if found.sum() > 0:
-            precision[j] = found / found.sum()
-            recall[j] = torch.where(size > 0, found / size, 0.0)
-    return precision, recall
-
-
-DETECTION_ALSO_RIGHT = (scores_by(_own), _by_indices)
-
-
-def _backwards(model, tokens, query, direction):
-    """Each head's answer is a gradient: what the logit would gain from its input."""
-    _, seen, _ = forward(model, tokens[None])
-    n_heads, n_pos = model.cfg.n_heads, len(tokens)
-    x = model.W_E[tokens] + model.W_pos[:n_pos]
-    W_V, W_O = model.W_V, model.W_O
-    found = torch.zeros(n_heads + 1, n_heads + 1, n_pos, n_pos)
-    for b in range(n_heads + 1):
-        for m in range(n_pos):
-            if b == n_heads:
-                wanted = direction * (m == query)
-            else:
-                wanted = seen[1, b][0, query, m] * (W_V[1, b] @ (W_O[1, b] @ direction))
-            for a in range(n_heads):
-                found[a, b, :, m] = seen[0, a][0, m] * (x @ (W_V[0, a] @ (W_O[0, a] @ wanted)))
-            found[n_heads, b, m, m] = x[m] @ wanted
-    return found.detach()
-
-
-PATH_ALSO_RIGHT = (paths_by(), _backwards)
-
-
-COUNT_ALSO_RIGHT = (
-    lambda: "1 + H*n*(2 + H*(n + 1)/2)",
-    lambda: "(1 + H*n)**2 - H**2 * n*(n - 1)/2",
-)
-
-
-def _by_ranks(flows, share):
-    """An edge stays if the larger ones do not suffice."""
-    sizes = flows.double().abs()
-    larger = sizes[:, None] < sizes
-    return (larger.double() @ sizes) < share * sizes.sum()
-
-
-def _by_bisection(flows, share):
-    """The level above which enough flows is searched for."""
-    sizes = flows.double().abs()
-    levels = [*sorted(sizes.tolist()), math.inf]  # Above the last level, nothing is kept.
-    low, high = 0, len(levels) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        enough = sizes[sizes >= levels[middle]].sum() >= share * sizes.sum()
-        low, high = (middle, high) if enough else (low, middle - 1)
-    return sizes >= levels[low]
-
-
-PRUNE_ALSO_RIGHT = (_by_ranks, _by_bisection)
-
-
-def _by_hooks(model, tokens):
-    """Hooks that collect, one per stream."""
-    seen: list[Tensor] = []
-
-    def collect(value, hook):
-        seen.append(value.clone())
-
-    last = model.cfg.n_layers - 1
-    names = [f"blocks.{layer}.hook_resid_pre" for layer in range(last + 1)]
-    names.append(f"blocks.{last}.hook_resid_post")
-    model.run_with_hooks(tokens, fwd_hooks=[(name, collect) for name in names])
-    return model.unembed(model.ln_final(torch.cat(seen))).unflatten(0, (len(seen), -1)).detach()
-
-
-LENS_ALSO_RIGHT = (lens_by(), _by_hooks)
 
 
 ALSO_RIGHT = {
-    "sae_loss": LOSS_ALSO_RIGHT,
-    "shrunk_activation_formula": SHRUNK_ALSO_RIGHT,
-    "dead_features": DEAD_ALSO_RIGHT,
-    "feature_detection_scores": DETECTION_ALSO_RIGHT,
-    "path_contributions": PATH_ALSO_RIGHT,
-    "paths_formula": COUNT_ALSO_RIGHT,
-    "pruned_edges": PRUNE_ALSO_RIGHT,
-    "logit_lens": LENS_ALSO_RIGHT,
+    "copy_suppression_score": SUPPRESSION_ALSO_RIGHT,
+    "suppression_by_weights": WEIGHTS_ALSO_RIGHT,
+    "compensation": COMPENSATION_ALSO_RIGHT,
+    "repair_by_norm_formula": REPAIR_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

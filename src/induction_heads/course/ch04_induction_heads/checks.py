@@ -232,6 +232,12 @@ UNIFORM_INDUCTION_SCORE = Exercise(
 )
 
 
+SINK: dict[str, Any] = {"match": 3.5, "sink": 10.5, "d_vocab": 33, "n_ctx": 40}
+"""A model in which rows without BOS, or with BOS in other places too, give other scores.
+
+A match and the first position, which is lowered by twice a match, have the same score.
+"""
+
 # find_induction_heads
 
 
@@ -246,6 +252,17 @@ def _find_cases(seed: int) -> list[Case]:
             f"a head that looks {back} back whatever the tokens",
             "fixed_offset",
             offset=back,
+            seed=seed + back,
+        )
+        for back in (15, 11, 7)
+    ]
+    holes = [
+        _model_case(
+            f"a decoy that misses all matches {back} back",
+            "flawed_induction",
+            hole=back,
+            d_vocab=33,
+            n_ctx=40,
             seed=seed + back,
         )
         for back in (15, 11, 7)
@@ -283,6 +300,8 @@ def _find_cases(seed: int) -> list[Case]:
         _model_case("a very blurred induction head", "induction", sharpness=3.0, seed=seed),
         *offsets,
         _model_case("fixed offset 15, threshold 0.3", "fixed_offset", 0.3, offset=15, seed=seed),
+        *holes,
+        _model_case("a head that also looks at BOS", "flawed_induction", 0.2, **SINK, seed=seed),
         *others,
     ]
 
@@ -356,6 +375,7 @@ def _prefix_case(label: str, kind: str, **options: Any) -> Case:
 
 def _prefix_cases(seed: int) -> list[Case]:
     (bos,) = whole_numbers(seed, 1, 3, 30)
+    sink, places = {**SINK, "seed": seed}, built_heads("flawed_induction", seed=seed)
     return [
         Case("toy-2l, L1H0", (_TOY, 1, 0)),
         Case("toy-2l, L0H1", (_TOY, 0, 1)),
@@ -382,6 +402,11 @@ def _prefix_cases(seed: int) -> list[Case]:
             "a decoy that looks 24 back, where B is", "fixed_offset", offset=24, seed=seed + 7
         ),
         _prefix_case("a decoy, a duplicate-token head", "duplicate_token", seed=seed + 8),
+        _prefix_case("many positions", "induction", sharpness=4.0, n_ctx=60, seed=seed + 9),
+        Case(
+            "a head that also looks at BOS",
+            (ModelInput(kind="flawed_induction", options=sink), *places["induction"]),
+        ),
     ]
 
 

@@ -89,6 +89,9 @@ COMPOSITION_SCORE = Exercise(
 # random_composition_baseline
 
 _SEEDS = 40
+_GROUPS = ((12, 3, 1), (12, 3, 25), (2, 32, 1))
+"""d_model, d_head and samples of calls with many seeds. In the last, both factors of a head decide
+how much its score varies."""
 
 
 def _baseline_cases(seed: int) -> list[Case]:
@@ -104,16 +107,17 @@ def _baseline_cases(seed: int) -> list[Case]:
     ]
     cases.append(Case("the same call again", (16, 1), {"samples": 1500, "seed": draws[0]}))
     cases.append(Case("another seed", (16, 1), {"samples": 1500, "seed": draws[0] + 1}))
-    for samples in (1, 25):
+    for d_model, d_head, samples in _GROUPS:
         cases += [
             Case(
-                f"{samples} samples, {_SEEDS} seeds",
-                (12, 3),
+                f"d_model {d_model}, d_head {d_head}, {samples} samples, {_SEEDS} seeds",
+                (d_model, d_head),
                 {"samples": samples, "seed": draws[3] + number},
             )
             for number in range(_SEEDS)
         ]
-    return cases
+    defaults = Case("the defaults", (16, 2))
+    return [*cases, defaults, Case("the same, written out", (16, 2), {"samples": 100, "seed": 0})]
 
 
 @cache
@@ -147,6 +151,7 @@ def _expected_of_random_heads(
         "the spread over seeds": spread / math.sqrt(samples),
         "the same seed gives the same number": True,
         "another seed gives another number": True,
+        "the defaults are 100 samples and seed 0": True,
     }
 
 
@@ -159,10 +164,13 @@ def _described_numbers(cases: list[Case], answers: list[Any]) -> list[dict[str, 
         facts[3]["the same seed gives the same number"] = numbers[3] == numbers[0]
     if len(numbers) > 4:
         facts[4]["another seed gives another number"] = numbers[4] != numbers[0]
-    for start in (5, 5 + _SEEDS):
+    end = 5 + _SEEDS * len(_GROUPS)
+    for start in range(5, end, _SEEDS):
         group = numbers[start : start + _SEEDS]
         if len(group) == _SEEDS:
             facts[start + _SEEDS - 1]["the spread over seeds"] = float(np.std(group))
+    if len(numbers) > end + 1:
+        facts[end + 1]["the defaults are 100 samples and seed 0"] = numbers[end] == numbers[end + 1]
     return facts
 
 

@@ -189,8 +189,12 @@ def _knockout_cases(seed: int) -> list[Case]:
         scores = torch.randn(*shape, shape[-1], generator=generator)
         future = torch.ones(shape[-1], shape[-1]).triu(1).bool()
         pattern = scores.masked_fill(future, -math.inf).softmax(dim=-1)
-        if period == 3:  # A perfect induction head: these rows have nothing but the stripe.
-            pattern[..., -2:, :] = torch.eye(7)[-4:-2]
+        if period == 3:  # A perfect induction head in one row of tokens: nothing but the stripe.
+            pattern[0, -2:] = torch.eye(7)[-4:-2]
+        if period == 4:  # Half on the stripe, and nothing on all keys but one.
+            pattern[0, 1, 7] = (torch.eye(9)[4] + torch.eye(9)[6]) / 2
+        if period == 5:  # Little is left, but not nothing.
+            pattern[8] = torch.eye(10)[4] * (1 - 4e-6) + torch.eye(10)[7] * 4e-6
         label = f"a pattern {list(pattern.shape)}, period {period}"
         cases.append(Case(label, (pattern, period)))
     return cases
@@ -307,6 +311,14 @@ _FLAWS: dict[str, dict[str, Any]] = {
         "prevented": ((8, 40.0), (9, 7.0), (15, 7.0)),
     },
     "which another head replaces at period 16": {"backup": 15},
+    "which misses matches at period 12": {"hole": 11},
+    # The position before the ones that count, at each period.
+    "which matters before the second token of a copy": {
+        "prevented": ((8, 40.0), (12, 40.0), (16, 40.0)),
+    },
+    "which matters most at the second token of a copy": {
+        "prevented": ((9, 40.0), (13, 40.0), (17, 40.0)),
+    },
 }
 """Induction heads on either side of each line of the verdict."""
 
@@ -362,6 +374,8 @@ def _same_verdict(answer: Any, expected: dict) -> str | None:
         return closeness()(answer, expected)
     for name, right in expected.items():
         rough = 0.06 if name == "induction_attention" else 0.3 + 0.1 * abs(right)
+        if name == "control_loss_increase":  # The highest of three varies most.
+            rough += 0.3
         tolerance = 1e-5 if name == "is_induction" else rough
         if said := closeness(tolerance, 0.0)(answer[name], right):
             return f"at {name!r}: {said}"

@@ -87,6 +87,7 @@ def _step_cases(seed: int) -> list[Case]:
         ("step 0, fastest fall after the next", (0, 2, 6, 30), (4.2, 4.0, 2.5, 2.2)),
         ("the fastest fall at the end", (10, 40, 160, 320), (4.0, 3.8, 3.5, 2.0)),
         ("a loss that only rises", (3, 9, 40, 90), (2.0, 2.2, 3.3, 4.4)),
+        ("a loss that only rises, from step 0", (0, 3, 12, 30), (1.0, 2.0, 2.4, 3.3)),
     ):
         shaken = (round(loss + shake, 4) for loss, shake in zip(losses, shakes, strict=False))
         cases.append(Case(words, (list(zip(steps, shaken, strict=True)),)))

@@ -1,4 +1,4 @@
-"""Checks of chapter 10: other ways to match and to copy, and what heads do besides copying."""
+"""Checks of chapter 10: other ways to match and to copy."""
 
 import math
 from collections import Counter
@@ -8,16 +8,12 @@ from torch import Tensor
 
 from induction_heads.course.ch10_beyond_copying import (
     inputs,
+    longest_mistakes,
     mistakes,
     posterior_mistakes,
-    suppression_mistakes,
-    vector_mistakes,
 )
-from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
-from induction_heads.course.plain_forward import forward
-from induction_heads.models.interface import HookedModel
 
 # Inputs of the scores
 
@@ -54,6 +50,32 @@ FUZZY_INDUCTION_SCORE = Exercise(
     cases=inputs.fuzzy_cases,
     oracle=_fuzzy_by_loops,
     mistakes=mistakes.FUZZY_MISTAKES,
+)
+
+
+# attention_by_distance
+
+
+def _distance_by_loops(pattern: Tensor, tokens: Tensor, distance: Tensor) -> Tensor:
+    """Every pair is put on the list of its distance, then each list is averaged."""
+    lists: list[list[Tensor]] = [[] for _ in range(int(distance.max()) + 1)]
+    for weights, row in zip(pattern, tokens.tolist(), strict=True):
+        for query, own in enumerate(row):
+            for at, other in enumerate(row[:query]):
+                lists[int(distance[own, other])].append(weights[..., query, at + 1])
+    missing = torch.full(pattern.shape[1:-2], torch.nan)
+    means = [torch.stack(each).mean(dim=0) if each else missing for each in lists]
+    return torch.stack(means, dim=-1)
+
+
+ATTENTION_BY_DISTANCE = Exercise(
+    name="attention_by_distance",
+    difficulty=2,
+    minutes=15,
+    why="Whether a head matches by degrees shows only in a curve.",
+    cases=inputs.distance_cases,
+    oracle=_distance_by_loops,
+    mistakes=mistakes.DISTANCE_MISTAKES,
 )
 
 
@@ -112,6 +134,33 @@ NGRAM_INDUCTION_LAYER = Exercise(
 )
 
 
+# longest_match_prediction
+
+
+def _longest_by_words(tokens: Tensor, d_vocab: int) -> Tensor:
+    """Try ever shorter words that end at the position until one is found earlier."""
+    found = torch.zeros(*tokens.shape, d_vocab)
+    for number, row in enumerate(tokens.tolist()):
+        for query in range(len(row)):
+            for length in range(query, 0, -1):
+                if keys := _ngram_places(row[: query + 1], length)[query]:
+                    for key in keys:
+                        found[number, query, row[key]] += 1 / len(keys)
+                    break
+    return found
+
+
+LONGEST_MATCH_PREDICTION = Exercise(
+    name="longest_match_prediction",
+    difficulty=3,
+    minutes=25,
+    why="What a model adds to looking back shows only beside a model that can do nothing else.",
+    cases=inputs.longest_cases,
+    oracle=_longest_by_words,
+    mistakes=longest_mistakes.LONGEST_MISTAKES,
+)
+
+
 # plateau_loss_formula
 
 
@@ -130,6 +179,33 @@ PLATEAU_LOSS_FORMULA = Exercise(
     oracle=lambda: _plateau_token_by_token,
     compare=formula(V=(4, 30), r=(2, 4), c=(2, 9)),
     mistakes=mistakes.PLATEAU_MISTAKES,
+)
+
+
+# ngram_code
+
+
+def _code_by_loops(tokens: Tensor, d_vocab: int, n: int, ratio: float = 1 / 3) -> Tensor:
+    """Walk back from each position and pay in, then divide by what was paid."""
+    found = torch.zeros(*tokens.shape, d_vocab + 1)
+    for number, row in enumerate(tokens.tolist()):
+        for place in range(len(row)):
+            weight, paid = 1.0, 0.0
+            for at in range(place, place - n, -1):
+                found[number, place, row[at] if at >= 0 else d_vocab] += weight
+                paid, weight = paid + weight, weight * ratio
+            found[number, place] /= paid
+    return found
+
+
+NGRAM_CODE = Exercise(
+    name="ngram_code",
+    difficulty=2,
+    minutes=15,
+    why="One head can hand on several tokens at once, in order.",
+    cases=inputs.code_cases,
+    oracle=_code_by_loops,
+    mistakes=mistakes.CODE_MISTAKES,
 )
 
 
@@ -215,186 +291,15 @@ TRANSLATED_INDUCTION_SCORE = Exercise(
 )
 
 
-# copy_suppression_score
-
-
-def _suppression_by_counting(before: Tensor, effect: Tensor, tokens: Tensor) -> float:
-    """Each id is searched for among the positions up to this one."""
-    total, count = 0.0, 0
-    for row in range(tokens.shape[0]):
-        for position in range(tokens.shape[1]):
-            ids = range(before.shape[-1])
-            best = max(ids, key=lambda t: before[row, position, t].item())
-            here = [t for t in ids if any(tokens[row, p] == t for p in range(position + 1))]
-            rest = [effect[row, position, t].item() for t in here if t != best]
-            if best in here and rest:
-                total += effect[row, position, best].item() - sum(rest) / len(rest)
-                count += 1
-    return total / count
-
-
-COPY_SUPPRESSION_SCORE = Exercise(
-    name="copy_suppression_score",
-    difficulty=2,
-    minutes=15,
-    why="A head can be important because it lowers a prediction.",
-    cases=inputs.suppression_cases,
-    oracle=_suppression_by_counting,
-    mistakes=suppression_mistakes.SUPPRESSION_MISTAKES,
-)
-
-
-# compensation
-
-
-def _compensation_by_loops(direct: Tensor, clean: Tensor, ablated: Tensor, tokens: Tensor):
-    """What the logit would have been if only the head were gone, and what it is."""
-    batch, n_pos = tokens.shape
-    found = torch.zeros(batch, n_pos - 1)
-    for row in range(batch):
-        for position in range(n_pos - 1):
-            at = (row, position, int(tokens[row, position + 1]))
-            expected = clean[at] - direct[at]
-            found[row, position] = ablated[at] - expected
-    return found
-
-
-COMPENSATION = Exercise(
-    name="compensation",
-    difficulty=2,
-    minutes=8,
-    why="An ablation that costs little may mean that other heads compensated.",
-    cases=inputs.compensation_cases,
-    oracle=_compensation_by_loops,
-    mistakes=suppression_mistakes.COMPENSATION_MISTAKES,
-)
-
-
-# repair_by_norm_formula
-
-
-def _share_that_returns(a: float, r: float) -> float:
-    """The vectors themselves, in a plane: the first axis is the right token's."""
-    head, rest = torch.tensor([a, 0.0]).double(), torch.tensor([0.0, r]).double()
-    both, one = head + head + rest, head + rest
-    direct = (head / both.norm())[0]
-    fall = (both / both.norm() - one / one.norm())[0]
-    return ((direct - fall) / direct).item()
-
-
-REPAIR_BY_NORM_FORMULA = Exercise(
-    name="repair_by_norm_formula",
-    difficulty=2,
-    minutes=10,
-    why="Self-repair does not need another head to react.",
-    cases=lambda seed: [Case("your formula")],
-    oracle=lambda: _share_that_returns,
-    compare=formula(a=(0.2, 4.0), r=(0.2, 4.0)),
-    mistakes=suppression_mistakes.REPAIR_MISTAKES,
-)
-
-
-# indirect_effects
-
-
-def _effects_from_weights(model: HookedModel, prompts: Tensor, corrupted: Tensor, answers: Tensor):
-    """What a head writes is replaced in the sum of the residual stream, head by head."""
-    wrote = forward(model, prompts)[2]
-    base, _, own = forward(model, corrupted)
-    found = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
-    for layer, head in wrote:
-        put_in = own[layer, head].clone()
-        put_in[:, -1] = wrote[layer, head][:, -1].mean(dim=0)
-        changed = forward(model, corrupted, written={(layer, head): put_in})[0]
-        rises = [
-            _chance(changed, row, token) - _chance(base, row, token)
-            for row, token in enumerate(answers.tolist())
-        ]
-        found[layer, head] = sum(rises) / len(rises)
-    return found
-
-
-def _chance(logits: Tensor, row: int, token: int) -> float:
-    return logits[row, -1].softmax(dim=-1)[token].item()
-
-
-INDIRECT_EFFECTS = Exercise(
-    name="indirect_effects",
-    difficulty=3,
-    minutes=25,
-    why="Heads that carry a task are found by what they cause.",
-    cases=inputs.effect_cases,
-    oracle=_effects_from_weights,
-    compare=closeness(2e-5, 1e-3),
-    seconds=60,
-    mistakes=vector_mistakes.EFFECT_MISTAKES,
-)
-
-
-# function_vector
-
-
-def _sum_one_by_one(mean_outputs: Tensor, effects: Tensor, n_heads: int) -> Tensor:
-    """The best head that is left is added, `n_heads` times."""
-    left = {
-        (layer, head): effects[layer, head].item()
-        for layer in range(effects.shape[0])
-        for head in range(effects.shape[1])
-    }
-    total = torch.zeros(mean_outputs.shape[-1])
-    for _ in range(n_heads):
-        best = max(left, key=lambda place: left[place])
-        total += mean_outputs[best]
-        del left[best]
-    return total
-
-
-FUNCTION_VECTOR = Exercise(
-    name="function_vector",
-    difficulty=1,
-    minutes=6,
-    why="A few heads together may hold what a prompt asks for.",
-    cases=inputs.function_cases,
-    oracle=_sum_one_by_one,
-    mistakes=vector_mistakes.FUNCTION_MISTAKES,
-)
-
-
-# task_vector
-
-
-def _difference_by_loops(with_examples: Tensor, bare: Tensor) -> Tensor:
-    found = torch.zeros(bare.shape[-1])
-    for axis in range(bare.shape[-1]):
-        many = [row[len(row) - 1, axis].item() for row in with_examples]
-        few = [row[len(row) - 1, axis].item() for row in bare]
-        found[axis] = sum(many) / len(many) - sum(few) / len(few)
-    return found
-
-
-TASK_VECTOR = Exercise(
-    name="task_vector",
-    difficulty=1,
-    minutes=5,
-    why="What a prompt leaves behind can be moved to another prompt.",
-    cases=inputs.task_cases,
-    oracle=_difference_by_loops,
-    mistakes=vector_mistakes.TASK_MISTAKES,
-)
-
-
 EXERCISES = (
     FUZZY_INDUCTION_SCORE,
+    ATTENTION_BY_DISTANCE,
     NGRAM_PREFIX_SCORE,
+    LONGEST_MATCH_PREDICTION,
     PLATEAU_LOSS_FORMULA,
     NGRAM_INDUCTION_LAYER,
+    NGRAM_CODE,
     LAG_POSTERIOR,
     MATCH_AND_COPY_SCORE,
     TRANSLATED_INDUCTION_SCORE,
-    COPY_SUPPRESSION_SCORE,
-    COMPENSATION,
-    REPAIR_BY_NORM_FORMULA,
-    INDIRECT_EFFECTS,
-    FUNCTION_VECTOR,
-    TASK_VECTOR,
 )

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from induction_heads.course.exercise import Case, ModelInput
+from induction_heads.course.exercise import Case
 from induction_heads.course.random_inputs import random_patterns
-from induction_heads.data.tokens import distinct_tokens, repeated_tokens
 
 
 def fuzzy_cases(seed: int) -> list[Case]:
@@ -14,7 +13,7 @@ def fuzzy_cases(seed: int) -> list[Case]:
     forms = torch.arange(12) % 4
     same = forms[:, None] == forms[None, :]
     loose = torch.rand(6, 6, generator=generator) < 0.5
-    cycle = torch.eye(5).roll(1, dims=1).bool()
+    cycle = torch.eye(6).roll(1, dims=1).bool()
     return [
         Case(
             "four concepts of three words, three heads",
@@ -25,8 +24,35 @@ def fuzzy_cases(seed: int) -> list[Case]:
             (random_patterns(generator, 3, 15), _twice(generator, 6, 6, 3, 3), loose),
         ),
         Case(
-            "each id is like the next one",
-            (random_patterns(generator, 2, 2, 14), torch.arange(14).repeat(2, 1) % 5, cycle),
+            "each id is like the next one, and the last never occurs, one head",
+            (random_patterns(generator, 2, 1, 14), torch.arange(14).repeat(2, 1) % 5, cycle),
+        ),
+    ]
+
+
+def distance_cases(seed: int) -> list[Case]:
+    """Random patterns, tokens that repeat, and distances between ids."""
+    generator = torch.Generator().manual_seed(seed + 3)
+    ring = torch.arange(7)[:, None] - torch.arange(7)
+    ring = torch.minimum(ring % 7, -ring % 7)
+    onward = (torch.arange(5)[:, None] - torch.arange(5)) % 5
+    apart = 3 * (torch.arange(6)[:, None] % 2 != torch.arange(6) % 2).long()
+    return [
+        Case(
+            "a ring of seven ids, three heads",
+            (random_patterns(generator, 2, 3, 14), _twice(generator, 7, 5, 2, 4), ring),
+        ),
+        Case(
+            "distances that are not symmetric, no head axis",
+            (random_patterns(generator, 3, 12), _twice(generator, 5, 4, 3, 4), onward),
+        ),
+        Case(
+            "distances 0 and 3 alone, two heads",
+            (random_patterns(generator, 2, 2, 10), _twice(generator, 6, 4, 2, 2), apart),
+        ),
+        Case(
+            "distances 0 and 3 alone, no head axis",
+            (random_patterns(generator, 3, 9), _twice(generator, 6, 4, 3, 1), apart),
         ),
     ]
 
@@ -53,11 +79,41 @@ def prefix_cases(seed: int) -> list[Case]:
 def layer_cases(seed: int) -> list[Case]:
     """Tokens that repeat, or do not, and a length n."""
     generator = torch.Generator().manual_seed(seed + 1)
+    pairs = _twice(generator, 3, 7, 3, 3)
+    pairs[0, :3] = pairs[0, 0]  # The second pair is already a copy of the first.
     return [
-        Case("pairs over three ids", (_twice(generator, 3, 7, 3, 3), 2)),
+        Case("pairs over three ids", (pairs, 2)),
         Case("triples over two ids", (_twice(generator, 2, 8, 3, 4), 3)),
         Case("single tokens", (_twice(generator, 4, 5, 2, 3), 1)),
         Case("rows without any repeat", (torch.randperm(9, generator=generator)[None], 1)),
+    ]
+
+
+def longest_cases(seed: int) -> list[Case]:
+    """Tokens that repeat over various lengths, or do not, and a size of the vocabulary."""
+    generator = torch.Generator().manual_seed(seed + 4)
+    nested = [4, 0, 1, 2, 3, 0, 1, 2, 5, 1, 2, 3, 4, 0, 1, 2]
+    overlapping = [1, 0, 3, 0, 1, 0, 1, 0, 2, 6, 5, 4, 3, 2, 6, 5]
+    return [
+        Case("a block, its copy and some more", (_twice(generator, 5, 7, 3, 4), 6)),
+        Case("two ids, many overlapping matches", (_twice(generator, 2, 6, 2, 5), 3)),
+        Case("matches of three lengths", (torch.tensor([nested, overlapping]), 7)),
+        Case("a row without any repeat", (torch.randperm(8, generator=generator)[None], 8)),
+    ]
+
+
+def code_cases(seed: int) -> list[Case]:
+    """Random tokens, a size of the vocabulary, a number of tokens and a ratio."""
+    generator = torch.Generator().manual_seed(seed + 5)
+    tokens = [
+        torch.randint(ids, (batch, 9), generator=generator)
+        for ids, batch in ((4, 3), (3, 2), (5, 2))
+    ]
+    return [
+        Case("pairs, the ratio of the signature", (tokens[0], 4, 2)),
+        Case("four tokens, ratio 0.4", (tokens[1], 3, 4, 0.4)),
+        Case("triples, ratio 1/4, an id that never occurs", (tokens[2], 6, 3, 0.25)),
+        Case("single tokens", (tokens[2], 5, 1, 0.3)),
     ]
 
 
@@ -76,7 +132,7 @@ def lag_cases(seed: int) -> list[Case]:
 def shifted_cases(seed: int) -> list[Case]:
     """Random patterns, tokens that repeat, and two distances."""
     generator = torch.Generator().manual_seed(seed + 2)
-    return [
+    cases = [
         Case(
             "the token before, looked at one ahead, two heads",
             (random_patterns(generator, 2, 2, 16), _twice(generator, 5, 6, 2, 4), 1, 1),
@@ -94,6 +150,9 @@ def shifted_cases(seed: int) -> list[Case]:
             (random_patterns(generator, 2, 16), _twice(generator, 4, 6, 2, 4), 1, 3),
         ),
     ]
+    for case in cases:  # Whoever counts places from the end of the row finds a copy there.
+        case.args[1][:, -1] = case.args[1][:, 0]
+    return cases
 
 
 def translation_cases(seed: int) -> list[Case]:
@@ -104,14 +163,19 @@ def translation_cases(seed: int) -> list[Case]:
         dictionary = words + torch.randperm(words, generator=generator)
         block = torch.randint(words, (batch, length), generator=generator)
         mixed = torch.randint(2 * words, (batch, 5), generator=generator)
+        mixed[:, 0] = 2 * words  # Neither a word nor a translation.
         # Words, their translations, a mixture, and words again: both directions occur.
         tokens = torch.cat([block, dictionary[block], mixed, block[:, :2]], dim=1)
         shape = (batch, *heads, tokens.shape[1])
         cases.append(
             Case(f"{words} words", (random_patterns(generator, *shape), tokens, dictionary)),
         )
-    # Of seven ids five have a translation, and some of these are translations themselves.
-    dictionary, tokens = torch.randperm(7, generator=generator)[:5], _twice(generator, 7, 7, 2, 4)
+    # Of seven ids five have a translation. Some translations are words themselves, 0 is its own,
+    # and 7 never occurs.
+    others = torch.randperm(6, generator=generator)[:3] + 1
+    dictionary = torch.cat([torch.tensor([0]), others, torch.tensor([7])])
+    tokens = _twice(generator, 7, 7, 2, 4)
+    tokens[:, 2] = 0
     label = "words that are also translations, two heads"
     return [
         *cases,
@@ -124,85 +188,3 @@ def _twice(generator: torch.Generator, n_ids: int, length: int, batch: int, more
     block = torch.randint(n_ids, (batch, length), generator=generator)
     rest = torch.randint(n_ids, (batch, more), generator=generator)
     return torch.cat([block, block, rest], dim=1)
-
-
-def suppression_cases(seed: int) -> list[Case]:
-    """Random logits and effects, and a head that lowers each prediction."""
-    generator = torch.Generator().manual_seed(seed)
-    cases = []
-    for batch, n_pos, d_vocab in ((3, 8, 6), (2, 12, 9), (5, 5, 4)):
-        before = torch.randn(batch, n_pos, d_vocab, generator=generator)
-        effect = torch.randn(batch, n_pos, d_vocab, generator=generator)
-        tokens = torch.randint(d_vocab, (batch, n_pos), generator=generator)
-        label = f"{batch} rows of {n_pos} tokens, {d_vocab} ids"
-        cases.append(Case(label, (before, effect, tokens)))
-    before, effect, tokens = cases[0].args
-    lowered = effect - 3 * torch.nn.functional.one_hot(before.argmax(-1), before.shape[-1])
-    return [*cases, Case("a head that lowers each prediction by 3", (before, lowered, tokens))]
-
-
-def compensation_cases(seed: int) -> list[Case]:
-    """Random logits, and a case in which nothing reacts."""
-    generator = torch.Generator().manual_seed(seed)
-    cases = []
-    for batch, n_pos, d_vocab in ((3, 6, 7), (1, 9, 4), (4, 3, 11)):
-        direct, clean, ablated = torch.randn(3, batch, n_pos, d_vocab, generator=generator) * 2
-        tokens = torch.randint(d_vocab, (batch, n_pos), generator=generator)
-        label = f"{batch} rows of {n_pos} tokens, {d_vocab} ids"
-        cases.append(Case(label, (direct, clean, ablated, tokens)))
-    direct, clean, ablated, tokens = cases[0].args
-    few = (direct, clean, ablated, tokens.clamp(max=4))
-    cases.append(Case("a row of 7 ids of which the last two do not occur", few))
-    return [*cases, Case("nothing reacts", (direct, clean, clean - direct, tokens))]
-
-
-def effect_cases(seed: int) -> list[Case]:
-    """Trained, random and hand-built models; the corrupted rows have another first copy."""
-    toy = ModelInput(name="toy-2l")
-    built = ModelInput(kind="induction", options={"seed": seed, "n_heads": 3, "d_vocab": 24})
-    random = ModelInput(kind="loud_neighbors", options={"seed": seed, "bos_token": 0})
-    cases = []
-    for label, model, d_vocab, period, bos in (
-        ("toy-2l, period 12", toy, 64, 12, None),
-        ("random heads of three layers, behind a BOS token", random, 20, 7, 0),
-        ("a hand-built model, three heads a layer", built, 24, 9, None),
-    ):
-        prompts = repeated_tokens(d_vocab, period, batch=6, seed=seed, bos_token=bos)[:, :-2]
-        rows = repeated_tokens(d_vocab, period, batch=5, seed=seed + 1, bos_token=bos)
-        answers, corrupted = rows[:, -2], rows[:, :-2].clone()
-        # The first copy in another order: the same tokens, which no longer say what comes next.
-        first = slice(rows.shape[1] - 2 * period, rows.shape[1] - period)
-        corrupted[:, first] = _reordered(corrupted[:, first], seed)
-        cases.append(Case(label, (model, prompts, corrupted, answers)))
-    return cases
-
-
-def _reordered(rows: Tensor, seed: int) -> Tensor:
-    """The rows with the entries of each shuffled independently."""
-    return rows.gather(1, distinct_tokens(rows.shape[1], rows.shape[1], len(rows), seed))
-
-
-def function_cases(seed: int) -> list[Case]:
-    """Random outputs and effects; one head does much harm."""
-    generator = torch.Generator().manual_seed(seed)
-    cases = []
-    for n_layers, n_heads, width, n in ((2, 4, 6, 3), (3, 2, 5, 2), (4, 3, 8, 5)):
-        outputs = torch.randn(n_layers, n_heads, width, generator=generator)
-        effects = torch.randn(n_layers, n_heads, generator=generator)
-        effects.view(-1)[effects.argmin()] = -4.0  # One head does much harm.
-        label = f"{n} of {n_layers} layers of {n_heads} heads"
-        cases.append(Case(label, (outputs, effects, n)))
-    return cases
-
-
-def task_cases(seed: int) -> list[Case]:
-    """Random residual streams of different numbers and lengths."""
-    generator = torch.Generator().manual_seed(seed)
-    sizes = ((4, 7, 3, 2, 5), (3, 5, 6, 1, 8), (2, 9, 2, 9, 4))
-    return [
-        Case(
-            f"{b} rows of {p} and {c} rows of {q}",
-            (torch.randn(b, p, d, generator=generator), torch.randn(c, q, d, generator=generator)),
-        )
-        for b, p, c, q, d in sizes
-    ]

@@ -100,6 +100,91 @@ FUZZY_MISTAKES = (
 )
 
 
+# attention_by_distance
+
+
+def by_distance(
+    *,
+    shift: int = 1,
+    turned: bool = False,
+    per_query: bool = False,
+    per_row: bool = False,
+    empty: float = torch.nan,
+    exact_left_out: bool = False,
+    nearest: bool = False,
+):
+    """A version of `attention_by_distance` with one thing changed."""
+
+    def answer(pattern, tokens, distance):
+        heads = pattern if pattern.ndim == 4 else pattern[:, None]
+        n_pos, steps = tokens.shape[1], distance[tokens[:, :, None], tokens[:, None, :]]
+        steps = steps.mT if turned else steps
+        earlier = torch.ones(n_pos, n_pos, dtype=torch.bool).tril(-1)
+        if nearest:
+            steps = torch.where(earlier, steps, 99)
+            earlier = earlier & (steps == steps.amin(dim=-1, keepdim=True))
+        columns = []
+        for apart in range(int(distance.max()) + 1):
+            mask = (steps == apart) & earlier
+            if exact_left_out:
+                mask = mask & (tokens[:, :, None] != tokens[:, None, :])
+            key = torch.nn.functional.pad(mask, (1, 0))[..., :-1] if shift else mask
+            sums = torch.einsum("rhqk,rqk->rh", heads, key.float())
+            number = mask.any(dim=-1).sum(dim=-1) if per_query else mask.sum(dim=(1, 2))
+            if per_row:
+                column = (sums / number[:, None]).nanmean(dim=0)
+            else:
+                column = sums.sum(dim=0) / number.sum()
+            columns.append(column.nan_to_num(nan=empty))
+        found = torch.stack(columns, dim=-1)
+        return found if pattern.ndim == 4 else found[0]
+
+    return answer
+
+
+DISTANCE_MISTAKES = (
+    Mistake(
+        "attention to the earlier token itself",
+        by_distance(shift=0),
+        "A head that attends to similar tokens would do well in your version. Which key does "
+        "induction need?",
+    ),
+    Mistake(
+        "the distance is read in the wrong direction",
+        by_distance(turned=True),
+        "`distance[a, b]` need not be symmetric. Which of the two is the query's id?",
+    ),
+    Mistake(
+        "a sum for each query, not a mean over pairs",
+        by_distance(per_query=True),
+        "A query may have several earlier tokens at the same distance. How many pairs is that?",
+    ),
+    Mistake(
+        "each row is averaged first",
+        by_distance(per_row=True),
+        "One row may have many pairs at a distance and another few. Over what does the mean run?",
+    ),
+    Mistake(
+        "zero where there is no pair",
+        by_distance(empty=0.0),
+        "A curve that touches zero says that the head does not attend there. What do you know "
+        "about a distance that never occurs?",
+    ),
+    Mistake(
+        "equal tokens are left out",
+        by_distance(exact_left_out=True),
+        "Entry 0 is exact matching, with which the rest of the curve is compared. Does it have its "
+        "pairs?",
+    ),
+    Mistake(
+        "only the nearest earlier token of each query counts",
+        by_distance(nearest=True),
+        "A query has a pair with every earlier token, also if a nearer one exists. Are all in your "
+        "mean?",
+    ),
+)
+
+
 # ngram_prefix_score
 
 
@@ -242,6 +327,69 @@ LAYER_MISTAKES = (
         "only the last token is matched",
         layer(at(lambda r, q, k, n: r[q] == r[k]), _evenly),
         "That is right for n = 1. What else must be equal for n = 2?",
+    ),
+)
+
+
+# ngram_code
+
+
+def code(
+    *,
+    first: int = 0,
+    more: int = 0,
+    turned: bool = False,
+    even: bool = False,
+    raw: bool = False,
+    bos: bool = True,
+):
+    """A version of `ngram_code` with one thing changed."""
+
+    def answer(tokens, d_vocab, n, ratio=1 / 3):
+        n = n + more
+        found = torch.zeros(*tokens.shape, d_vocab + 1)
+        for place in range(tokens.shape[1]):
+            for back in range(n):
+                weight = 1.0 if even else ratio ** (n - 1 - back if turned else back)
+                at = place - first - back
+                if at >= 0 or bos:
+                    ids = tokens[:, at] if at >= 0 else torch.full((len(tokens),), d_vocab)
+                    found[torch.arange(len(tokens)), place, ids] += weight
+        return found if raw else found / found.sum(dim=-1, keepdim=True)
+
+    return answer
+
+
+CODE_MISTAKES = (
+    Mistake(
+        "the oldest token has the largest weight",
+        code(turned=True),
+        "Print your code for the row 0 1 with n = 2. Which of the two came last?",
+    ),
+    Mistake(
+        "all tokens have the same weight",
+        code(even=True),
+        "Do A B and B A get different codes in your version?",
+    ),
+    Mistake(
+        "the weights do not sum to 1",
+        code(raw=True),
+        "Weights of attention come from a softmax. What do they sum to?",
+    ),
+    Mistake(
+        "the token itself is left out",
+        code(first=1),
+        "Which token has the largest weight at position i, that at i or that at i − 1?",
+    ),
+    Mistake(
+        "one token too many",
+        code(more=1),
+        "For n = 1 your code holds two tokens. How far back does the last one lie?",
+    ),
+    Mistake(
+        "no BOS before the row",
+        code(bos=False),
+        "At position 0 there is one token of the row. What fills the other n − 1 places?",
     ),
 )
 

@@ -1,0 +1,151 @@
+"""Exercises of chapter 14: features of a stream, and the graph behind a logit.
+
+Replace each `raise NotImplementedError` with your code. Check all of them with
+`induction-heads check ch14`, or one with `induction-heads check sae_loss`.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch  # noqa: F401
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from induction_heads.models.attention import attention_pattern  # noqa: F401
+
+if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
+    from transformer_lens import TransformerBridge
+
+
+def sae_loss(
+    stream: Float[Tensor, "example d_model"],
+    reconstruction: Float[Tensor, "example d_model"],
+    activations: Float[Tensor, "example feature"],
+    penalty: float,
+) -> Float[Tensor, ""]:
+    """What a sparse autoencoder is trained to lower.
+
+    ★ · 5 minutes. Why: the loss says what the features are rewarded for, and what they are
+    not.
+
+    For one example: the squared length of `stream − reconstruction`, plus `penalty` times the sum
+    of the activations. Return the mean over the examples, a tensor without axes. Activations are
+    never negative.
+    """
+    raise NotImplementedError
+
+
+def shrunk_activation_formula() -> str:
+    """The activation that the penalty leaves, as a formula.
+
+    ★★ · 8 minutes, with pen and paper. Why: a penalty on activations also shrinks them, and
+    you can predict by how much.
+
+    A stream is a times one direction of length 1, and the decoder of a feature has found that
+    direction. Its activation f, which cannot be negative, is chosen to make the loss
+    (a − f)² + c f as small as possible. Which f is that? Return a Python expression in `a` and `c`,
+    both above 0, as text. It may use + - * / **, sqrt, min and max.
+    """
+    raise NotImplementedError
+
+
+def dead_features(activations: Float[Tensor, "example feature"]) -> Int[Tensor, " dead"]:
+    """The indices of the features that are 0 on every example, in increasing order.
+
+    ★ · 4 minutes. Why: a dictionary with dead entries is smaller than it looks.
+
+    Activations are never negative. The answer is empty if there is none.
+    """
+    raise NotImplementedError
+
+
+def feature_detection_scores(
+    activations: Float[Tensor, "example feature"],
+    labels: Int[Tensor, " example"],
+    n_labels: int,
+    threshold: float = 0.5,
+) -> tuple[Float[Tensor, "feature label"], Float[Tensor, "feature label"]]:
+    """Precision and recall of every feature as a detector of every label.
+
+    ★★ · 15 minutes. Why: a feature's name was given by somebody. These two numbers say
+    whether it is deserved.
+
+    A feature is *on* in an example if its activation is above `threshold` times its own largest
+    activation. `labels` has one of 0 … n_labels − 1 for each example.
+
+    - precision of feature j for label x: of the examples where j is on, the share with label x;
+    - recall: of the examples with label x, the share where j is on.
+
+    Where the denominator is 0, the score is 0. Return (precision, recall).
+    """
+    raise NotImplementedError
+
+
+def path_contributions(
+    model: "TransformerBridge",
+    tokens: Int[Tensor, " pos"],
+    query: int,
+    direction: Float[Tensor, " d_model"],
+) -> Float[Tensor, "first second source middle"]:
+    """What every path adds to the stream at `query` along `direction`, with patterns held fixed.
+
+    ★★★ · 25 minutes. Why: with fixed patterns the model is linear, so every path has a number,
+    and nothing is left over.
+
+    The model has two layers of H heads and no layer norm. A path starts at position s, in
+    x = W_E[token] + W_pos. Head a of layer 0 takes it from s to m; head b of layer 1 takes it from
+    m to the query. Entry [a, b, s, m] of the answer is
+
+        P_a[m, s] · P_b[query, m] · (x_s M_a M_b) · direction
+
+    with the pattern P of a head as it is on these tokens, and M = W_V W_O of the head. The axes
+    `first` and `second` have H + 1 entries: the last one means *no head*, where both P and M are
+    identity matrices, so the path stays where it is. The answer sums to the component of the
+    model's stream along `direction` at the query.
+
+    Start here: `model.W_V` is [layer head d_model d_head], `model.W_O` [layer head d_head d_model].
+    `attention_pattern(queries, keys)` of chapter 1 gives a pattern. What does layer 1 read?
+    """
+    raise NotImplementedError
+
+
+def paths_formula() -> str:
+    """How many paths lead to one query, as a formula.
+
+    ★★ · 10 minutes, with pen and paper. Why: the sum is exact, and it has this many terms.
+
+    A query sees n positions, its own among them. The model has two layers of H heads. A path uses
+    one head or none in each layer. Without a head it stays where it is; a head can bring it from
+    any position to the same or a later one. How many paths end at the query? Return a Python
+    expression in `n` and `H` as text, without a sum sign.
+    """
+    raise NotImplementedError
+
+
+def pruned_edges(flows: Float[Tensor, " edge"], share: float) -> Bool[Tensor, " edge"]:
+    """True for the edges to keep: the fewest whose |flow| is at least `share` of all |flow|.
+
+    ★★ · 10 minutes. Why: a graph that nobody can read explains nothing, and a rule that says
+    what was left out keeps a small graph honest.
+
+    Signs do not count: two large flows that cancel are both kept. `share` is between 0, which
+    needs no edge at all, and 1.
+    """
+    raise NotImplementedError
+
+
+def logit_lens(
+    model: "TransformerBridge", tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "depth batch pos d_vocab"]:
+    """The stream before each layer and after the last one, read as logits.
+
+    ★★ · 12 minutes. Why: it is the cheapest question about a layer, and easy to ask in the
+    wrong way.
+
+    Entry 0 is the stream before layer 0, entry 1 that before layer 1, and so on; the last is the
+    stream after the last layer. Each of them goes through the model's final layer norm and
+    unembedding, as if it were the last. So the last entry equals `model(tokens)`.
+
+    Start here: the hooks are `blocks.{layer}.hook_resid_pre` and `blocks.{layer}.hook_resid_post`.
+    `model.ln_final` and `model.unembed` can be called. `model.cfg.n_layers` counts the layers.
+    """
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Checks, known mistakes, hints and inputs of chapter 15."""
