@@ -5,15 +5,20 @@ import os
 from pathlib import Path
 
 import click
+import nbformat
 import pytest
 import torch
 from click.testing import CliRunner
+from rich.console import Console
 
 from induction_heads import load_input
 from induction_heads.cli.main import main
+from induction_heads.cli.printing import print_place
 from induction_heads.course.exercise_files import folder_here, stub_text
+from induction_heads.course.registry import chapter_exercises
 from induction_heads.grading import progress
 from induction_heads.grading.saved_input import NoInput
+from induction_heads.grading.states import Place
 
 STEM = "ch01_attention"
 MASK = "return torch.ones(n_pos, n_pos, dtype=torch.bool).tril()"
@@ -46,11 +51,11 @@ def test_every_way_to_name_an_exercise_and_the_next_one(home: Path, one_warm_pro
     after = f"Next: visible_pairs_formula (★, 3 minutes) in {{}}{STEM}.py, line {line}"
     done = run("check", "Causal_Mask")
     assert done.exit_code == 0
-    assert after.format(f"exercises{os.sep}") in done.stdout
+    assert after.format(f"exercises{os.sep}") in " ".join(done.stdout.split())
     monkeypatch.chdir(home / "exercises")
     inside = run("check", "causal_mask")
     assert inside.exit_code == 0, inside.output
-    assert after.format("") in inside.stdout
+    assert after.format("") in " ".join(inside.stdout.split())
 
 
 def test_several_targets_are_checked_in_order_and_once(home: Path, one_warm_process):
@@ -70,12 +75,34 @@ def test_a_file_elsewhere_is_checked_where_it_is(home: Path, one_warm_process, m
     assert "causal_mask: passed" in done.stdout
 
 
+def test_a_folder_with_only_a_notebook_is_checked_as_grade_does(home: Path, one_warm_process):
+    (home / "liz").mkdir()
+    answer = f"import torch\ndef causal_mask(n_pos):\n    {MASK}"
+    cells = [nbformat.v4.new_code_cell(answer)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), home / "liz" / f"{STEM}.ipynb")
+    done = run("check", "causal_mask", "--submission", "liz")
+    assert done.exit_code == 0, done.output
+    assert f"{STEM}: {STEM}.ipynb is checked." in done.stderr
+    missing = run("check", "ch02", "--submission", "liz")
+    assert "There is no file ch02_attention_patterns.py" in missing.output
+
+
+def test_the_next_exercise_fits_the_width_of_a_terminal(capsys):
+    exercise = chapter_exercises("ch04_induction_heads")[0]
+    place = Place(exercise, Path("exercises/ch04_induction_heads.py"), 22)
+    print_place(Console(width=80), place)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+    print_place(Console(width=100), place)
+    assert capsys.readouterr().out == f"Next: {place}\n"
+
+
 def test_wrong_targets_say_what_was_meant(home: Path):
     (home / "ch01.ipynb").touch()
     cases = {
         ("chek",): "There is no command 'chek'. Did you mean check?",
         ("check", "casual_mask"): "Did you mean causal_mask?",
         ("check", "ch01_atention.py"): "Did you mean ch01_attention or",
+        ("check", "exercises/nope.py"): "There is no file 'exercises/nope.py'.",
         ("check", "ch1", "ch99"): "No chapter is called 'ch99'.",
         ("check", "exercises"): "'exercises' is a folder. To check its files, pass --submission",
         ("check", "ch01.ipynb"): "is a notebook. Check its functions inside it",

@@ -75,7 +75,7 @@ def test_only_what_changed_is_checked(trial: Trial):
     assert "tripled: failed" in output
     assert "doubled: passed" not in output
     assert "1 of 2 passed, 1 failed. Waiting for a save" in output
-    assert "Next: tripled (★, 1 minute) in " in output
+    assert "Next: tripled (★, 1 minute) in " in " ".join(output.split())
     assert "ch98_trial.py, line 5" in output.replace("\n", "")
 
 

@@ -361,6 +361,42 @@ def test_one_exercise_is_graded_again_and_the_others_stay(options, monkeypatch):
 
 
 @pytest.mark.usefixtures("_quick")
+def test_a_regrade_reports_the_grades_that_count_lateness_and_columns(
+    options, tmp_path, monkeypatch
+):
+    (tmp_path / "class.toml").write_text(
+        "[chapters.ch01]\ndue = 2026-10-05T18:00:00Z\n[late]\npercent_per_day = 50\n"
+    )
+    (tmp_path / "columns.csv").write_text(
+        "student,submitted,rubric (20)\nada,2026-10-06T10:00:00Z,7\neve,2026-10-30T10:00:00Z,\n"
+    )
+    options = replace(options, class_file=tmp_path / "class.toml", columns=tmp_path / "columns.csv")
+    grade_folder(options)
+
+    def check_chapter(selection, submission, **_):
+        results = [Result(e.name, "failed", "new", n_cases=2) for e in selection.exercises]
+        return ChapterResult(selection.stem, tuple(results))
+
+    monkeypatch.setattr(classroom, "check_chapter", check_chapter)
+    _, changes = regrade_folder(replace(options, selections=(), seed_file=None), "causal_mask")
+    # Half of the points are lost after a day and all of them after two; the rubric is kept.
+    assert changes == [f"ada: {7 + ALL / 2:.2f} → {7 + (ALL - 1) / 2:.2f}"]
+    assert f",{7 + (ALL - 1) / 2:.2f}" in (options.out / "grades.csv").read_text()
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_wrong_option_is_the_first_thing_that_is_said(options, tmp_path, monkeypatch):
+    partial = Isolation(True, "sandboxed", ("Memory is only measured.",))
+    monkeypatch.setattr(grade, "isolation", lambda: partial)
+    said: list[str] = []
+    with pytest.raises(CannotGrade):
+        grade_folder(replace(options, class_file=tmp_path / "none.toml"), said.append)
+    assert said == []
+    grade_folder(options, said.append)
+    assert said[-1] == "Memory is only measured."
+
+
+@pytest.mark.usefixtures("_quick")
 def test_an_interrupted_regrade_goes_on_where_it_stopped(options, monkeypatch):
     grade_folder(options)
     checked: list[tuple[str, int]] = []

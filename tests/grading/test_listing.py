@@ -57,8 +57,10 @@ def test_every_student_and_every_entry_has_a_row(rows: Listing):
         ("vera (Vera Rubin)", "all", NOTHING, "no entry has this name"),
     ]
     assert [entry.name for entry in rows.left_out] == ["notes.txt"]
-    assert (rows.n_students, rows.n_absent) == (4, 4)
-    assert rows.totals() == "4 students, 4 rows with nothing handed in, 1 entry left out"
+    assert (rows.n_students, rows.n_absent, rows.n_strangers) == (4, 4, 3)
+    assert rows.totals() == (
+        "4 students (3 not in the roster), 4 rows with nothing handed in, 1 entry left out"
+    )
 
 
 def test_nothing_handed_in_is_an_empty_cell_and_not_a_zero():

@@ -12,6 +12,7 @@ from induction_heads.cli.printing import print_next, show_check
 
 if TYPE_CHECKING:
     from induction_heads.course.registry import Selection
+    from induction_heads.grading.chapter_files import ChapterFile
     from induction_heads.grading.results import ChapterResult
 
 
@@ -83,13 +84,37 @@ def _check(selections: "list[Selection]", folder: Path, *, quiet: bool) -> "list
 
     console = Console(highlight=False)
     with FolderChecker(folder) as checker:
-        chapters = [show_check(checker, s, console, quiet=quiet) for s in selections]
+        chapters = []
+        for selection in selections:
+            found = _other_file(selection, folder)
+            if found is not None:
+                click.echo(f"{selection.stem}: {found.name} is checked.", err=True)
+            submission = found.submission if found is not None else None
+            chapters.append(
+                show_check(checker, selection, console, quiet=quiet, submission=submission)
+            )
         if checker.problem:
             click.echo(checker.problem, err=True)
         if not quiet:
             console.print(f"\n{summary_line(chapters)}")
             print_next(console, checker, chapters)
     return chapters
+
+
+def _other_file(selection: "Selection", folder: Path) -> "ChapterFile | None":
+    """Where the chapter's file is missing: the file that `grade` would take, such as a notebook."""
+    from induction_heads.course.registry import chapter_exercises
+    from induction_heads.grading.chapter_files import chapter_files
+    from induction_heads.grading.hand_in_files import NotAccepted, open_files
+
+    if (folder / f"{selection.stem}.py").exists():
+        return None
+    names = [exercise.name for exercise in chapter_exercises(selection.stem)]
+    try:
+        (found,) = chapter_files(open_files(folder), {selection.stem: names})
+    except NotAccepted:
+        return None
+    return found if found.name else None
 
 
 def _save_input(selection: "Selection", chapter: "ChapterResult", file: Path) -> None:

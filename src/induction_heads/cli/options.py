@@ -196,6 +196,9 @@ def selections_in(targets: Sequence[str], folder: Path) -> "tuple[list[Selection
             raise click.UsageError(
                 f"{unknown!r} is a folder. To check its files, pass --submission {unknown}."
             ) from None
+        file = next((name for name in targets if repr(name) in str(error)), "")
+        if file.lower().endswith(".py") and not Path(file).exists():
+            raise click.UsageError(f"There is no file {file!r}. {error}") from None
         raise click.UsageError(str(error)) from None
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from induction_heads.grading.checking import FolderChecker
     from induction_heads.grading.progress import Progress
     from induction_heads.grading.results import ChapterResult, Result
+    from induction_heads.grading.states import Place
     from induction_heads.grading.submission import Submission
 
 
@@ -77,7 +78,15 @@ def print_next(
     if place is None:
         console.print("All exercises of the course have passed.")
     else:
-        console.print(f"Next: {place}", markup=False, soft_wrap=True)
+        print_place(console, place)
+
+
+def print_place(console: "Console", place: "Place") -> None:
+    """Print which exercise is next and where it is, on two lines if one is too narrow for it."""
+    line = f"Next: {place}"
+    if len(line) > console.width:
+        line = line.replace(") in ", ")\n  in ", 1)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def progress_in(folder: Path) -> "Progress":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from induction_heads.cli.options import require_folder, selections_in, submission_option
-from induction_heads.cli.printing import current_states, progress_in
+from induction_heads.cli.printing import current_states, print_place, progress_in
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +55,7 @@ def status(targets: tuple[str, ...], folder: Path, as_json: bool) -> None:
         _print_chapters(console, chapters)
     console.print(totals_line(chapters))
     if place is not None:
-        console.print(f"Next: {place}", markup=False, soft_wrap=True)
+        print_place(console, place)
     if not targets:
         console.print("One chapter in full: induction-heads status ch01", markup=False)
 

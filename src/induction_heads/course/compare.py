@@ -263,4 +263,5 @@ def _tensor_summary(value: Tensor, n_values: int) -> str:
     flat = value.detach().reshape(-1)[:n_values]
     values = ", ".join(_show(item) for item in flat)
     more = ", …" if value.numel() > n_values else ""
-    return f"a {kind} tensor of shape {list(value.shape)} ({values}{more})"
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"{article} {kind} tensor of shape {list(value.shape)} ({values}{more})"

@@ -110,6 +110,7 @@ def grade_folder(options: GradingOptions, say: Say = lambda line: None) -> Grade
     with _errors_as_cannot_grade(options):
         inputs = _inputs(options, say)
         hand_ins = _hand_ins(options, say)
+        _say_what_is_missing(say)
         with folder.held(resume=options.resume):
             job = _job(options, folder, inputs.points)
             n_kept = len(hand_ins.work) - len(pending(job, hand_ins.work))
@@ -140,6 +141,7 @@ def regrade_folder(
             raise CannotGrade(f"{exercise} was not graded there, only the exercises of {chapters}.")
         inputs = _inputs(options, say)
         hand_ins = _hand_ins(options, say)
+        _say_what_is_missing(say)
         work = hand_ins.work
         unfinished = folder.regrade()
         if unfinished is not None and unfinished[0] != (exercise,):
@@ -160,7 +162,7 @@ def regrade_folder(
         n_kept = len(work) - len(pending(job, work))
         records = _graded_records(job, work, options, n_kept)
         grades = _finish(options, inputs, hand_ins, records, n_kept, say)
-    return grades, list(_changes(before, records))
+    return grades, list(_changes(before, records, inputs))
 
 
 def _regrade_points(options: GradingOptions, stored: GradingSettings, new: points.Points) -> str:
@@ -175,24 +177,30 @@ def _regrade_points(options: GradingOptions, stored: GradingSettings, new: point
 
 
 def _changes(
-    before: Mapping[str, gradebook.StudentRecord | None], records: Sequence[gradebook.StudentRecord]
+    before: Mapping[str, gradebook.StudentRecord | None],
+    records: Sequence[gradebook.StudentRecord],
+    inputs: ClassInputs,
 ) -> Iterator[str]:
-    """`ada: 3.00 → 4.00` for each student whose points changed."""
+    """`ada: 3.00 → 4.00` for each student whose final points changed.
+
+    Both have what lateness costs and the columns by hand as they are now.
+    """
+
+    def points(record: gradebook.StudentRecord) -> str:
+        return gradebook.number(final_grade(record, inputs.dates, inputs.columns)["points"])
+
     for record in records:
         earlier = before.get(record["student"])
-        old = gradebook.number(earlier["points"]) if earlier else "none"
-        new = gradebook.number(record["points"])
+        old, new = points(earlier) if earlier else "none", points(record)
         if old != new:
             yield f"{record['student']}: {old} → {new}"
 
 
 def _require_sandbox(options: GradingOptions, say: Say) -> None:
-    sandbox = isolation()
-    for sentence in sandbox.sentences():
-        say(sentence)
-    if sandbox.complete:
+    if isolation().complete:
         return
     if not options.without_isolation:
+        _say_what_is_missing(say)
         raise CannotGrade(
             "Unknown code could read your files and change grades. Install bubblewrap on "
             "Linux, or grade in a container and pass --without-isolation."
@@ -203,6 +211,12 @@ def _require_sandbox(options: GradingOptions, say: Say) -> None:
         raise CannotGrade("--run-as needs root: only root can run code as another user.")
     if not has_user(options.user):
         raise CannotGrade(f"There is no user {options.user!r} on this system.")
+
+
+def _say_what_is_missing(say: Say) -> None:
+    """A sentence for each layer of the protection that this machine lacks."""
+    for sentence in isolation().sentences():
+        say(sentence)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from induction_heads.grading.roster import Person, Roster
 from induction_heads.grading.students import HandIn, LeftOut, Student, absent_persons
 
 NOTHING = "nothing handed in"
+NOT_IN_ROSTER = "not in the roster"
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,16 @@ class Listing:
         """The number of rows with nothing handed in."""
         return sum(row.file == NOTHING for row in self.rows)
 
+    @property
+    def n_strangers(self) -> int:
+        """The number of students who are not in the roster."""
+        return sum(row.remark == NOT_IN_ROSTER for row in self.rows)
+
     def totals(self) -> str:
-        """`3 students, 1 row with nothing handed in, 2 entries left out`"""
+        """`3 students (1 not in the roster), 1 row with nothing handed in, 2 entries left out`"""
+        strangers = f" ({self.n_strangers} not in the roster)" if self.n_strangers else ""
         parts = [
-            _counted(self.n_students, "student", "students"),
+            _counted(self.n_students, "student", "students") + strangers,
             _counted(self.n_absent, "row", "rows") + " with nothing handed in",
             _counted(len(self.left_out), "entry", "entries") + " left out",
         ]
@@ -117,7 +124,7 @@ def _rows(student: Student, hand_in: HandIn, roster: Roster | None) -> list[Row]
     for entry, reason in hand_in.refused:
         rows.append(Row(name, "all" if not hand_in.files else "", shown(entry), reason))
     if roster is not None and student.person is None:
-        rows.append(Row(name, "", shown(student.path.name), "not in the roster"))
+        rows.append(Row(name, "", shown(student.path.name), NOT_IN_ROSTER))
     return rows
 
 

@@ -22,7 +22,17 @@ from induction_heads.course.ch04_induction_heads.token_mistakes import tokens_by
 from induction_heads.data.tokens import prefix_match_rows
 from induction_heads.interp.activations import attention_patterns
 
-TOKEN_ALSO_RIGHT = (tokens_by_multinomial, tokens_by_python_random)
+
+def _tokens_by_the_global_seed(model, period=16, batch=8, seed=0):
+    torch.manual_seed(seed)
+    ids = [i for i in range(model.cfg.d_vocab) if i != model.cfg.bos_token]
+    shuffled = [torch.randperm(len(ids))[:period] for _ in range(batch)]
+    blocks = torch.tensor(ids)[torch.stack(shuffled)]
+    front = [model.cfg.bos_token] * (model.cfg.bos_token is not None)
+    return torch.cat([torch.tensor(front).long().expand(batch, -1), blocks, blocks], dim=1)
+
+
+TOKEN_ALSO_RIGHT = (tokens_by_multinomial, tokens_by_python_random, _tokens_by_the_global_seed)
 
 
 SCORE_ALSO_RIGHT = (_stripe_by_mask, _stripe_by_index)

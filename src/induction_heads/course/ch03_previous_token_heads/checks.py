@@ -149,7 +149,7 @@ def _find_loop(model: HookedModel, threshold: float = 0.4) -> Heads:
         return sum(weights) / len(weights)
 
     # Many rows, so that only those of the answer are a source of chance.
-    return find_by(score, batch=64)(model, threshold)
+    return find_by(score, batch=64, seed=11)(model, threshold)
 
 
 def _compare_heads(answer: Any, expected: Any) -> str | None:

@@ -30,13 +30,13 @@ def _random_rows(model: HookedModel, batch: int, seed: int) -> Tensor:
 
 
 def find_by(
-    score: Callable[[Tensor], Any], length: int = 64, batch: int = 8
+    score: Callable[[Tensor], Any], length: int = 64, batch: int = 8, seed: int = 0
 ) -> Callable[..., Heads]:
     """The heads whose `score` of a pattern [batch query key] reaches the threshold."""
 
     def answer(model: HookedModel, threshold: float = 0.4) -> Heads:
         n_pos = min(model.cfg.n_ctx, model.cfg.d_vocab, length)
-        tokens = distinct_tokens(model.cfg.d_vocab, n_pos, batch=batch, seed=11)
+        tokens = distinct_tokens(model.cfg.d_vocab, n_pos, batch=batch, seed=seed)
         _, cache = model.run_with_cache(tokens)
         found = []
         for layer in range(model.cfg.n_layers):

@@ -248,6 +248,12 @@ def _finder(
 
 FIND_MISTAKES = (
     Mistake(
+        "no head, whatever the model",
+        lambda model, threshold=0.4: [],
+        "Your list is empty even for threshold=0. How many heads are there, and what is the score "
+        "of each?",
+    ),
+    Mistake(
         "only period 16 is tried",
         _finder(periods=(16,)),
         "A head that always looks 15 back is on your list. What would it score at another period?",
@@ -256,6 +262,11 @@ FIND_MISTAKES = (
         "only period 8 is tried",
         _finder(periods=(8,)),
         "A head that always looks 7 back is on your list. Which second test would reject it?",
+    ),
+    Mistake(
+        "only period 12 is tried",
+        _finder(periods=(12,)),
+        "A head that always looks 11 back is on your list. What would it score at another period?",
     ),
     Mistake(
         "the mean over the periods",

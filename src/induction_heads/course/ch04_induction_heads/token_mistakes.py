@@ -112,6 +112,11 @@ TOKEN_MISTAKES = (
         "Nothing repeats here: that is the control. How many blocks do you draw per row?",
     ),
     Mistake(
+        "one block, without its copy",
+        _tokens(arrange=_after_bos),
+        "How long is a row of `[BOS] + block + block`, and how long is yours?",
+    ),
+    Mistake(
         "each token is followed by itself",
         _tokens(
             arrange=lambda model, blocks: _after_bos(model, blocks.repeat_interleave(2, dim=1))

@@ -185,14 +185,24 @@ VERIFY_MISTAKES = (
         "A previous-token head is needed too. Does it look like an induction head?",
     ),
     Mistake(
+        "the attention does not count",
+        verdict(rule=lambda _, rise, control: rise >= 0.1 and rise > 2 * control),
+        "A previous-token head that the circuit needs passes your test. What tells it from an "
+        "induction head?",
+    ),
+    Mistake(
         "the size of the effect counts, not its sign",
         verdict(size=abs),
         "The loss falls when one of these heads is removed. Is that head needed?",
     ),
-    Mistake(
-        "one period only",
-        verdict((12,)),
-        "A head that always looks 11 tokens back: what does it score at period 12, and at 16?",
+    *(
+        Mistake(
+            f"one period only, {period}",
+            verdict((period,)),
+            f"A head that always looks {period - 1} tokens back: what does it score at period "
+            f"{period}, and at another one?",
+        )
+        for period in PERIODS
     ),
     Mistake(
         "the most favorable period decides",

@@ -136,6 +136,11 @@ STEP_MISTAKES = (
         "Not every curve has a point at step 0. What is left out then?",
     ),
     Mistake(
+        "the first point after step 0 is left out too",
+        steepest(keep=lambda curve: [point for point in curve if point[0] > 0][1:]),
+        "Only a point at step 0 has no logarithm. With which point does your first interval begin?",
+    ),
+    Mistake(
         "the last point is left out",
         steepest(keep=lambda curve: [point for point in curve if point[0] > 0][:-1]),
         "A curve of n points has n − 1 intervals. Which of them does your loop leave out?",

@@ -221,6 +221,17 @@ PREFIX_MISTAKES = (
         "For n = 1 your code already compares two tokens. Is the query's own token among your n?",
     ),
     Mistake(
+        "one token too few is matched",
+        score(at(lambda r, q, k, n: _same(r, q, k, n - 1))),
+        "For n = 1 every earlier key counts in your code. Is the query's own token among your n?",
+    ),
+    Mistake(
+        "one token too few is matched, but never fewer than one",
+        score(at(lambda r, q, k, n: _same(r, q, k, max(1, n - 1)))),
+        "For n = 2 and n = 1 your code compares the same number of tokens. How many are the "
+        "query's and the n − 1 before it?",
+    ),
+    Mistake(
         "the mean runs over all queries",
         score(at(_same), over_all=True),
         "Queries whose last n tokens are new have nothing to match. Do they belong in the mean?",
