@@ -30,8 +30,8 @@ def make_repeated_tokens(
     BOS token. (The models of the check see all ids alike. For a model of text the package also
     leaves out the most and the least common ids, where it is known which they are.) Each row of the
     batch has its own block. The same seed gives the same tokens, another seed gives others. (With
-    `torch.Generator().manual_seed(seed)` you have a generator of your own, and no other draw of your
-    program changes.) The BOS id can be any, also 0.
+    `torch.Generator().manual_seed(seed)` you have a generator of your own, and no other draw of
+    your program changes.) The BOS id can be any, also 0.
 
     With `model.cfg.bos_token` None, period 3 and batch 2, an answer may be
     [[7, 2, 5, 7, 2, 5], [1, 7, 4, 1, 7, 4]].

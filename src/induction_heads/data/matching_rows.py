@@ -169,18 +169,23 @@ def lag_table() -> Float[Tensor, "token successor"]:
 
 
 def lag_rows(
-    generator: torch.Generator, *, lag: int | None = None, n_pos: int = 32, batch: int = 32
+    generator: torch.Generator,
+    *,
+    lag: int | None = None,
+    lags: tuple[int, ...] = (1, 2),
+    n_pos: int = 32,
+    batch: int = 32,
 ) -> Rows:
-    """Each token follows, by `lag_table`, from the token one or two before it.
+    """Each token follows, by `lag_table`, from the token one of `lags` places before it.
 
     The lag is drawn for each row if it is None.
     """
     table = lag_table()
-    lags = torch.randint(1, 3, (batch,), generator=generator)
-    lags = lags if lag is None else torch.full_like(lags, lag)
-    columns = list(torch.randint(LAG_IDS, (2, batch), generator=generator))
+    drawn = torch.tensor(lags)[torch.randint(len(lags), (batch,), generator=generator)]
+    drawn = drawn if lag is None else torch.full_like(drawn, lag)
+    columns = list(torch.randint(LAG_IDS, (max(lags), batch), generator=generator))
     while len(columns) < n_pos:
-        source = torch.where(lags == 1, columns[-1], columns[-2])
+        source = torch.stack(columns).gather(0, len(columns) - drawn[None]).squeeze(0)
         columns.append(torch.multinomial(table[source], 1, generator=generator).squeeze(1))
     return torch.stack(columns, dim=1)
 

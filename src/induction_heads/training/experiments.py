@@ -17,6 +17,7 @@ from induction_heads.training import (
     chain_runs,
     clamp_runs,
     few_shot_model,
+    lag_runs,
     minimal_task,
     position_runs,
 )
@@ -60,6 +61,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(few_shot_model.UNCOUNTED_RUNS),
         few_shot_model.uncounted_result,
         lambda result: result["snapshots"][-1]["accuracy"],
+    ),
+    "lags": Experiment(
+        "rows whose lag must be inferred, two or three lags, one to three layers",
+        tuple(lag_runs.RUNS),
+        lag_runs.lag_result,
+        lambda result: result["loss"],
     ),
     "minimal-task": Experiment(
         "an induction circuit of three numbers, by context length and optimizer",

@@ -1,0 +1,156 @@
+"""The stored runs on rows whose lag must be inferred: the loss, and which head compares the rules.
+
+The task of d'Angelo et al. 2025 at a small size, with two or three lags and one to three layers.
+`induction-heads experiment lags` trains the models again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import permutations
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from induction_heads.data.matching_rows import lag_rows, lag_table
+from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.patching import activation_patching_effects
+from induction_heads.models.attention_only import AttentionOnly
+from induction_heads.models.interface import HookedModel
+from induction_heads.models.loading import to_transformer_lens
+from induction_heads.training.initial_weights import initialized
+from induction_heads.training.matching_tasks import TASKS
+from induction_heads.training.records import HELD_OUT_SEED, rounded
+from induction_heads.training.run import Settings, TrainingRun, train
+
+LAGS = {2: (1, 2), 3: (1, 2, 3)}
+"""Number of lags → the lags."""
+
+SETTINGS = TASKS["lags"].settings
+SEEDS = (0, 1, 2)
+
+RUNS = {
+    f"{n_lags}-lags-{n_layers}-layer{'s' * (n_layers > 1)}-s{seed}": (n_lags, n_layers, seed)
+    for n_lags in LAGS
+    for n_layers in (1, 2, 3)
+    for seed in SEEDS
+}
+"""Name → number of lags, number of layers and seed."""
+
+
+def train_lag_model(
+    lags: tuple[int, ...], n_layers: int, seed: int, settings: Settings = SETTINGS
+) -> TrainingRun[AttentionOnly]:
+    """Train a model on rows whose lag is one of `lags`, with the sizes of the toy `lags`."""
+    model = AttentionOnly(replace(TASKS["lags"].config, n_layers=n_layers))
+    return train(
+        initialized(model, seed),
+        partial(lag_rows, lags=lags),
+        settings,
+        seed=seed,
+        snapshots_at=(settings.steps,),
+        progress=False,
+    )
+
+
+def held_out_lag_rows(lags: tuple[int, ...], batch: int = 400) -> dict[int, Int[Tensor, "row pos"]]:
+    """Lag → rows in which it holds: what every model is measured on."""
+    generator = torch.Generator().manual_seed(HELD_OUT_SEED)
+    return {lag: lag_rows(generator, lag=lag, lags=lags, batch=batch) for lag in lags}
+
+
+def successors(tokens: Int[Tensor, "row pos"], lag: int) -> Int[Tensor, " row"]:
+    """The likely next token of each row, if this lag holds."""
+    return lag_table().argmax(dim=-1)[tokens[:, -lag]]
+
+
+def evidence_by_head(
+    model: HookedModel, rows: dict[int, Int[Tensor, "row pos"]]
+) -> Float[Tensor, "layer head"]:
+    """How much of the choice between two lags is lost with each head's output, as a share.
+
+    Clean rows follow one lag. In corrupted rows everything before the last tokens is from rows of
+    another lag, so that the two differ in the evidence and not in what the rules are applied to. A
+    head's output in the clean run is replaced by that of the corrupted run, at all positions. What
+    is measured is the logit of the successor by the clean lag minus that by the other. A mean over
+    all ordered pairs of lags; rows in which both lags have the same successor are left out.
+    """
+    shared = max(rows)
+    effects = []
+    for lag, other in permutations(rows, 2):
+        clean = rows[lag]
+        corrupted = torch.cat([rows[other][:, :-shared], clean[:, -shared:]], dim=1)
+        right, wrong = successors(clean, lag), successors(clean, other)
+        differ = right != wrong
+        effects.append(
+            activation_patching_effects(
+                model, clean[differ], corrupted[differ], right[differ], wrong[differ], "noise"
+            )
+        )
+    return torch.stack(effects).mean(dim=0)
+
+
+def followed_lags(
+    tokens: Int[Tensor, "row pos"], lags: Sequence[int]
+) -> Bool[Tensor, "lag row query"]:
+    """Whether each token is the likely successor of the token `lag` places before it.
+
+    The queries are the positions from `max(lags)` on.
+
+    >>> best = lag_table().argmax(dim=-1)
+    >>> row = torch.tensor([[0, 1, int(best[0]), int(best[0])]])
+    >>> followed_lags(row, (1, 2))[1, 0, 0]
+    tensor(True)
+    """
+    best, top, n_pos = lag_table().argmax(dim=-1), max(lags), tokens.shape[1]
+    return torch.stack(
+        [tokens[:, top:] == best[tokens[:, top - lag : n_pos - lag]] for lag in lags]
+    )
+
+
+def attention_to_confirmations(
+    model: HookedModel, rows: dict[int, Int[Tensor, "row pos"]], *, of_other_rows: bool = False
+) -> Float[Tensor, "layer head"]:
+    """How much more attention a token gets if exactly one lag predicts it than if none does.
+
+    A ratio of attention per key, over the keys more than `max(lags)` before the query and the
+    queries of the second half. 1: the head does not care whether a token confirms a rule. With
+    `of_other_rows` the marks are those of another row, as a control: a head that looks by position
+    keeps its ratio, and one that looks at confirmations gets 1.
+    """
+    tokens, lags = torch.cat(list(rows.values())), tuple(rows)
+    top, n_pos = max(lags), tokens.shape[1]
+    followed = followed_lags(tokens, lags)
+    if of_other_rows:
+        followed = followed.roll(1, dims=1)
+    query, key = torch.arange(n_pos // 2, n_pos), torch.arange(top, n_pos)
+    early = key < query[:, None] - top
+    patterns = attention_patterns(model, tokens)[..., n_pos // 2 :, top:]
+    per_key = []
+    for marked in (followed.sum(dim=0) == 1, ~followed.any(dim=0)):
+        counted = (marked[:, None] & early).to(patterns.dtype)  # [row query key]
+        per_key.append(torch.einsum("lrhqk,rqk->lh", patterns, counted) / counted.sum())
+    return per_key[0] / per_key[1]
+
+
+def lag_result(name: str, settings: Settings = SETTINGS) -> dict[str, Any]:
+    """The stored result of one run, ready for JSON. No "evidence" if the model does not choose."""
+    n_lags, n_layers, seed = RUNS[name]
+    rows = held_out_lag_rows(LAGS[n_lags])
+    run = train_lag_model(LAGS[n_lags], n_layers, seed, settings)
+    model, tokens = to_transformer_lens(run.model), torch.cat(list(rows.values()))
+    with torch.inference_mode():
+        loss = per_token_loss(model(tokens), tokens)[:, -16:].mean().item()
+    try:
+        evidence = rounded(evidence_by_head(model, rows), digits=3)
+    except ValueError:  # Both runs have the same logits: there is no choice to divide up.
+        evidence = None
+    return {
+        "loss": round(loss, 4),
+        "evidence": evidence,
+        "confirmations": rounded(attention_to_confirmations(model, rows), digits=3),
+        "control": rounded(attention_to_confirmations(model, rows, of_other_rows=True), digits=3),
+    }
