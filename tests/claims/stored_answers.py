@@ -187,7 +187,8 @@ def seeds_of_the_tasks() -> Claim:
     assert top < 0.25
     assert second["vectors"]["function vector"] > 0.9
     return PAGE, [
-        "In seed 1 the induction score of every head stays low, and such a vector forms all the same."
+        "In seed 1 the induction score of every head stays low, "
+        "and such a vector forms all the same."
     ]
 
 
