@@ -6,6 +6,12 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.ch14_features_and_graphs.graph_mistakes import lens_by, paths_by
+from induction_heads.course.ch14_features_and_graphs.lens_mistakes import (
+    auc_by,
+    probe_by,
+    rates_by,
+    tuned_by,
+)
 from induction_heads.course.ch14_features_and_graphs.mistakes import (
     _own,
     _squares,
@@ -116,6 +122,73 @@ def _by_hooks(model, tokens):
 LENS_ALSO_RIGHT = (lens_by(), _by_hooks)
 
 
+def _by_added_examples(stream, labels, n_labels, penalty):
+    """Centered streams, and one more example for each dimension that asks for a weight of 0."""
+    targets = torch.nn.functional.one_hot(labels, n_labels).float()
+    mean, shares = stream.mean(0), targets.mean(0)
+    more = (penalty * len(stream)) ** 0.5 * torch.eye(stream.shape[1])
+    x = torch.cat([stream - mean, more])
+    y = torch.cat([targets - shares, torch.zeros(stream.shape[1], n_labels)])
+    weights = torch.linalg.lstsq(x, y).solution
+    return weights, shares - mean @ weights
+
+
+PROBE_ALSO_RIGHT = (probe_by(), _by_added_examples)
+
+
+def _by_middle_ranks(activations, labels, n_labels):
+    """Wins are the sum of ranks, less what the examples with the label win over each other."""
+    below = (activations[:, None] > activations[None]).double().sum(1)
+    equal = (activations[:, None] == activations[None]).double().sum(1)
+    ranks = below + (equal + 1) / 2
+    has = torch.nn.functional.one_hot(labels, n_labels).double()
+    n = has.sum(0)
+    pairs = n * (len(labels) - n)
+    return ((ranks.T @ has - n * (n + 1) / 2) / pairs).float()
+
+
+AUC_ALSO_RIGHT = (auc_by(), _by_middle_ranks)
+
+
+def _by_growing_suffixes(activations, tokens, longest=4):
+    """The longest match grows as long as the last k tokens occurred earlier."""
+    batch, n_pos = tokens.shape
+    length = torch.zeros(batch, n_pos, dtype=torch.long)
+    right = torch.zeros(batch, n_pos, dtype=torch.bool)
+    for b, row in enumerate(tokens.tolist()):
+        for q in range(n_pos - 1):
+            earlier = [p for p in range(q) if row[p] == row[q]]
+            right[b, q] = row[q + 1] in [row[p + 1] for p in earlier]
+            k = 1
+            while any(row[q - k + 1 : q + 1] == row[p - k + 1 : p + 1] for p in range(k - 1, q)):
+                length[b, q] = k
+                k += 1
+    entry, on = length[:, :-1].clamp(max=longest), (activations[:, :-1] != 0).double()
+    onehot = torch.nn.functional.one_hot(entry, longest + 1).double()
+    right = right[:, :-1]
+    kinds = {"all": right >= 0, "right": right, "wrong": ~right & (entry > 0)}
+    tables = {}
+    for name, kind in kinds.items():
+        chosen = onehot * kind[..., None]
+        totals = torch.einsum("bqk,bqf->kf", chosen, on)
+        tables[name] = (totals / chosen.sum((0, 1))[:, None]).float()
+    return tables
+
+
+RATES_ALSO_RIGHT = (rates_by(), _by_growing_suffixes)
+
+
+def _by_the_library(model, stream, final_logits, weight, bias):
+    """PyTorch's divergence takes the lens first."""
+    lens = model.unembed(model.ln_final((stream @ weight + bias)[:, None]))[:, 0]
+    return torch.nn.functional.kl_div(
+        lens.log_softmax(-1), final_logits.log_softmax(-1), reduction="batchmean", log_target=True
+    )
+
+
+TUNED_ALSO_RIGHT = (tuned_by(), _by_the_library)
+
+
 ALSO_RIGHT = {
     "sae_loss": LOSS_ALSO_RIGHT,
     "shrunk_activation_formula": SHRUNK_ALSO_RIGHT,
@@ -125,5 +198,9 @@ ALSO_RIGHT = {
     "paths_formula": COUNT_ALSO_RIGHT,
     "pruned_edges": PRUNE_ALSO_RIGHT,
     "logit_lens": LENS_ALSO_RIGHT,
+    "ridge_probe": PROBE_ALSO_RIGHT,
+    "detection_auc": AUC_ALSO_RIGHT,
+    "feature_rates_by_match_length": RATES_ALSO_RIGHT,
+    "tuned_lens_loss": TUNED_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""
