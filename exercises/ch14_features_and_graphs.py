@@ -205,8 +205,8 @@ def feature_rates_by_match_length(
     ★★★ · 25 minutes. Why: a feature is a long-prefix feature only if it is silent at short matches.
 
     A feature is on where its activation is above 0. The longest match of a query is the largest k
-    for which the last k tokens, the query's own included, occurred earlier in the row as a block; it
-    is 0 if its token is new. A block may overlap with the one it matches, but must start earlier.
+    for which the last k tokens, the query's own included, occurred earlier in the row as a block.
+    It is 0 if its token is new. A block may overlap with the one it matches, but starts earlier.
     Return three tables under the names `all`, `right` and `wrong`. Entry k is the share of the
     queries with a longest match of k tokens at which the feature is on; the last entry takes
     `longest` and more together. `right` counts only the queries whose token occurred earlier and

@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from induction_heads.interp.linear_probes import detection_auc, ridge_probe, without_flag
+from induction_heads.interp.linear_probes import (
+    best_feature_auc,
+    detection_auc,
+    probe_auc,
+    ridge_probe,
+    without_flag,
+)
 
 GENERATOR = torch.Generator().manual_seed(0)
 STREAM = torch.randn(60, 5, generator=GENERATOR, dtype=torch.float64) + 2
@@ -102,3 +108,21 @@ def test_erasing_changes_less_than_removing_the_difference_of_the_means():
 def test_a_flag_that_does_not_vary_is_refused():
     with pytest.raises(ValueError, match="the same on all examples"):
         without_flag(STREAM, STREAM, torch.ones(60, dtype=torch.bool))
+
+
+def test_the_best_feature_is_chosen_on_one_half_and_measured_on_the_other():
+    labels = torch.tensor([0, 0, 1, 1])
+    first = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [2.0, 1.0]])  # The second is perfect.
+    second = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])  # Now it is useless.
+    assert best_feature_auc((first, labels), (second, labels), 2)[1] == 0.0
+    assert best_feature_auc((second, labels), (first, labels), 2)[1] == 0.875
+
+
+def test_a_probe_is_measured_on_the_examples_that_it_did_not_see():
+    x, flag = STREAM.float(), (STREAM[:, 1] > 2).long()
+    found = probe_auc((x[:40], flag[:40]), (x[40:], flag[40:]), 2)
+    weights, bias = ridge_probe(x[:40], flag[:40], 2, 1e-3)
+    outputs = x[40:] @ weights + bias
+    expected = [detection_auc(outputs[:, [k]], flag[40:], 2)[0, k].item() for k in (0, 1)]
+    assert found.tolist() == expected
+    assert found[1] > 0.9

@@ -80,8 +80,14 @@ def test_training_lowers_the_loss_on_other_rows_and_leaves_the_model_alone(strea
     assert held_out(trained) < held_out(start)
     assert model.W_U.equal(before)
     assert all(weight.grad is None for weight in model.parameters())
+
+
+@pytest.mark.usefixtures("as_for_a_reader")
+def test_streams_and_logits_of_different_examples_are_refused(streams):
+    model, found, logits = streams
+    start = Translator(torch.eye(found.shape[-1]), torch.zeros(found.shape[-1]))
     with pytest.raises(ValueError, match="one row of logits for each stream"):
-        train_translator(model, x, final[:n], start)
+        train_translator(model, found[1, 0], logits[0, :5], start)
 
 
 def test_the_least_squares_map_is_exact_where_there_is_an_affine_map():

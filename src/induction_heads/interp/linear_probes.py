@@ -63,6 +63,29 @@ def detection_auc(
     return (wins / (with_label * without)).to(activations.dtype)
 
 
+def probe_auc(
+    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], n_labels: int, penalty: float = 1e-3
+) -> Float[Tensor, " label"]:
+    """For each label the AUC of the output that a probe has for it, on other examples.
+
+    `train` and `test` are streams [example d_model] and labels [example] each.
+    """
+    weights, bias = ridge_probe(*train, n_labels, penalty)
+    return detection_auc(test[0] @ weights + bias, test[1], n_labels).diagonal()
+
+
+def best_feature_auc(
+    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], n_labels: int
+) -> Float[Tensor, " label"]:
+    """For each label the AUC of the one feature that is best on `train`, measured on `test`.
+
+    Both are activations [example feature] and labels [example]. Labels choose a feature here, and
+    do nothing else. A label that `train` lacks gets its first feature.
+    """
+    best = detection_auc(*train, n_labels).nan_to_num(0.0).argmax(dim=0)
+    return detection_auc(*test, n_labels)[best, torch.arange(n_labels)]
+
+
 def _middle_ranks(values: Float[Tensor, " example"]) -> Float[Tensor, " example"]:
     """The place of each value in ascending order, from 1; equal values share their mean place."""
     _, places, counts = values.unique(return_inverse=True, return_counts=True)
