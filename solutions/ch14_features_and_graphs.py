@@ -120,12 +120,13 @@ def ridge_probe(
     n_labels: int,
     penalty: float,
 ) -> tuple[Float[Tensor, "d_model label"], Float[Tensor, " label"]]:
-    """With means removed the best bias is 0, and the gradient is zero at (C + penalty) W = M."""
+    """With the mean stream removed, the gradient is zero at (C + penalty) W = M."""
     targets = (labels[:, None] == torch.arange(n_labels)).to(stream.dtype)
-    x, y = stream - stream.mean(dim=0), targets - targets.mean(dim=0)
+    x = stream - stream.mean(dim=0)
     # Means over examples, like the error: with sums the penalty would weigh less in longer data.
-    C, M = x.T @ x / len(x), x.T @ y / len(x)
-    weights = torch.linalg.solve(C + penalty * torch.eye(len(C), dtype=C.dtype), M)
+    # The targets may keep their means, because x has none.
+    C, M = x.T @ x / len(x), x.T @ targets / len(x)
+    weights = torch.linalg.solve(C + penalty * torch.eye(len(C)), M)
     # The bias puts the mean stream on the mean target.
     return weights, targets.mean(dim=0) - stream.mean(dim=0) @ weights
 

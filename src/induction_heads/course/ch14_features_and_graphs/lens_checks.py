@@ -27,11 +27,11 @@ def _probe_cases(seed: int) -> list[Case]:
     x, labels = streams(30, 4), torch.randint(3, (30,), generator=generator)
     x[:, 0] += 3 * (labels == 1)
     rare = torch.randint(2, (12,), generator=generator)
-    rare[0] = 3  # Label 2 does not occur.
+    rare[0] = 3  # Label 2 does not occur, nor does the last one.
     return [
         Case(f"30 examples, 3 labels, penalty {small}", (x, labels, 3, small)),
         Case(f"30 examples, 3 labels, penalty {large}", (x, labels, 3, large)),
-        Case("12 examples, a label that does not occur", (streams(12, 5), rare, 4, 0.3)),
+        Case("12 examples, two labels that do not occur", (streams(12, 5), rare, 5, 0.3)),
         Case("fewer examples than dimensions", (streams(5, 8), torch.arange(5) % 2, 2, 0.1)),
     ]
 

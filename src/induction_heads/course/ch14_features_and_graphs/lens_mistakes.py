@@ -26,12 +26,12 @@ def probe_by(
         n, d_model = stream.shape
         x = torch.cat([stream, torch.ones(n, 1)], dim=1).double()
         y = targets(F.one_hot(labels, n_labels)).double()
-        cost = torch.full((d_model + 1,), weigh(penalty, n), dtype=torch.float64)
+        cost = torch.full((d_model + 1,), weigh(penalty, n))
         if bias == "free":
             cost[-1] = 0
         if bias == "none":
             x = x * (torch.arange(d_model + 1) < d_model)
-            cost[-1] = 1
+            cost[-1] = 1  # The column is empty.
         moments = x.T @ x / n + cost.diag()
         found = (torch.linalg.pinv(moments) @ (x.T @ y / n)).float()
         return finish(found[:-1], found[-1])
