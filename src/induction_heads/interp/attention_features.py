@@ -93,8 +93,8 @@ def equally_often(
 ) -> Float[Tensor, "example feature"]:
     """What is left of each column above a level that leaves a given share of the examples on.
 
-    The control for sparse features: directions of any origin, each on as often as the feature in
-    whose place it stands. Raises ValueError unless the rates are between 0 and 1.
+    The control for sparse features: directions of any origin, each on as often as the feature
+    that it replaces. Raises ValueError unless the rates are between 0 and 1.
     """
     if bool(((rates < 0) | (rates > 1)).any()):
         raise ValueError("A rate is a share of the examples: use numbers from 0 to 1.")

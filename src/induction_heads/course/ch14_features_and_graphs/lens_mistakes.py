@@ -262,7 +262,7 @@ RATES_MISTAKES = (
     Mistake(
         "queries without a match are left out",
         rates_by(first=1),
-        "What does entry 0 stand for? Without it there is nothing to compare a match with.",
+        "What is entry 0 for? Without it there is nothing to compare a match with.",
     ),
     Mistake(
         "the length of the latest match, not of the longest",
@@ -343,7 +343,7 @@ TUNED_MISTAKES = (
     Mistake(
         "the bias is left out",
         tuned_by(translate=lambda x, weight, bias: x @ weight),
-        "What does the lens say of a stream of zeros?",
+        "What does the lens predict from a stream of zeros?",
     ),
     Mistake(
         "the weight is transposed",
