@@ -10,6 +10,10 @@ import torch  # noqa: F401
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from induction_heads.interp.natural_repeats import (  # noqa: F401
+    match_lengths,
+    natural_repeats,
+)
 from induction_heads.models.attention import attention_pattern  # noqa: F401
 
 if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
@@ -147,5 +151,91 @@ def logit_lens(
 
     Start here: the hooks are `blocks.{layer}.hook_resid_pre` and `blocks.{layer}.hook_resid_post`.
     `model.ln_final` and `model.unembed` can be called. `model.cfg.n_layers` counts the layers.
+    """
+    raise NotImplementedError
+
+
+def ridge_probe(
+    stream: Float[Tensor, "example d_model"],
+    labels: Int[Tensor, " example"],
+    n_labels: int,
+    penalty: float,
+) -> tuple[Float[Tensor, "d_model label"], Float[Tensor, " label"]]:
+    """A linear probe: weights and bias, fitted in one step.
+
+    ★★ · 15 minutes. Why: a probe is the baseline of every claim about features, and this one needs
+    no training loop.
+
+    The target of an example is 1 at its label and 0 at the others. Choose W and b so that this is
+    smallest: the mean over examples of the squared length of `x W + b − target`, plus `penalty`
+    times the sum of the squares of W. The bias costs nothing. Return W and b.
+
+    Start here: what must b be if every x and every target have mean 0? For such data, set the
+    gradient with respect to W to zero. `torch.linalg.solve(A, B)` finds the X with A X = B.
+    """
+    raise NotImplementedError
+
+
+def detection_auc(
+    activations: Float[Tensor, "example feature"],
+    labels: Int[Tensor, " example"],
+    n_labels: int,
+) -> Float[Tensor, "feature label"]:
+    """How often a feature is stronger on an example with a label than on one without.
+
+    ★★ · 15 minutes. Why: it compares a probe with a feature without asking either for a threshold.
+
+    Entry [feature, label]: of all pairs of an example that has the label and one that does not, the
+    share in which the feature is stronger on the first. A pair with equal activations counts one
+    half: a sparse feature is 0 nearly everywhere, so this is not a detail. NaN for a label that no
+    example has, or all examples have.
+
+    For activations 3, 0, 0, 1 and the labels 1, 1, 0, 0, the entry of label 1 is 2.5 / 4.
+    """
+    raise NotImplementedError
+
+
+def feature_rates_by_match_length(
+    activations: Float[Tensor, "batch pos feature"],
+    tokens: Int[Tensor, "batch pos"],
+    longest: int = 4,
+) -> dict[str, Float[Tensor, "length feature"]]:
+    """How often each feature is on, by how many tokens match.
+
+    ★★★ · 25 minutes. Why: a feature is a long-prefix feature only if it is silent at short matches.
+
+    A feature is on where its activation is above 0. The longest match of a query is the largest k
+    for which the last k tokens, the query's own included, occurred earlier in the row as a block.
+    It is 0 if its token is new. A block may overlap with the one it matches, but starts earlier.
+    Return three tables under the names `all`, `right` and `wrong`. Entry k is the share of the
+    queries with a longest match of k tokens at which the feature is on; the last entry takes
+    `longest` and more together. `right` counts only the queries whose token occurred earlier and
+    was followed, at least once, by the token that comes next; `wrong` those whose token occurred
+    earlier and never was. The last position of a row is left out: nothing follows it. NaN where
+    there is no query, so entry 0 of `right` and `wrong` is NaN.
+
+    `match_lengths` and `natural_repeats` in `induction_heads.interp.natural_repeats` do the
+    counting; both are exercises of chapter 13.
+    """
+    raise NotImplementedError
+
+
+def tuned_lens_loss(
+    model: "TransformerBridge",
+    stream: Float[Tensor, "example d_model"],
+    final_logits: Float[Tensor, "example d_vocab"],
+    weight: Float[Tensor, "d_model d_model"],
+    bias: Float[Tensor, " d_model"],
+) -> Float[Tensor, ""]:
+    """How far the predictions of a tuned lens are from those of the model.
+
+    ★★ · 15 minutes. Why: the loss says what a tuned lens is rewarded for, namely for what the model
+    will say in the end, whether or not it has computed it yet.
+
+    The lens turns a stream x into `x @ weight + bias` and reads that as the logit lens does: final
+    norm, unembedding. `final_logits` are the model's own. Return the mean over examples of
+    KL(model ‖ lens) = Σ p (log p − log q), in nats, with p from the model and q from the lens.
+
+    `model.ln_final` and `model.unembed` take [batch pos d_model].
     """
     raise NotImplementedError

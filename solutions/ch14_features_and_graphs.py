@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from induction_heads.interp.natural_repeats import match_lengths, natural_repeats
 from induction_heads.models.attention import attention_pattern
 
 if TYPE_CHECKING:
@@ -111,3 +112,69 @@ def logit_lens(
     streams.append(cache[f"blocks.{last}.hook_resid_post"])
     # The norm depends on the vector, so it must be applied to each stream anew.
     return torch.stack([model.unembed(model.ln_final(stream)) for stream in streams])
+
+
+def ridge_probe(
+    stream: Float[Tensor, "example d_model"],
+    labels: Int[Tensor, " example"],
+    n_labels: int,
+    penalty: float,
+) -> tuple[Float[Tensor, "d_model label"], Float[Tensor, " label"]]:
+    """With the mean stream removed, the gradient is zero at (C + penalty) W = M."""
+    targets = (labels[:, None] == torch.arange(n_labels)).to(stream.dtype)
+    x = stream - stream.mean(dim=0)
+    # Means over examples, like the error: with sums the penalty would weigh less in longer data.
+    # The targets may keep their means, because x has none.
+    C, M = x.T @ x / len(x), x.T @ targets / len(x)
+    weights = torch.linalg.solve(C + penalty * torch.eye(len(C)), M)
+    # The bias puts the mean stream on the mean target.
+    return weights, targets.mean(dim=0) - stream.mean(dim=0) @ weights
+
+
+def detection_auc(
+    activations: Float[Tensor, "example feature"],
+    labels: Int[Tensor, " example"],
+    n_labels: int,
+) -> Float[Tensor, "feature label"]:
+    """All pairs at once for one feature; the sign of a difference is 1, 0 or −1."""
+    has = (labels[:, None] == torch.arange(n_labels)).to(activations.dtype)
+    lacks = 1 - has
+    rows = []
+    for column in activations.T:
+        order = (column[:, None] - column).sign()  # [with without]
+        wins = (1 + order) / 2  # 1 for a win, 1/2 for a tie, 0 for a loss.
+        rows.append(torch.einsum("ix,ij,jx->x", has, wins, lacks))
+    # Without a pair this is 0 / 0, which is NaN.
+    return torch.stack(rows) / (has.sum(dim=0) * lacks.sum(dim=0))
+
+
+def feature_rates_by_match_length(
+    activations: Float[Tensor, "batch pos feature"],
+    tokens: Int[Tensor, "batch pos"],
+    longest: int = 4,
+) -> dict[str, Float[Tensor, "length feature"]]:
+    """The longest match sorts the queries; the kinds are masks over the same queries."""
+    on = (activations > 0)[:, :-1].float()  # Nothing follows the last position.
+    entry = match_lengths(tokens)[:, :-1].amax(dim=-1).clamp(max=longest)
+    right, wrong = natural_repeats(tokens)
+    rates = {}
+    for name, kind in {"all": right | ~right, "right": right, "wrong": wrong}.items():
+        # The mean of an empty selection is NaN.
+        rates[name] = torch.stack([on[kind & (entry == k)].mean(dim=0) for k in range(longest + 1)])
+    return rates
+
+
+def tuned_lens_loss(
+    model: "TransformerBridge",
+    stream: Float[Tensor, "example d_model"],
+    final_logits: Float[Tensor, "example d_vocab"],
+    weight: Float[Tensor, "d_model d_model"],
+    bias: Float[Tensor, " d_model"],
+) -> Float[Tensor, ""]:
+    """The model's probabilities weigh the difference: it is the model that is to be matched."""
+    translated = (stream @ weight + bias)[None]  # One row of a batch: the parts expect three axes.
+    # Logarithms first: a softmax may round to 0, and log 0 is infinite.
+    log_q = torch.log_softmax(model.unembed(model.ln_final(translated))[0], dim=-1)
+    log_p = torch.log_softmax(final_logits, dim=-1)
+    divergence = (log_p.exp() * (log_p - log_q)).sum(dim=-1)
+    return divergence.mean()
