@@ -11,9 +11,12 @@ from induction_heads import load_model
 from induction_heads.data.mapping_rows import few_shot_prompts, training_rows
 from induction_heads.interp.attribution_graph import logit_direction
 from induction_heads.interp.feature_silencing import (
+    attention_of_last,
     predicted_changes,
+    pruned_logit,
     read_logit,
     silence_features,
+    without_source,
     without_vector,
 )
 from induction_heads.interp.score_margins import (
@@ -134,6 +137,14 @@ def test_error_share_counts_paths_from_errors_and_the_last_error(tasks, transcod
     assert graph.error_share() == pytest.approx(wrong / total, rel=1e-4)
 
 
+def test_moved_is_the_sum_of_the_paths_from_a_position_through_a_head(tasks, transcoders, row):
+    graph = transcoder_graph(tasks, row, logit_direction(tasks, 20), transcoders)
+    sums = torch.zeros(len(graph.vias), len(row))
+    for (_, position, via, _), flow in graph.paths().items():
+        sums[graph.vias.index(via), position] += flow
+    assert_close(graph.moved(), sums, atol=1e-4, rtol=1e-4)
+
+
 def test_frozen_model_loses_what_the_graph_says(tasks, transcoders, row):
     """With the final norm's scale held, silencing a feature of the last MLP is exact."""
     direction = logit_direction(tasks, 22)
@@ -171,6 +182,53 @@ def test_silenced_features_are_the_largest_and_the_control_is_another(tasks, tra
     ):
         assert sums[f"F0:{feature}", position] == pytest.approx(change, abs=1e-4)
     assert (silenced.measured - silenced.control).abs().min() > 0
+
+
+def test_pruned_model_keeps_its_logit_with_all_features_and_writes_the_rest_without(
+    tasks, transcoders, row
+):
+    direction = logit_direction(tasks, 22)
+    inputs, outputs = mlp_vectors(tasks, row[None], 0)
+    f = transcoders[0].activations(inputs[0])
+    places = [(j, p) for p, j in f.nonzero().tolist()]
+    clean = read_logit(tasks, row, direction)
+    found = pruned_logit(tasks, row, direction, transcoders[0], 0, places)
+    assert found == pytest.approx(clean, abs=1e-4)
+    j, p = places[7]
+    others = [place for place in places if place != (j, p)]
+    single = read_logit(
+        tasks, row, direction, without_vector(0, p, f[p, j] * transcoders[0].decoder[j])
+    )
+    assert single != pytest.approx(clean, abs=1e-4)
+    found = pruned_logit(tasks, row, direction, transcoders[0], 0, others)
+    assert found == pytest.approx(single, abs=1e-4)
+    rest = outputs - f @ transcoders[0].decoder
+    hook = ("blocks.0.mlp.hook_out", lambda written, hook: rest)
+    bare = pruned_logit(tasks, row, direction, transcoders[0], 0, [])
+    assert bare == pytest.approx(read_logit(tasks, row, direction, [hook]), abs=1e-4)
+
+
+def test_source_is_taken_from_one_side_at_one_position(tasks, row):
+    """The scores are computed by hand from the streams with and without the source."""
+    sources = stream_sources(tasks, row, 1)
+    _, cache = tasks.run_with_cache(row[None])
+    clean = cache["blocks.1.attn.hook_pattern"][0, :, -1]
+    assert_close(attention_of_last(tasks, row, 1), clean)
+    attention, norm = tasks.blocks[1].attn, tasks.blocks[1].ln1
+    stream = cache["blocks.1.hook_resid_pre"][0]
+    for side in ("q", "k"):
+        at = 3 if side == "k" else len(row) - 1
+        found = attention_of_last(
+            tasks, row, 1, without_source(tasks, sources, 1, side, at, "L0H1")
+        )
+        changed = stream.clone()
+        changed[at] -= sources.parts[sources.index("L0H1"), at]
+        asking, asked = (changed, stream) if side == "q" else (stream, changed)
+        for head in range(4):
+            q = norm(asking)[-1] @ attention.W_Q[head] + attention.b_Q[head]
+            k = norm(asked) @ attention.W_K[head] + attention.b_K[head]
+            scores = (k @ q) / math.sqrt(q.shape[0])
+            assert_close(found[head], scores.softmax(dim=0), atol=1e-4, rtol=1e-3)
 
 
 def test_pairs_sum_to_the_score_that_the_model_has(tasks, transcoders):

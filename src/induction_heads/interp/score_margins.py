@@ -102,19 +102,7 @@ def score_by_sources(
     The bias of the norm in front of the heads joins the biases of query and key. Raises ValueError
     for a head that the model does not have, or positions outside the row.
     """
-    require_head(model, layer, head)
-    if not 0 <= key <= query < sources.shape[1]:
-        raise ValueError(
-            f"Got {query=} and {key=} for a row of {sources.shape[1]} tokens. Pass positions "
-            "counted from 0, with the key not after the query."
-        )
-    norm = layer_norm_of(model, layer)
-    read, _ = read_by(norm, sources)
-    W_Q, W_K, _, _ = (weights[layer, head] for weights in head_weights(model))
-    attention = model.blocks[layer].attn
-    b_Q, b_K = attention.b_Q[head].detach().float(), attention.b_K[head].detach().float()
-    if norm.bias is not None:
-        b_Q, b_K = b_Q + norm.bias @ W_Q, b_K + norm.bias @ W_K
+    read, W_Q, W_K, b_Q, b_K = _read_sources(model, sources, layer, head, query, key)
     return score_attributions(read[:, query], read[:, key], W_Q, W_K, b_Q, b_K)
 
 
@@ -133,11 +121,32 @@ def margin_by_sources(
     """
     if query == 0:
         raise ValueError("Query 0 sees a single key, so there is no margin. Pass a later query.")
-    tables = [
-        score_by_sources(model, sources, layer, head, query, each) for each in range(query + 1)
-    ]
-    here = tables.pop(key)
-    return here - torch.stack(tables).mean(dim=0)
+    read, W_Q, W_K, b_Q, b_K = _read_sources(model, sources, layer, head, query, key)
+    others = (read[:, : query + 1].sum(dim=1) - read[:, key]) / query
+    # All keys have the same bias, so it cancels.
+    no_bias = torch.zeros_like(b_K)
+    return score_attributions(read[:, query], read[:, key] - others, W_Q, W_K, b_Q, no_bias)
+
+
+def _read_sources(
+    model: HookedModel, sources: Tensor, layer: int, head: int, query: int, key: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What the head reads of each source, and its weights, with the norm's bias in the biases."""
+    require_head(model, layer, head)
+    if not 0 <= key <= query < sources.shape[1]:
+        raise ValueError(
+            f"Got {query=} and {key=} for a row of {sources.shape[1]} tokens. Pass positions "
+            "counted from 0, with the key not after the query."
+        )
+    norm = layer_norm_of(model, layer)
+    read, _ = read_by(norm, sources)
+    attention = model.blocks[layer].attn
+    W_Q, W_K, b_Q, b_K = (
+        getattr(attention, name)[head].detach().float() for name in ("W_Q", "W_K", "b_Q", "b_K")
+    )
+    if norm.bias is not None:
+        b_Q, b_K = b_Q + norm.bias @ W_Q, b_K + norm.bias @ W_K
+    return read, W_Q, W_K, b_Q, b_K
 
 
 def _read_parts(model: Model, tokens: Tensor, layer: int) -> Tensor:

@@ -63,9 +63,7 @@ class TranscoderGraph:
 
         With the biases of the features, the error and the bias of the logit they sum to it.
         """
-        flows = torch.cat(
-            [self.into_features * self.per_activation[:, None, None, None], self.into_logit[None]]
-        )
+        flows = self._flows()
         ends = [*(f"F{self.layer}:{j}" for j in self.features), "logit"]
         return {
             (self.sources[s], p, self.vias[v], ends[e]): flows[e, v, s, p].item()
@@ -77,9 +75,19 @@ class TranscoderGraph:
 
         Flow is counted path by path; biases are left out, since they are no choice of this row.
         """
-        flows = {path: abs(flow) for path, flow in self.paths().items()}
-        wrong = sum(flow for path, flow in flows.items() if path[0].startswith(ERROR))
-        return (wrong + abs(self.error)) / (sum(flows.values()) + abs(self.error))
+        sizes = self._flows().abs().sum(dim=(0, 1, 3))  # [source]
+        wrong = torch.tensor([name.startswith(ERROR) for name in self.sources])
+        total = sizes.sum().item() + abs(self.error)
+        return (sizes[wrong].sum().item() + abs(self.error)) / total
+
+    def moved(self) -> Float[Tensor, "via pos"]:
+        """What comes to the logit from each position through each head or none, features or not."""
+        return self._flows().sum(dim=(0, 2))
+
+    def _flows(self) -> Float[Tensor, "end via source pos"]:
+        """What every path adds to the logit; the last end is the logit itself."""
+        through = self.into_features * self.per_activation[:, None, None, None]
+        return torch.cat([through, self.into_logit[None]])
 
 
 def transcoder_graph(
