@@ -29,7 +29,7 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch12": ("ch10",),
     "ch13": ("ch09",),
     "ch14": ("ch06", "ch07-patching"),
-    "ch14-transcoders": ("ch11", "ch14"),
+    "ch14-transcoders": ("ch14",),
     "ch15": ("ch11",),
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),
