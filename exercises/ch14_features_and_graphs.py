@@ -239,3 +239,79 @@ def tuned_lens_loss(
     `model.ln_final` and `model.unembed` take [batch pos d_model].
     """
     raise NotImplementedError
+
+
+def transcoder_parts(
+    inputs: Float[Tensor, "example d_model"],
+    outputs: Float[Tensor, "example d_out"],
+    encoder: Float[Tensor, "d_model feature"],
+    encoder_bias: Float[Tensor, " feature"],
+    decoder: Float[Tensor, "feature d_out"],
+    decoder_bias: Float[Tensor, " d_out"],
+    k: int,
+) -> tuple[Float[Tensor, "example feature d_out"], Float[Tensor, "example d_out"]]:
+    """What each feature of a transcoder writes, and what the transcoder leaves out.
+
+    ★★ · 12 minutes. Why: a graph through a stand-in is only as honest as its record of what the
+    stand-in misses.
+
+    `inputs` are what an MLP read and `outputs` what it wrote. The activation of a feature is
+    input · encoder + encoder_bias, with negative values set to 0; in each example only the k
+    largest activations are kept, and the others are 0. Feature j writes its activation times row j
+    of `decoder`. The transcoder as a whole writes the sum of these and `decoder_bias`.
+
+    Return (written, error): what each feature writes in each example, and the error node, which is
+    what has to be added to the transcoder's output to get `outputs`.
+    """
+    raise NotImplementedError
+
+
+def feature_contributions(
+    sources: Float[Tensor, "source pos d_model"],
+    pattern: Float[Tensor, "head pos"],
+    writes: Float[Tensor, "head d_model d_model"],
+    scale_before: Float[Tensor, " pos"],
+    scale_after: float,
+    reads: Float[Tensor, " d_model"],
+) -> Float[Tensor, "via source pos"]:
+    """What each source adds to one number at the last position, through each head or none.
+
+    ★★★ · 25 minutes. Why: these numbers are the edges of an attribution graph, and they add up.
+
+    `sources` are what different parts of a model wrote into the stream in front of a layer. A head
+    h of that layer looks from the last position at position p with the weight pattern[h, p]. There
+    it reads a source x behind a layer norm whose scale is held fixed: x minus the mean of its
+    entries, divided by scale_before[p]. It writes what it read, times the matrix writes[h].
+
+    Then a second norm subtracts the mean again and divides by `scale_after`, and `reads` is
+    multiplied with the result: that product is the number. It is linear, so each source has its
+    own share. A source at the last position also stays in the stream, without any head and without
+    the first norm, and meets the second norm and `reads` directly.
+
+    Return [via source pos]. The first axis has the heads in order, then one more entry for what
+    stays in the stream.
+
+    Start here: with one head that looks only at position 0, which entries can differ from 0?
+    """
+    raise NotImplementedError
+
+
+def score_attributions(
+    query_sources: Float[Tensor, "source d_model"],
+    key_sources: Float[Tensor, "other d_model"],
+    W_Q: Float[Tensor, "d_model d_head"],
+    W_K: Float[Tensor, "d_model d_head"],
+    b_Q: Float[Tensor, " d_head"],
+    b_K: Float[Tensor, " d_head"],
+) -> Float[Tensor, "query_source key_source"]:
+    """One attention score as a sum over pairs: a source of the query and a source of the key.
+
+    ★★ · 15 minutes. Why: a graph with frozen patterns cannot say why a head looks where it looks.
+    This can.
+
+    The query is the sum of `query_sources` times W_Q, plus b_Q, and the key the sum of
+    `key_sources` times W_K, plus b_K. Entry [a, b] of the answer is the contribution of source a
+    at the query with source b at the key to the score before mask and softmax. Both axes have one
+    more entry than there are sources, the last one, for the bias. The table sums to the score.
+    """
+    raise NotImplementedError

@@ -178,3 +178,55 @@ def tuned_lens_loss(
     log_p = torch.log_softmax(final_logits, dim=-1)
     divergence = (log_p.exp() * (log_p - log_q)).sum(dim=-1)
     return divergence.mean()
+
+
+def transcoder_parts(
+    inputs: Float[Tensor, "example d_model"],
+    outputs: Float[Tensor, "example d_out"],
+    encoder: Float[Tensor, "d_model feature"],
+    encoder_bias: Float[Tensor, " feature"],
+    decoder: Float[Tensor, "feature d_out"],
+    decoder_bias: Float[Tensor, " d_out"],
+    k: int,
+) -> tuple[Float[Tensor, "example feature d_out"], Float[Tensor, "example d_out"]]:
+    """First the ReLU, then the k largest: a feature below zero must not take up a place."""
+    strengths = torch.relu(inputs @ encoder + encoder_bias)
+    largest = torch.topk(strengths, k, dim=1)
+    activations = torch.zeros_like(strengths).scatter(1, largest.indices, largest.values)
+    written = activations[:, :, None] * decoder  # One vector for each feature.
+    # The bias is written in every example, so it is no error.
+    error = outputs - (written.sum(dim=1) + decoder_bias)
+    return written, error
+
+
+def feature_contributions(
+    sources: Float[Tensor, "source pos d_model"],
+    pattern: Float[Tensor, "head pos"],
+    writes: Float[Tensor, "head d_model d_model"],
+    scale_before: Float[Tensor, " pos"],
+    scale_after: float,
+    reads: Float[Tensor, " d_model"],
+) -> Float[Tensor, "via source pos"]:
+    """With patterns and scales fixed every step is linear, so each source is followed by itself."""
+    read = (sources - sources.mean(dim=-1, keepdim=True)) / scale_before[:, None]
+    # h: head, s: source, p: position, x and y: dimensions before and after the head.
+    moved = torch.einsum("hp,spx,hxy->hspy", pattern, read, writes)
+    stays = torch.zeros_like(sources)
+    stays[:, -1] = sources[:, -1]  # Only what is at the last position already is there.
+    arrived = torch.cat([moved, stays[None]])
+    centered = arrived - arrived.mean(dim=-1, keepdim=True)
+    return centered / scale_after @ reads
+
+
+def score_attributions(
+    query_sources: Float[Tensor, "source d_model"],
+    key_sources: Float[Tensor, "other d_model"],
+    W_Q: Float[Tensor, "d_model d_head"],
+    W_K: Float[Tensor, "d_model d_head"],
+    b_Q: Float[Tensor, " d_head"],
+    b_K: Float[Tensor, " d_head"],
+) -> Float[Tensor, "query_source key_source"]:
+    """A bias is one more source: then the product of two sums is the sum over all pairs."""
+    queries = torch.cat([query_sources @ W_Q, b_Q[None]])
+    keys = torch.cat([key_sources @ W_K, b_K[None]])
+    return queries @ keys.T / W_Q.shape[1] ** 0.5

@@ -31,6 +31,7 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch14": ("ch06", "ch07-patching"),
     "ch14-probes": ("ch14",),
     "ch14-tuned-lens": ("ch14-probes",),
+    "ch14-transcoders": ("ch14",),
     "ch15": ("ch11",),
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),

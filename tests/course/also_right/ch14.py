@@ -14,6 +14,11 @@ from induction_heads.course.ch14_features_and_graphs.mistakes import (
     numbers,
     scores_by,
 )
+from induction_heads.course.ch14_features_and_graphs.transcoder_mistakes import (
+    contributions_by,
+    pairs_by,
+    parts_by,
+)
 from induction_heads.course.plain_forward import forward
 from induction_heads.interp.natural_repeats import match_lengths, natural_repeats
 
@@ -221,6 +226,57 @@ def _less_the_entropy(model, stream, final_logits, weight, bias):
 TUNED_ALSO_RIGHT = (_by_the_library, _less_the_entropy)
 
 
+def _parts_one_by_one(inputs, outputs, encoder, encoder_bias, decoder, decoder_bias, k):
+    """Feature by feature: one is on if it is among the first k of its example."""
+    strengths = (inputs @ encoder + encoder_bias).clamp(min=0)
+    rank = strengths.argsort(dim=1, descending=True).argsort(dim=1)
+    written = torch.zeros(len(inputs), *decoder.shape)
+    for j in range(len(decoder)):
+        written[:, j] = (strengths[:, j] * (rank[:, j] < k))[:, None] * decoder[j]
+    return written, outputs - decoder_bias - written.sum(1)
+
+
+PARTS_ALSO_RIGHT = (parts_by(), _parts_one_by_one)
+
+
+def _read_backwards(sources, pattern, writes, scale_before, scale_after, reads):
+    """What the number would gain from each source is a gradient."""
+    x = sources.clone().requires_grad_()
+
+    def normed(vectors, scale):
+        return (vectors - vectors.mean(-1, keepdim=True)) / scale
+
+    found = []
+    with torch.enable_grad():
+        for share, matrix in zip(pattern, writes, strict=True):
+            read = normed(x.sum(0), scale_before[:, None])
+            number = normed(share @ read @ matrix, scale_after) @ reads
+            found.append(torch.autograd.grad(number, x)[0] * sources)
+        number = normed(x.sum(0)[-1], scale_after) @ reads
+        found.append(torch.autograd.grad(number, x)[0] * sources)
+    return torch.stack(found).sum(-1).detach()
+
+
+CONTRIBUTIONS_ALSO_RIGHT = (contributions_by(), _read_backwards)
+
+
+def _pair_by_pair(query_sources, key_sources, W_Q, W_K, b_Q, b_K):
+    """Piece by piece, as dot products."""
+
+    def piece(sources, W, b, index):
+        return b if index == len(sources) else sources[index] @ W
+
+    table = torch.zeros(len(query_sources) + 1, len(key_sources) + 1)
+    for a in range(len(query_sources) + 1):
+        for c in range(len(key_sources) + 1):
+            q, k = piece(query_sources, W_Q, b_Q, a), piece(key_sources, W_K, b_K, c)
+            table[a, c] = torch.dot(q, k) / math.sqrt(len(b_Q))
+    return table
+
+
+PAIRS_ALSO_RIGHT = (pairs_by(), _pair_by_pair)
+
+
 ALSO_RIGHT = {
     "sae_loss": LOSS_ALSO_RIGHT,
     "shrunk_activation_formula": SHRUNK_ALSO_RIGHT,
@@ -234,5 +290,8 @@ ALSO_RIGHT = {
     "detection_auc": AUC_ALSO_RIGHT,
     "feature_rates_by_match_length": RATES_ALSO_RIGHT,
     "tuned_lens_loss": TUNED_ALSO_RIGHT,
+    "transcoder_parts": PARTS_ALSO_RIGHT,
+    "feature_contributions": CONTRIBUTIONS_ALSO_RIGHT,
+    "score_attributions": PAIRS_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""
