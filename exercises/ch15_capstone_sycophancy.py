@@ -222,8 +222,8 @@ def describe_unseen_model(model: "TransformerBridge") -> dict[str, Any]:
     lowest loss after a match of 3.
     - "match": the shortest match, from 0 to 3, at which the loss of that target is at most half of
     log d_vocab.
-    - "copiers": a [layer, head, gain] for each head whose gain is at least 1 or at most −1. The gain
-    is what the head's output adds to the logit of the target, minus the mean of what it adds to the
+    - "copiers": a [layer, head, gain] for each head whose gain is at least 1 or at most −1. This is
+    what the head's output adds to the logit of the target, minus the mean of what it adds to the
     other logits, after a match of 3.
     - "arrows": a [sender, receiver, side] for each head of an earlier layer, each copier and each
     side "Q" or "K" where cutting the arrow leaves less than half of the copier's gain, in size.

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from induction_heads.data.tokens import prefix_match_rows
-from induction_heads.interp.ablation import head_hooks
-from induction_heads.interp.interventions import logits_without_path
+from induction_heads.interp.ablation import attention_hook, head_hooks
+from induction_heads.interp.interventions import logits_without_path, pattern_without_path
 from induction_heads.models.interface import Model, model_config
 from induction_heads.models.loading import as_hooked
 
@@ -93,9 +93,14 @@ def _raised(claim: Claim, intervention: Intervention) -> float:
     return total
 
 
-def claim_rows(d_vocab: int, match: int, *, batch: int = 64, seed: int = 0) -> Int[Tensor, "b p"]:
-    """Rows in which only the last `match` tokens occur before: see `prefix_match_rows`."""
-    return prefix_match_rows(d_vocab, match, longest=LONGEST, gap=GAP, batch=batch, seed=seed)
+def claim_rows(
+    d_vocab: int, match: int, *, gap: int = GAP, batch: int = 64, seed: int = 0
+) -> Int[Tensor, "batch pos"]:
+    """Rows in which only the last `match` tokens occur before: see `prefix_match_rows`.
+
+    `gap` is the number of tokens between the two matches, without the one that follows the first.
+    """
+    return prefix_match_rows(d_vocab, match, longest=LONGEST, gap=gap, batch=batch, seed=seed)
 
 
 def claim_targets(
@@ -113,7 +118,7 @@ def claim_targets(
 
 
 def measured_loss(
-    model: Model, intervention: Intervention, *, batch: int = 64, seed: int = 0
+    model: Model, intervention: Intervention, *, gap: int = GAP, batch: int = 64, seed: int = 0
 ) -> float:
     """The mean loss in nats of the target after the last token, under an intervention.
 
@@ -127,7 +132,7 @@ def measured_loss(
             f"Got {len(cut)} arrows to cut and {len(silent)} silent heads. Cut one arrow, or "
             "silence heads, in one intervention."
         )
-    rows = claim_rows(d_vocab, intervention["match"], batch=batch, seed=seed)
+    rows = claim_rows(d_vocab, intervention["match"], gap=gap, batch=batch, seed=seed)
     target = claim_targets(rows, intervention["lag"], intervention["shift"], d_vocab)
     if cut:
         sender, receiver, side = cut[0]
@@ -138,6 +143,42 @@ def measured_loss(
             logits = bridge.run_with_hooks(rows, fwd_hooks=hooks)
     log_probs = logits[:, -1].float().log_softmax(dim=-1)
     return -log_probs.gather(-1, target[:, None]).mean().item()
+
+
+def copying_gains(
+    model: Model,
+    lag: int,
+    shift: int,
+    *,
+    sender: tuple[int, int] | None = None,
+    side: str = "K",
+    seed: int = 0,
+) -> Float[Tensor, "layer head"]:
+    """What each head adds to the logit of the target, minus its mean addition to the others.
+
+    In nats, after the last token of rows with a match of 3, for a model without a final layer norm.
+    With a `sender`, each head of a later layer has its pattern computed without what the sender
+    wrote, on the side "Q" or "K". The other heads, and the values, are as they were.
+    """
+    bridge, config = as_hooked(model), model_config(model)
+    rows = claim_rows(config.d_vocab, LONGEST, seed=seed)
+    target = claim_targets(rows, lag, shift, config.d_vocab)[:, None]
+    gains = torch.zeros(config.n_layers, config.n_heads)
+    with torch.inference_mode():
+        _, cache = bridge.run_with_cache(rows)
+    for layer in range(config.n_layers):
+        patterns = cache[attention_hook(layer, "pattern")]
+        values = cache[attention_hook(layer, "v")]
+        for head in range(config.n_heads):
+            pattern = patterns[:, head]
+            if sender is not None and sender[0] < layer:
+                pattern = pattern_without_path(bridge, rows, sender, (layer, head), side)
+            z = (pattern[:, -1:] @ values[:, :, head])[:, 0]
+            added = z @ bridge.blocks[layer].attn.W_O[head] @ bridge.W_U
+            of_target = added.gather(1, target)
+            others = (added.sum(dim=1, keepdim=True) - of_target) / (config.d_vocab - 1)
+            gains[layer, head] = (of_target - others).mean().item()
+    return gains
 
 
 def draw_interventions(

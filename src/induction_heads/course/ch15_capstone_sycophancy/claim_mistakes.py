@@ -140,11 +140,6 @@ DECISIVE_MISTAKES = (
         "If both claims predict the same large effect, which of them does the result refute?",
     ),
     Mistake(
-        "the largest predicted loss",
-        _decisive(lambda one, other, clean: one),
-        "What does the rival predict there?",
-    ),
-    Mistake(
         "the difference with its sign",
         _decisive(lambda one, other, clean: one - other),
         "Would it matter which of the two claims is called the rival?",
@@ -207,11 +202,6 @@ SKILL_MISTAKES = (
         "the share of the error that remains",
         skill(result=lambda share: share),
         "Perfect predictions have a skill of 1. What do you give them?",
-    ),
-    Mistake(
-        "errors that cancel",
-        skill(error=lambda each: each, result=lambda share: 1 - abs(share)),
-        "One prediction is a nat too high, another a nat too low. Are both right?",
     ),
 )
 
