@@ -30,6 +30,7 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch13": ("ch09",),
     "ch14": ("ch06", "ch07-patching"),
     "ch15": ("ch11",),
+    "ch15-unseen-models": ("ch15",),
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),
 }

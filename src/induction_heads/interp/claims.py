@@ -146,39 +146,60 @@ def measured_loss(
 
 
 def copying_gains(
-    model: Model,
-    lag: int,
-    shift: int,
-    *,
-    sender: tuple[int, int] | None = None,
-    side: str = "K",
-    seed: int = 0,
+    model: Model, lag: int, shift: int, *, seed: int = 0
 ) -> Float[Tensor, "layer head"]:
     """What each head adds to the logit of the target, minus its mean addition to the others.
 
     In nats, after the last token of rows with a match of 3, for a model without a final layer norm.
-    With a `sender`, each head of a later layer has its pattern computed without what the sender
-    wrote, on the side "Q" or "K". The other heads, and the values, are as they were.
     """
-    bridge, config = as_hooked(model), model_config(model)
-    rows = claim_rows(config.d_vocab, LONGEST, seed=seed)
-    target = claim_targets(rows, lag, shift, config.d_vocab)[:, None]
-    gains = torch.zeros(config.n_layers, config.n_heads)
-    with torch.inference_mode():
-        _, cache = bridge.run_with_cache(rows)
-    for layer in range(config.n_layers):
-        patterns = cache[attention_hook(layer, "pattern")]
-        values = cache[attention_hook(layer, "v")]
-        for head in range(config.n_heads):
-            pattern = patterns[:, head]
-            if sender is not None and sender[0] < layer:
-                pattern = pattern_without_path(bridge, rows, sender, (layer, head), side)
-            z = (pattern[:, -1:] @ values[:, :, head])[:, 0]
-            added = z @ bridge.blocks[layer].attn.W_O[head] @ bridge.W_U
-            of_target = added.gather(1, target)
-            others = (added.sum(dim=1, keepdim=True) - of_target) / (config.d_vocab - 1)
-            gains[layer, head] = (of_target - others).mean().item()
-    return gains
+    config = model_config(model)
+    written = _Written(model, lag, shift, seed)
+    places = [(layer, head) for layer in range(config.n_layers) for head in range(config.n_heads)]
+    gains = [written.gain(*place, written.pattern(*place)) for place in places]
+    return torch.tensor(gains).reshape(config.n_layers, config.n_heads)
+
+
+def gain_without_arrow(
+    model: Model,
+    lag: int,
+    shift: int,
+    sender: tuple[int, int],
+    receiver: tuple[int, int],
+    side: str,
+    *,
+    seed: int = 0,
+) -> float:
+    """The gain of the receiver when its pattern is computed without what the sender wrote.
+
+    `side` is "Q" or "K". The values, and all other heads, are as they were. Raises ValueError as
+    `pattern_without_path` does.
+    """
+    written = _Written(model, lag, shift, seed)
+    pattern = pattern_without_path(written.bridge, written.rows, sender, receiver, side)
+    return written.gain(*receiver, pattern)
+
+
+class _Written:
+    """One run on rows with a match of 3, and what heads write about the target."""
+
+    def __init__(self, model: Model, lag: int, shift: int, seed: int):
+        self.bridge, d_vocab = as_hooked(model), model_config(model).d_vocab
+        self.rows = claim_rows(d_vocab, LONGEST, seed=seed)
+        self.target = claim_targets(self.rows, lag, shift, d_vocab)[:, None]
+        with torch.inference_mode():
+            _, self.cache = self.bridge.run_with_cache(self.rows)
+
+    def pattern(self, layer: int, head: int) -> Tensor:
+        return self.cache[attention_hook(layer, "pattern")][:, head]
+
+    def gain(self, layer: int, head: int, pattern: Tensor) -> float:
+        """The gain of a head that attends like this."""
+        values = self.cache[attention_hook(layer, "v")][:, :, head]
+        z = (pattern[:, -1:] @ values)[:, 0]
+        added = z @ self.bridge.blocks[layer].attn.W_O[head] @ self.bridge.W_U
+        of_target = added.gather(1, self.target)
+        others = (added.sum(dim=1, keepdim=True) - of_target) / (added.shape[1] - 1)
+        return (of_target - others).mean().item()
 
 
 def draw_interventions(
