@@ -198,7 +198,7 @@ def decisive_intervention(
 def prediction_skill(predicted: Sequence[float], measured: Sequence[float], clean: float) -> float:
     """The share of the error of the better baseline that the predictions remove.
 
-    ★ · 6 minutes. Why: a small error is no achievement where a constant has a small error too.
+    ★ · 6 minutes. Why: a small error means little where a constant has a small error too.
 
     The error is the mean absolute difference from the measured losses. One baseline predicts
     `clean`, the loss without any intervention, every time. The other predicts the mean of the
