@@ -6,7 +6,6 @@ from itertools import product
 import torch
 
 from induction_heads.course.ch15_capstone_sycophancy.claim_mistakes import (
-    decisive,
     described,
     skill,
 )
@@ -27,7 +26,7 @@ from induction_heads.data.dialogues import (
     without_praise,
     wrong_claims,
 )
-from induction_heads.interp.claims import claim_rows, claim_targets
+from induction_heads.interp.claims import claim_rows, claim_targets, predicted_loss
 from induction_heads.interp.interventions import pattern_without_path
 
 
@@ -203,13 +202,22 @@ LOSS_ALSO_RIGHT = (_loss_by_softmax, _loss_by_odds)
 
 def _decisive_by_sorting(claim, rival, interventions, d_vocab):
     def gap(number):
-        each = interventions[number]
-        return abs(_loss_by_odds(claim, each, d_vocab) - _loss_by_softmax(rival, each, d_vocab))
+        one, other = (
+            predicted_loss(said, interventions[number], d_vocab) for said in (claim, rival)
+        )
+        return abs(one - other)
 
     return sorted(range(len(interventions)), key=gap)[-1]
 
 
-DECISIVE_ALSO_RIGHT = (decisive, _decisive_by_sorting)
+def _decisive_by_tensors(claim, rival, interventions, d_vocab):
+    table = torch.tensor(
+        [[predicted_loss(said, each, d_vocab) for each in interventions] for said in (claim, rival)]
+    )
+    return table.diff(dim=0).abs().argmax().item()
+
+
+DECISIVE_ALSO_RIGHT = (_decisive_by_tensors, _decisive_by_sorting)
 
 
 def _skill_by_tensors(predicted, measured, clean):

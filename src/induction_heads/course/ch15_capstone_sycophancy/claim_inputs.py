@@ -29,7 +29,7 @@ def two_circuits(seed: int) -> tuple[Claim, int]:
         arrows=arrows,
         match=1 + seed % 2,
         lag=1 + seed // 2 % 2,
-        shift=1 + seed % 5,
+        shift=3 + seed % 5,
     )
     return claim, 20 + seed % 31
 

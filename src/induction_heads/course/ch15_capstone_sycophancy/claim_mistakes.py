@@ -130,9 +130,6 @@ def _decisive(score: Callable[[float, float, float], float]):
     return answer
 
 
-decisive = _decisive(lambda one, other, clean: abs(one - other))
-"""A right answer, for the tests."""
-
 DECISIVE_MISTAKES = (
     Mistake(
         "the largest predicted effect",
