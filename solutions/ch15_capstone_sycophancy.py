@@ -187,7 +187,7 @@ def prediction_skill(predicted: Sequence[float], measured: Sequence[float], clea
 def describe_unseen_model(model: "TransformerBridge") -> dict[str, Any]:
     """The rule from the logits, the copiers from what they write, the arrows from cuts."""
     n_layers, n_heads, d_vocab = model.cfg.n_layers, model.cfg.n_heads, model.cfg.d_vocab
-    rows = {match: claim_rows(d_vocab, match) for match in range(4)}
+    rows = {match: claim_rows(d_vocab, match, batch=16) for match in range(4)}
 
     def loss(match: int, rule: tuple[int, int]) -> float:
         target = claim_targets(rows[match], *rule, d_vocab)

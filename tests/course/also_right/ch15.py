@@ -239,7 +239,7 @@ SKILL_ALSO_RIGHT = (skill(), _skill_by_tensors)
 def _described_from_logits(model):
     """Gains from the logits with a head and without it, and arrows from cut forward passes."""
     n_heads, d_vocab = model.cfg.n_heads, model.cfg.d_vocab
-    rows = claim_rows(d_vocab, 3, batch=40, seed=9)
+    rows = claim_rows(d_vocab, 3, batch=16, seed=9)
     last = torch.arange(len(rows))
 
     with torch.inference_mode():
@@ -257,7 +257,7 @@ def _described_from_logits(model):
     lag += 1
 
     def loss(match):
-        shorter = claim_rows(d_vocab, match, batch=40, seed=9)
+        shorter = claim_rows(d_vocab, match, batch=16, seed=9)
         log_probs = model(shorter)[:, -1].log_softmax(dim=-1)
         return -log_probs[last, claim_targets(shorter, lag, shift, d_vocab)].mean().item()
 

@@ -499,7 +499,7 @@ PREDICTION_SKILL = Exercise(
 
 
 def _rows_of_a_match(d_vocab: int, match: int) -> Tensor:
-    return prefix_match_rows(d_vocab, match, longest=3, gap=12, batch=32)
+    return prefix_match_rows(d_vocab, match, longest=3, gap=12, batch=16)
 
 
 def _measured_claim(model: Any) -> Claim:

@@ -50,7 +50,7 @@ def held_out(model: Model, claim: Claim, seed: int) -> tuple[list[Intervention],
     )
     clean = Intervention(silent=[], cut=[], match=3, lag=claim["lag"], shift=claim["shift"])
     drawn.append(clean)
-    return drawn, [measured_loss(model, each, batch=32, seed=seed) for each in drawn]
+    return drawn, [measured_loss(model, each, batch=16, seed=seed) for each in drawn]
 
 
 def facts(claim: Claim, lost_skill: float = 0.0) -> dict[str, Any]:

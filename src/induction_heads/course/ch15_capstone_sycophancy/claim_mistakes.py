@@ -219,7 +219,7 @@ def described(
 
     def answer(model: HookedModel) -> dict[str, Any]:
         d_vocab = model.cfg.d_vocab
-        rows = claim_rows(d_vocab, 3, batch=48, seed=5)
+        rows = claim_rows(d_vocab, 3, batch=12, seed=5)
         logits, patterns, wrote = forward(model, rows)
 
         def loss(logits: Tensor, rows: Tensor, lag: int, shift: int) -> float:
@@ -254,7 +254,7 @@ def described(
                         arrows.append([*(ends[::-1] if swapped else ends), side])
         match = shortest
         while match < 3:
-            shorter = claim_rows(d_vocab, match, batch=48, seed=5)
+            shorter = claim_rows(d_vocab, match, batch=12, seed=5)
             if loss(forward(model, shorter)[0], shorter, lag, shift) <= math.log(d_vocab) / 2:
                 break
             match += 1
