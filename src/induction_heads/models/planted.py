@@ -178,8 +178,10 @@ def _double(part: _Part, generator: torch.Generator) -> _Part:
 def _random(d_read: int, layer: int, size: float, generator: torch.Generator) -> _Part:
     """A decoy with random queries, keys and values, whose scores are of moderate size."""
     shape = (d_read, SIZES.d_head)
-    draws = [torch.randn(*shape, generator=generator) / math.sqrt(SIZES.d_head) for _ in "QKV"]
-    return _Part(layer, 8 * draws[0] / size, *draws[1:], _unread(draws[2].T, generator))
+    query, key, value = (
+        torch.randn(*shape, generator=generator) / math.sqrt(SIZES.d_head) for _ in "QKV"
+    )
+    return _Part(layer, 8 * query / size, key, value, _unread(value.T, generator))
 
 
 def _fill(layer: object, parts: list[_Part], generator: torch.Generator) -> None:

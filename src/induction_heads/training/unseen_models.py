@@ -1,6 +1,7 @@
 """Models to take apart without knowing what is in them: three for each owner, and an example."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,10 +46,11 @@ def unseen_models(owner: str) -> dict[str, AttentionOnly]:
     return {name: models[index] for name, index in zip("ABC", order, strict=True)}
 
 
-def _gains(below: Any) -> tuple[float, ...]:
+def _gains(below: Callable[[int], int]) -> tuple[float, ...]:
     """One copier, two that help each other, or two of which one works against the other."""
     strong = 4.5 + below(15) / 10
-    return ((strong,), (strong, 1.5 + below(10) / 10), (strong, -1.3 - below(8) / 10))[below(3)]
+    second = (None, 1.5 + below(10) / 10, -1.3 - below(8) / 10)[below(3)]
+    return (strong,) if second is None else (strong, second)
 
 
 def worked_example() -> AttentionOnly:

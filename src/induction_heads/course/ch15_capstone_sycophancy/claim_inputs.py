@@ -1,7 +1,7 @@
 """Inputs of the exercises about claims: claims, interventions, and models with hidden heads."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -78,7 +78,7 @@ def rival_claims(seed: int) -> list[tuple[str, Claim, Claim, int]]:
         ("is the second copier needed?", {"copiers": [[*first[:2], first[2] + second[2]]]}),
         ("which copier is the strong one?", {"copiers": [[*first[:2], second[2]], second]}),
     ]
-    return [(label, claim, {**claim, **change}, d_vocab) for label, change in rivals]
+    return [(label, claim, cast(Claim, {**claim, **change}), d_vocab) for label, change in rivals]
 
 
 def decisive_cases(seed: int, loss: Any) -> list[Case]:
