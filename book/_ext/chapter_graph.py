@@ -33,6 +33,7 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch14-tuned-lens": ("ch14-probes",),
     "ch14-transcoders": ("ch14",),
     "ch15": ("ch11",),
+    "ch15-unseen-models": ("ch15",),
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),
 }

@@ -56,6 +56,7 @@ ONLY_EXERCISES = {
     "build_induction_circuit",
     "chance_matching_formula",
     "chance_repeats_formula",
+    "describe_unseen_model",
     "effective_embedding",
     "emergence_time_formula",
     "expected_effect_formula",
