@@ -51,6 +51,7 @@ ONLY_EXERCISES = {
     "build_induction_circuit",
     "chance_matching_formula",
     "chance_repeats_formula",
+    "context_learner_formula",
     "effective_embedding",
     "emergence_time_formula",
     "expected_effect_formula",
