@@ -1,10 +1,11 @@
 """Rows of exemplars and labels: the label of the last exemplar is in the row, or known by heart.
 
-A row is `x₁ y₁ … x₈ y₈ x`, followed by the label of x. Each exemplar x stands for a class, and
-each class has one of 16 labels. The label of a class is the same in all training rows, so it can be
-learned by heart (*in weights*). If the class also occurs among the eight pairs, it can be copied
-from there (*in context*). Rows of this kind are those of Chan et al. (2022), Reddy (2024) and Singh
-et al. (2023); there the exemplars of a class vary, and here a class has a single one.
+A row is `x₁ y₁ x₂ y₂ x₃ y₃ x₄ y₄ x`, and then the label of x. An exemplar stands for a class, and
+each class has one of 16 labels. The label of a class is the same in all training rows, so it
+can be learned by heart (*in weights*). If the class also occurs among the four pairs, it can be
+copied from there (*in context*). Rows of this kind are those of Chan et al. (2022), Reddy (2024)
+and Singh et al. (2023); there rows are longer and the exemplars of a class vary. Here a class has a
+single exemplar.
 
 Label l is token l, and the exemplar of class c is token 16 + c. The last `N_HELD_OUT` classes are
 never in a training row.
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from induction_heads.data.tokens import seeded
 
-N_LABELS, N_PAIRS, N_HELD_OUT = 16, 8, 64
+N_LABELS, N_PAIRS, N_HELD_OUT = 16, 4, 64
 N_CTX = 2 * N_PAIRS + 2
 """The pairs, the last exemplar and its label."""
 
@@ -30,14 +31,14 @@ Classes = Int[Tensor, "batch _"]
 class RowKind:
     """How the classes of training rows are drawn.
 
-    In a bursty row `8 / copies` classes occur `copies` times each, and the last exemplar is one of
-    them. In any other row all nine classes are drawn independently. `bursty` is the share of bursty
+    In a bursty row `4 / copies` classes occur `copies` times each, and the last exemplar is one of
+    them. In any other row all five classes are drawn independently. `bursty` is the share of bursty
     rows. A class of rank r is drawn in proportion to r to the power of `-exponent`: 0 is uniform, 1
     is Zipf's law.
     """
 
     n_classes: int = 1024
-    copies: int = 4
+    copies: int = 2
     bursty: float = 1.0
     exponent: float = 0.0
 
@@ -101,8 +102,8 @@ def training_rows(
 
     >>> kind = RowKind(n_classes=64)
     >>> rows = training_rows(kind, class_labels(kind), torch.Generator().manual_seed(0), batch=3)
-    >>> rows.shape  # Eight pairs, the last exemplar and its label.
-    torch.Size([3, 18])
+    >>> rows.shape  # Four pairs, the last exemplar and its label.
+    torch.Size([3, 10])
     """
     weights = class_weights(kind)
     chosen = _distinct(weights, kind.per_row, generator, batch)
@@ -163,8 +164,18 @@ def conflict_rows(
 def _distinct(
     weights: Float[Tensor, " class"], count: int, generator: torch.Generator, batch: int
 ) -> Classes:
-    """`count` different classes for each row, drawn one after the other."""
-    return torch.multinomial(weights.expand(batch, -1), count, generator=generator)
+    """`count` different classes for each row. A row in which one comes twice is drawn again."""
+
+    def drawn(n_rows: int) -> Classes:
+        places = torch.multinomial(weights, n_rows * count, replacement=True, generator=generator)
+        return places.view(n_rows, count)
+
+    chosen = drawn(batch)
+    while True:
+        again = (chosen.sort(dim=1).values.diff(dim=1) == 0).any(dim=1)
+        if not again.any():
+            return chosen
+        chosen[again] = drawn(int(again.sum()))
 
 
 def _context(chosen: Classes, copies: int, generator: torch.Generator) -> Classes:

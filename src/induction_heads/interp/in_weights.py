@@ -1,6 +1,6 @@
 """What a model of exemplars and labels answers from its context, and what by heart.
 
-The rows are those of `data/exemplar_rows`: eight pairs of an exemplar and a label, an exemplar, and
+The rows are those of `data/exemplar_rows`: the pairs of an exemplar and a label, an exemplar, and
 its label, the last token. Models are asked for the last token.
 """
 
@@ -14,7 +14,7 @@ from induction_heads.data.exemplar_rows import N_LABELS
 from induction_heads.interp.ablation import Head
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.models.attention_only import AttentionOnly
-from induction_heads.models.with_mlp import WithMLP, residual_after_heads
+from induction_heads.models.with_mlp import WithMLP, last_residual
 
 Rows = Int[Tensor, "batch pos"]
 
@@ -27,7 +27,7 @@ def label_logits(
     `without` are heads, as (layer, head), whose output is set to zero. Raises ValueError for a head
     that the model does not have.
     """
-    residual = residual_after_heads(model, rows[:, :-1], without)[:, -1]
+    residual = last_residual(model, rows[:, :-1], without)
     if isinstance(model, WithMLP):
         residual = residual + model.mlp(residual)
     return model.norm(residual) @ model.W_U[:, :N_LABELS]
@@ -95,7 +95,7 @@ def circuit_scores(model: AttentionOnly, rows: Rows) -> dict[str, Float[Tensor, 
     - `right`: the attention of the last exemplar to the labels of its own class, summed over them;
     - `wrong`: its attention to all other labels, the control.
 
-    A head that attends evenly gives 4 / 17 to each of two classes that occur four times.
+    A head that attends evenly gives 2 / 9 to each of two classes that occur twice.
     """
     pairs = rows[:, :-1]
     patterns = attention_patterns(model, pairs)

@@ -34,16 +34,18 @@ class WithMLP(AttentionOnly):
 
     def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits for the next token at every position."""
-        residual = residual_after_heads(self, tokens)
+        residual = self.embed(tokens)
+        for layer in self.layers:
+            residual = residual + layer(residual)
         return self.norm(residual + self.mlp(residual)) @ self.W_U
 
 
-def residual_after_heads(
+def last_residual(
     model: AttentionOnly,
     tokens: Int[Tensor, "batch pos"],
     without: Collection[tuple[int, int]] = (),
-) -> Float[Tensor, "batch pos d_model"]:
-    """The residual stream after the last layer of heads.
+) -> Float[Tensor, "batch d_model"]:
+    """The residual stream at the last position, before the MLP if there is one.
 
     `without` are heads, as (layer, head), whose output is left out (zero ablation). Raises
     ValueError for a head that the model does not have.
@@ -58,16 +60,15 @@ def residual_after_heads(
     residual = model.embed(tokens)
     for index, layer in enumerate(model.layers):
         assert isinstance(layer, AttentionLayer)
-        silent = [head for there, head in without if there == index]
-        residual = residual + (
-            _without_heads(layer, residual, silent) if silent else layer(residual)
-        )
-    return residual
-
-
-def _without_heads(layer: AttentionLayer, residual: Tensor, silent: list[int]) -> Tensor:
-    """What a layer adds without some of its heads."""
-    x = layer.norm(residual)
-    z = layer.pattern(x) @ torch.einsum("bpm,hmd->bhpd", x, layer.W_V)
-    z[:, silent] = 0
-    return torch.einsum("bhpd,hdm->bpm", z, layer.W_O)
+        x = layer.norm(residual)
+        values = torch.einsum("bpm,hmd->bhpd", x, layer.W_V)
+        if index + 1 < config.n_layers:
+            z = layer.pattern(x) @ values
+        else:  # Nothing reads the other positions, and the last query sees all keys.
+            queries = torch.einsum("bpm,hmd->bhpd", x[:, -1:], layer.W_Q)
+            keys = torch.einsum("bpm,hmd->bhpd", x, layer.W_K)
+            scores = queries @ keys.mT / config.d_head**0.5
+            z, residual = scores.softmax(dim=-1) @ values, residual[:, -1:]
+        keep = torch.tensor([float((index, head) not in without) for head in range(config.n_heads)])
+        residual = residual + torch.einsum("bhpd,hdm,h->bpm", z, layer.W_O, keep)
+    return residual[:, -1]

@@ -7,7 +7,7 @@ as trained ones, and no label can be stored in an embedding.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -40,20 +40,32 @@ from induction_heads.training.run import Settings, TrainingRun, one_thread
 
 N_LAYERS, N_HEADS, D_MODEL, WIDTH = 2, 2, 64, 256
 SEEDS = (0, 1, 2)
-SETTINGS = Settings(steps=1200, learning_rate=1e-2, weight_decay=0.05, decay=0.0)
-EVERY = 100
-"""Steps between two snapshots."""
+SETTINGS = Settings(steps=1000, learning_rate=1e-2, weight_decay=0.05, decay=0.0)
+N_SNAPSHOTS = 10
+"""The snapshots of a run after the one at step 0, evenly spaced."""
 
 
-@dataclass(frozen=True)
-class InWeightsRun:
-    """The rows of a run, its hyperparameters, and the width of the MLP; 0 is no MLP."""
+LONG = replace(SETTINGS, steps=2000)
+NO_DECAY = replace(LONG, weight_decay=0.0)
 
-    words: str
-    kind: RowKind
-    settings: Settings = SETTINGS
-    width: int = WIDTH
+GROUPS: dict[str, tuple[RowKind, Settings]] = {
+    "base": (RowKind(), SETTINGS),
+    "few-classes": (RowKind(n_classes=128), SETTINGS),
+    "one-copy": (RowKind(copies=1), SETTINGS),
+    "one-class": (RowKind(copies=4), SETTINGS),
+    "no-bursts": (RowKind(bursty=0.0), SETTINGS),
+    "some-bursts-zipf": (RowKind(bursty=0.8, exponent=1.0), SETTINGS),
+    "some-bursts": (RowKind(bursty=0.8), LONG),
+    "some-bursts-no-decay": (RowKind(bursty=0.8), NO_DECAY),
+    "many-bursts": (RowKind(bursty=0.9), LONG),
+}
+"""Name of a group of runs → its rows and hyperparameters.
 
+`base` has 1024 classes, of which two come twice in a row.
+"""
+
+RUNS = {f"{name}-s{seed}": (name, seed) for name in GROUPS for seed in SEEDS}
+"""Name → group and seed."""
 
 LABEL_SEED = 2_000_000
 """Added to the seed of a run, it is the seed of the fixed labels."""
@@ -149,29 +161,27 @@ def measured(
     own = labels_of(kind, seed)[conflict[:, -2] - N_LABELS]
     with torch.inference_mode():
         logits = label_logits(model, conflict, without=heads)
-    result["follows"] = rounded(answer_shares(logits, conflict[:, -1], own))
+    result["follows"] = rounded(answer_shares(logits, conflict[:, -1], own)[None])[0]
     return result
 
 
 def in_weights_result(name: str) -> dict[str, Any]:
     """Train one of `RUNS` and measure its snapshots; at the last one, also without each head."""
-    run, seed = RUNS[name]
-    steps = range(0, run.settings.steps + 1, EVERY)
-    trained = train_exemplar_model(
-        run.kind, seed, run.settings, width=run.width, snapshots_at=steps
-    )
-    snapshots, rows = [], measured_rows(run.kind, seed)
-    for step, weights in trained.snapshots.items():
-        trained.model.load_state_dict(weights)
-        scores = circuit_scores(trained.model, rows["context"])
-        loss = sum(trained.losses[max(0, step - EVERY) : step]) / EVERY if step else None
+    group, seed = RUNS[name]
+    kind, settings = GROUPS[group]
+    steps = range(0, settings.steps + 1, settings.steps // N_SNAPSHOTS)
+    run = train_exemplar_model(kind, seed, settings, snapshots_at=steps)
+    rows, snapshots = measured_rows(kind, seed), []
+    for step, weights in run.snapshots.items():
+        run.model.load_state_dict(weights)
+        scores = circuit_scores(run.model, rows["context"])
         snapshots.append(
-            {"step": step, "loss": loss and round(loss, 4)}
-            | measured(trained.model, run.kind, seed)
-            | {name: rounded(score, 3) for name, score in scores.items()}
+            {"step": step}
+            | measured(run.model, kind, seed)
+            | {score: rounded(values, 3) for score, values in scores.items()}
         )
     without = {
-        name: rounded(accuracy_without_each(trained.model, rows[name]))
+        name: rounded(accuracy_without_each(run.model, rows[name]))
         for name in ("context", "weights")
     }
     return {"snapshots": snapshots, "without": without}
