@@ -13,7 +13,7 @@ from induction_heads.interp.in_weights import (
     label_logits,
     largest_fall,
 )
-from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
 from induction_heads.training.in_weights_runs import new_exemplar_model
 
 KIND = RowKind(n_classes=12)
@@ -53,7 +53,9 @@ def test_a_head_that_looks_one_back_scores_one_at_the_labels_and_none_else_does(
         model.W_pos[:8] = torch.eye(8)
         weight = torch.zeros(8, 8)
         weight[torch.arange(1, 8), torch.arange(7)] = 60.0  # Position i asks for i − 1.
-        model.layers[0].W_Q[1], model.layers[0].W_K[1] = weight[:, :4], torch.eye(8)[:, :4]
+        layer = model.layers[0]
+        assert isinstance(layer, AttentionLayer)
+        layer.W_Q[1], layer.W_K[1] = weight[:, :4], torch.eye(8)[:, :4]
     scores = circuit_scores(model, held_out_rows(KIND, batch=8))
     # The keys of the head have four dimensions, so positions 1 and 3 see their predecessor.
     assert scores["previous"][0, 1] > 0.5 > 0.3 > scores["previous"][0, 0]

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
+from induction_heads.models.attention_only import (
+    AttentionLayer,
+    AttentionOnly,
+    AttentionOnlyConfig,
+    initialize,
+)
 from induction_heads.models.with_mlp import WithMLP, last_residual
 
 CONFIG = AttentionOnlyConfig(2, n_heads=2, d_model=12, d_head=5, d_vocab=17, n_ctx=9)
@@ -25,14 +30,16 @@ def test_the_logits_at_the_end_are_those_of_the_last_residual():
         if isinstance(each, WithMLP):
             neurons = last @ each.W_in + each.b_in
             last = last + torch.where(neurons > 0, neurons, 0) @ each.W_out
-        torch.testing.assert_close(last @ each.W_U, each(tokens())[:, -1])
+        torch.testing.assert_close(last @ each.W_U, each(tokens())[:, -1], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("head", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_leaving_a_head_out_is_setting_its_output_weights_to_zero(head):
     whole, cut = model(), model()
     with torch.no_grad():
-        cut.layers[head[0]].W_O[head[1]] = 0
+        layer = cut.layers[head[0]]
+        assert isinstance(layer, AttentionLayer)
+        layer.W_O[head[1]] = 0
     without = last_residual(whole, tokens(), [head])
     torch.testing.assert_close(without, last_residual(cut, tokens()))
     assert not torch.allclose(without, last_residual(whole, tokens()), atol=1e-3)

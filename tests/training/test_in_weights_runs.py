@@ -45,7 +45,9 @@ def test_a_snapshot_holds_the_weights_of_its_step():
     run = train_exemplar_model(KIND, 4, SHORT, snapshots_at=(0, 3))
     start, end = run.snapshots[0], run.snapshots[3]
     assert all(torch.equal(end[name], w) for name, w in run.model.state_dict().items())
-    assert all(torch.equal(start[n], w) for n, w in new_exemplar_model(KIND, 4).state_dict().items())
+    assert all(
+        torch.equal(start[n], w) for n, w in new_exemplar_model(KIND, 4).state_dict().items()
+    )
 
 
 def test_shares_of_the_sources_add_up_and_heads_can_be_left_out():

@@ -83,7 +83,7 @@ def new_exemplar_model(kind: RowKind, seed: int, *, width: int = WIDTH) -> Atten
         WithMLP(config, width) if width else AttentionOnly(config), seed, sinusoidal=True
     )
     with torch.no_grad():
-        model.W_E /= model.W_E.norm(dim=1).mean()
+        model.W_E.div_(model.W_E.norm(dim=1).mean())
     model.W_E.requires_grad_(False)
     return model
 
