@@ -1,4 +1,4 @@
-"""Training on rows of exemplars and labels: what is trained, and that the stored runs come again."""
+"""Training on rows of exemplars and labels: what learns, and that stored runs repeat."""
 
 from dataclasses import replace
 

@@ -54,6 +54,7 @@ GROUPS: dict[str, tuple[RowKind, Settings]] = {
     "one-copy": (RowKind(copies=1), SETTINGS),
     "one-class": (RowKind(copies=4), SETTINGS),
     "no-bursts": (RowKind(bursty=0.0), SETTINGS),
+    "zipf": (RowKind(exponent=1.0), SETTINGS),
     "some-bursts-zipf": (RowKind(bursty=0.8, exponent=1.0), SETTINGS),
     "some-bursts": (RowKind(bursty=0.8), LONG),
     "some-bursts-no-decay": (RowKind(bursty=0.8), NO_DECAY),
