@@ -26,6 +26,7 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch09": ("ch08",),
     "ch10": ("ch09",),
     "ch11": ("ch10",),
+    "ch11-in-weights": ("ch11",),
     "ch12": ("ch10",),
     "ch13": ("ch09",),
     "ch14": ("ch06", "ch07-patching"),

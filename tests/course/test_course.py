@@ -57,6 +57,7 @@ ONLY_EXERCISES = {
     "chance_matching_formula",
     "chance_repeats_formula",
     "describe_unseen_model",
+    "context_learner_formula",
     "effective_embedding",
     "emergence_time_formula",
     "expected_effect_formula",

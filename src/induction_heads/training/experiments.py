@@ -17,6 +17,7 @@ from induction_heads.training import (
     chain_runs,
     clamp_runs,
     few_shot_model,
+    in_weights_runs,
     minimal_task,
     position_runs,
 )
@@ -60,6 +61,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(few_shot_model.UNCOUNTED_RUNS),
         few_shot_model.uncounted_result,
         lambda result: result["snapshots"][-1]["accuracy"],
+    ),
+    "in-weights": Experiment(
+        "rows of exemplars and labels, learned in context or in weights",
+        tuple(in_weights_runs.RUNS),
+        in_weights_runs.in_weights_result,
+        lambda result: result["snapshots"][-1]["context"],
     ),
     "minimal-task": Experiment(
         "an induction circuit of three numbers, by context length and optimizer",
