@@ -15,6 +15,7 @@ from induction_heads.course.ch10_beyond_copying.mistakes import (
     shifted,
 )
 from induction_heads.course.ch10_beyond_copying.posterior_mistakes import posterior
+from induction_heads.course.ch10_beyond_copying.relation_mistakes import hops, index
 
 
 def _fuzzy_by_matmul(pattern, tokens, similar):
@@ -204,6 +205,38 @@ def _translated_by_table(pattern, tokens, dictionary):
 TRANSLATED_ALSO_RIGHT = (score(at(_means)), _translated_by_table)
 
 
+def _index_by_one_hot(pattern, raised, tokens, subjects, tail_of):
+    """Masks over queries, keys and ids in place of lists."""
+    n_ids, n_pos = len(tail_of), tokens.shape[1]
+    above = (raised - raised.mean(dim=2, keepdim=True)).clamp_min(0)
+    shares = above / above.sum(dim=2, keepdim=True).clamp_min(1e-30)
+    is_tail = tail_of[:, None] == torch.arange(n_ids)
+    by_id = (shares * is_tail).sum(dim=2)  # [head id]
+    is_subject = (subjects[:, :, None] == torch.arange(n_pos)).float()
+    written = by_id[:, tokens]  # [head row key]
+    sums = torch.einsum("rhqk,rqk,hrk->h", pattern, is_subject, written)
+    return sums / is_subject.sum()
+
+
+RELATION_ALSO_RIGHT = (index(), _index_by_one_hot)
+
+
+def _hops_by_matrices(tokens, k):
+    """One look-up as a matrix of zeros and ones, to the power of k."""
+    size = tokens.shape[1]
+    copies = (tokens[:, :, None] == tokens[:, None, :]).float().tril(-1)
+    later = copies.flip(-1).cumsum(dim=-1).flip(-1)
+    step = torch.nn.functional.pad(copies * (later == 1), (1, 0))[..., :size]
+    reached = torch.matrix_power(step, k)
+    found = (reached @ (tokens[..., None] + 1).float()).squeeze(-1)  # A row of zeros gives 0.
+    return found.long() - 1
+
+
+HOP_ALSO_RIGHT = (hops(), _hops_by_matrices)
+
+MOST_HOPS_ALSO_RIGHT = (lambda: "2**L / 2 - 1", lambda: "2 * (2**(L - 2) - 1) + 1")
+
+
 ALSO_RIGHT = {
     "fuzzy_induction_score": FUZZY_ALSO_RIGHT,
     "attention_by_distance": DISTANCE_ALSO_RIGHT,
@@ -215,5 +248,8 @@ ALSO_RIGHT = {
     "lag_posterior": LAG_ALSO_RIGHT,
     "match_and_copy_score": SHIFTED_ALSO_RIGHT,
     "translated_induction_score": TRANSLATED_ALSO_RIGHT,
+    "relation_index": RELATION_ALSO_RIGHT,
+    "k_hop_target": HOP_ALSO_RIGHT,
+    "most_hops_formula": MOST_HOPS_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""
