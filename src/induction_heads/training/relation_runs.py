@@ -1,9 +1,10 @@
-"""The stored runs on rows of facts, on rows of copies, and on both: what each head reads and writes.
+"""The stored runs on rows of facts, on rows of copies, and on both: what heads read and write.
 
 After Ren et al. 2024, who look for heads that attend to the subject of a fact and raise its tail.
 `induction-heads experiment relations` trains the models again.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 from statistics import mean
 from typing import Any
@@ -166,6 +167,14 @@ def without_head(model: AttentionOnly, layer: int, head: int) -> AttentionOnly:
     return other
 
 
+def _without_each(model: AttentionOnly, measure: Callable[[AttentionOnly], float]) -> PerHead:
+    """A measure of the model without each head."""
+    layers, heads = range(model.config.n_layers), range(model.config.n_heads)
+    return torch.tensor(
+        [[measure(without_head(model, layer, head)) for head in heads] for layer in layers]
+    )
+
+
 def ablation_costs(model: AttentionOnly) -> dict[str, list[list[float]]]:
     """By how much the loss on facts and on copies rises without each head."""
     before, n_heads = losses(model), model.config.n_heads
@@ -175,6 +184,39 @@ def ablation_costs(model: AttentionOnly) -> dict[str, list[list[float]]]:
         for name, rows in costs.items():
             rows.append([round(each[name] - before[name], 3) for each in after])
     return costs
+
+
+def at_copied_relations(model: AttentionOnly) -> dict[str, PerHead]:
+    """Where each head looks in plain copies when its query is a relation, in the second copy.
+
+    `stripe`: at the token after the earlier copy; `subject`: at the latest subject, where that is
+    another key.
+    """
+    copies = measured_copies()
+    places = torch.arange(copies.shape[1])
+    latest = torch.where(copies < N_SUBJECTS, places, -1).cummax(dim=1).values
+    stripe = places - PERIOD + 1
+    asked = (copies >= N_SUBJECTS) & (copies < FIRST_FILLER) & (latest >= 0) & (latest != stripe)
+    asked &= (places >= PERIOD) & (places < copies.shape[1] - 1)
+    row, query = asked.nonzero(as_tuple=True)
+    patterns = attention_patterns(model, copies)
+    keys = {"stripe": stripe[query], "subject": latest[row, query]}
+    return {name: patterns[:, row, :, query, key].mean(dim=0) for name, key in keys.items()}
+
+
+def beside_copies(model: AttentionOnly, table: Tensor | None = None) -> float:
+    """In plain copies, by how much the tails of a subject that comes next are above other tails.
+
+    In logits, in the second copy. `table` is another `fact_table`, for a control.
+    """
+    copies = measured_copies()
+    with torch.inference_mode():
+        logits = model(copies)[:, PERIOD:-1]
+    following = copies[:, PERIOD + 1 :]
+    asked = following < N_SUBJECTS
+    tails = fact_table() if table is None else table
+    own = logits[asked].gather(1, tails[:, following[asked]].T)
+    return (own.mean() - logits[asked][:, FIRST_TAIL:].mean()).item()
 
 
 def measured(model: AttentionOnly) -> dict[str, Any]:
@@ -197,6 +239,12 @@ def measured(model: AttentionOnly) -> dict[str, Any]:
         "losses": losses(model),
         **{name: _decimals(values) for name, values in per_head.items()},
         "costs": ablation_costs(model),
+        "at_relations": {
+            name: rounded(heads, 3) for name, heads in at_copied_relations(model).items()
+        },
+        "beside_copies": round(beside_copies(model), 3),
+        "beside_copies_other_table": round(beside_copies(model, fact_table(seed=1)), 3),
+        "beside_copies_without": rounded(_without_each(model, beside_copies), 3),
     }
 
 
