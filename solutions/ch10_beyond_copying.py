@@ -145,25 +145,24 @@ def relation_index(
     above = (written - written.mean(dim=-1, keepdim=True)).relu()
     at_tail = above[:, torch.arange(len(row)), tail_of[subject]]
     # Where nothing is above the mean, 0 / 0 becomes the share 0.
-    share = (at_tail / above.sum(dim=-1)).nan_to_num(nan=0.0)
+    share = (at_tail / above.sum(dim=-1)).nan_to_num()
     return (attention * share.T).mean(dim=0)  # Multiplied fact by fact, before the mean.
 
 
 def k_hop_target(tokens: Int[Tensor, "batch pos"], k: int) -> Int[Tensor, "batch pos"]:
     """Where one look-up leads from every position, followed k times."""
     size = tokens.shape[1]
-    reached = torch.full_like(tokens, -1)
+    reached = torch.full_like(tokens, size)  # A place of its own for what fails.
     for place in range(size):
         for copy in range(place):  # In order, so the latest copy is the last to write.
             same = tokens[:, copy] == tokens[:, place]
             reached[same, place] = copy + 1
-    # A position of its own for what failed: it leads to itself, and its token is −1.
-    end = torch.full((len(tokens), 1), size)
-    step = torch.cat([torch.where(reached < 0, size, reached), end], dim=1)
+    # The place for failures leads to itself, and its token is −1.
+    step = torch.nn.functional.pad(reached, (0, 1), value=size)
     places = torch.arange(size).expand(len(tokens), -1)
     for _ in range(k):
         places = step.gather(1, places)  # The place matters, not the token: less lies before it.
-    return torch.cat([tokens, torch.full_like(end, -1)], dim=1).gather(1, places)
+    return torch.nn.functional.pad(tokens, (0, 1), value=-1).gather(1, places)
 
 
 def most_hops_formula() -> str:

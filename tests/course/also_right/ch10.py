@@ -15,7 +15,6 @@ from induction_heads.course.ch10_beyond_copying.mistakes import (
     shifted,
 )
 from induction_heads.course.ch10_beyond_copying.posterior_mistakes import posterior
-from induction_heads.course.ch10_beyond_copying.relation_mistakes import hops, index
 
 
 def _fuzzy_by_matmul(pattern, tokens, similar):
@@ -218,21 +217,51 @@ def _index_by_one_hot(pattern, raised, tokens, subjects, tail_of):
     return sums / is_subject.sum()
 
 
-RELATION_ALSO_RIGHT = (index(), _index_by_one_hot)
+def _index_head_by_head(pattern, raised, tokens, subjects, tail_of):
+    """The share at every id first, then one fact after the other."""
+    means = []
+    for head in range(len(raised)):
+        above = torch.relu(raised[head] - raised[head].mean(dim=1)[:, None])
+        total = above.sum(dim=1)
+        terms = []
+        for row, query in (subjects > -1).nonzero():
+            place = subjects[row, query]
+            subject = tokens[row, place]
+            share = above[subject, tail_of[subject]] / total[subject] if total[subject] else 0
+            terms.append(pattern[row, head, query, place] * share)
+        means.append(sum(terms) / len(terms))
+    return torch.stack(means)
+
+
+RELATION_ALSO_RIGHT = (_index_head_by_head, _index_by_one_hot)
 
 
 def _hops_by_matrices(tokens, k):
     """One look-up as a matrix of zeros and ones, to the power of k."""
-    size = tokens.shape[1]
     copies = (tokens[:, :, None] == tokens[:, None, :]).float().tril(-1)
     later = copies.flip(-1).cumsum(dim=-1).flip(-1)
-    step = torch.nn.functional.pad(copies * (later == 1), (1, 0))[..., :size]
+    step = torch.nn.functional.pad(copies * (later == 1), (1, -1))
     reached = torch.matrix_power(step, k)
     found = (reached @ (tokens[..., None] + 1).float()).squeeze(-1)  # A row of zeros gives 0.
     return found.long() - 1
 
 
-HOP_ALSO_RIGHT = (hops(), _hops_by_matrices)
+def _hops_by_recursion(tokens, k):
+    """A function that calls itself with one look-up less, for rows as lists."""
+
+    def token_at(row, place, left):
+        if left == 0:
+            return row[place]
+        for copy in reversed(range(place)):
+            if row[copy] == row[place]:
+                return token_at(row, copy + 1, left - 1)
+        return -1
+
+    rows = tokens.tolist()
+    return torch.tensor([[token_at(row, i, k) for i in range(len(row))] for row in rows])
+
+
+HOP_ALSO_RIGHT = (_hops_by_recursion, _hops_by_matrices)
 
 MOST_HOPS_ALSO_RIGHT = (lambda: "2**L / 2 - 1", lambda: "2 * (2**(L - 2) - 1) + 1")
 

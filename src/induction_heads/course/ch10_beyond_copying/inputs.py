@@ -195,7 +195,7 @@ def relation_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed + 6)
     silent = torch.tensor([1.0, 0.0])[:, None, None]  # The second head writes the same everywhere.
     raised = 2 * torch.randn(2, 9, 9, generator=generator) + 1
-    one = torch.randn(1, 6, 6, generator=generator) - 0.5
+    one = 0.1 * (torch.randn(1, 6, 6, generator=generator) - 0.5)  # Sums below 1.
     return [
         Case(
             "three heads, nine ids",
@@ -239,6 +239,7 @@ def _asked(
         queries = torch.randperm(n_pos - 2, generator=generator)[:number] + 2
         back = torch.randint(1, 3, (number,), generator=generator)
         subjects[row, queries] = queries - back
+    subjects[0, 1] = 0  # A fact may begin at the first position.
     return tokens, subjects, tail_of
 
 
