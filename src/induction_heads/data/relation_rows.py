@@ -61,7 +61,7 @@ def fact_table(seed: int | torch.Generator = 0) -> Int[Tensor, "relation subject
 
 
 def tail_of(relation: int, table: Int[Tensor, "relation subject"] | None = None) -> Tensor:
-    """[id] the tail of each id under a relation, and −1 for ids that are no subject."""
+    """[id] the tail of each id under a relation, and −1 for other ids."""
     tails = torch.full((D_VOCAB,), -1)
     tails[:N_SUBJECTS] = (fact_table() if table is None else table)[relation]
     return tails

@@ -86,7 +86,7 @@ RELATION_MISTAKES = (
     Mistake(
         "the OV circuit is read at the query's token",
         index(at_query=True),
-        "A head writes what it reads at its key. Which token stands there?",
+        "A head writes what it reads at its key. Which token is there?",
     ),
     Mistake(
         "only what is written counts",
