@@ -223,7 +223,7 @@ def relation_cases(seed: int) -> list[Case]:
 def _asked(
     generator: torch.Generator, n_ids: int, numbers: tuple[int, ...], n_pos: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens, the positions of the subjects of `numbers` facts in each row, and the tail of each id.
+    """Tokens, the positions of the subjects of `numbers` facts in a row, and the tail of each id.
 
     The larger ids have no tail, and no subject is one of them; the token before a query is not
     always the subject. No id is its own tail.
