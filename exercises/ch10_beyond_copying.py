@@ -214,7 +214,7 @@ def relation_index(
 def k_hop_target(tokens: Int[Tensor, "batch pos"], k: int) -> Int[Tensor, "batch pos"]:
     """The token that is reached from each position by `k` look-ups, and −1 if one of them fails.
 
-    ★★ · 15 minutes. Why: a chain of look-ups is the smallest task that needs more than two layers.
+    ★★ · 15 minutes. Why: one induction head does one look-up, and a chain of them asks for more.
 
     One look-up goes from a position to the one right after the latest earlier copy of its token. It
     fails if there is no earlier copy. The next look-up begins at the position that was reached, and
