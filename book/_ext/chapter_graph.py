@@ -27,6 +27,8 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch10": ("ch09",),
     "ch11": ("ch10",),
     "ch11-in-weights": ("ch11",),
+    "ch10-relations": ("ch10",),
+    "ch11": ("ch10-relations",),
     "ch12": ("ch10",),
     "ch13": ("ch09",),
     "ch14": ("ch06", "ch07-patching"),

@@ -65,6 +65,7 @@ ONLY_EXERCISES = {
     "intact_repeats_formula",
     "knockout_gain_formula",
     "matched_controls",
+    "most_hops_formula",
     "ngram_prefix_score",
     "paired_error_formula",
     "paths_formula",

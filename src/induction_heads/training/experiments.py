@@ -20,6 +20,7 @@ from induction_heads.training import (
     in_weights_runs,
     minimal_task,
     position_runs,
+    relation_runs,
 )
 from induction_heads.versions import versions
 
@@ -79,6 +80,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(position_runs.RUNS),
         position_runs.position_result,
         lambda result: mean(result["losses"][-20:]),
+    ),
+    "relations": Experiment(
+        "rows of facts, of copies, and of both",
+        tuple(relation_runs.RUNS),
+        relation_runs.relation_result,
+        relation_runs.mean_loss,
     ),
 }
 """Name → experiment."""

@@ -188,3 +188,72 @@ def _twice(generator: torch.Generator, n_ids: int, length: int, batch: int, more
     block = torch.randint(n_ids, (batch, length), generator=generator)
     rest = torch.randint(n_ids, (batch, more), generator=generator)
     return torch.cat([block, block, rest], dim=1)
+
+
+def relation_cases(seed: int) -> list[Case]:
+    """Random patterns, OV circuits, tokens and facts; rows ask for different numbers of facts."""
+    generator = torch.Generator().manual_seed(seed + 6)
+    silent = torch.tensor([1.0, 0.0])[:, None, None]  # The second head writes the same everywhere.
+    raised = 2 * torch.randn(2, 9, 9, generator=generator) + 1
+    one = 0.1 * (torch.randn(1, 6, 6, generator=generator) - 0.5)  # Sums below 1.
+    return [
+        Case(
+            "three heads, nine ids",
+            (
+                random_patterns(generator, 3, 3, 12),
+                2 * torch.randn(3, 9, 9, generator=generator) + 1,
+                *_asked(generator, 9, (3, 1, 5), 12),
+            ),
+        ),
+        Case(
+            "a head that raises all ids alike, and a row that asks nothing",
+            (
+                random_patterns(generator, 3, 2, 10),
+                silent * raised + 2,
+                *_asked(generator, 9, (2, 0, 4), 10),
+            ),
+        ),
+        Case(
+            "one head, six ids",
+            (random_patterns(generator, 2, 1, 9), one, *_asked(generator, 6, (4, 2), 9)),
+        ),
+    ]
+
+
+def _asked(
+    generator: torch.Generator, n_ids: int, numbers: tuple[int, ...], n_pos: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens, the positions of the subjects of `numbers` facts in a row, and the tail of each id.
+
+    The larger ids have no tail, and no subject is one of them; the token before a query is not
+    always the subject. No id is its own tail.
+    """
+    n_subjects = n_ids - 2
+    tail_of = torch.full((n_ids,), -1)
+    tail_of[:n_subjects] = (torch.randperm(n_subjects, generator=generator).argsort() + 1) % n_ids
+    itself = tail_of == torch.arange(n_ids)
+    tail_of[itself] = n_ids - 1
+    tokens = torch.randint(n_subjects, (len(numbers), n_pos), generator=generator)
+    subjects = torch.full_like(tokens, -1)
+    for row, number in enumerate(numbers):
+        queries = torch.randperm(n_pos - 2, generator=generator)[:number] + 2
+        back = torch.randint(1, 3, (number,), generator=generator)
+        subjects[row, queries] = queries - back
+    subjects[0, 1] = 0  # A fact may begin at the first position.
+    return tokens, subjects, tail_of
+
+
+def hop_cases(seed: int) -> list[Case]:
+    """Random tokens of few ids, with repeats side by side, and a number of look-ups."""
+    generator = torch.Generator().manual_seed(seed + 7)
+    drawn = [
+        torch.randint(ids, (batch, n_pos), generator=generator)
+        for ids, batch, n_pos in ((3, 3, 14), (4, 2, 20), (5, 3, 16))
+    ]
+    drawn[0][:, 3:5] = drawn[0][:, 2:3]  # Three equal tokens side by side.
+    return [
+        Case("two look-ups over three ids", (drawn[0], 2)),
+        Case("three look-ups over four ids", (drawn[1], 3)),
+        Case("one look-up over five ids", (drawn[2], 1)),
+        Case("a row without any repeat", (torch.randperm(8, generator=generator)[None], 1)),
+    ]
