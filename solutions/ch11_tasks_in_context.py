@@ -132,9 +132,8 @@ def answer_shares(
     """Only rows in which the two sources disagree say which of them was followed."""
     disagree = from_context != from_weights
     answers = logits.argmax(dim=-1)[disagree]
-    context = (answers == from_context[disagree]).float().mean()
-    weights = (answers == from_weights[disagree]).float().mean()
-    return torch.stack([context, weights, 1 - context - weights])
+    context, weights = answers == from_context[disagree], answers == from_weights[disagree]
+    return torch.stack([context, weights, ~context & ~weights]).float().mean(dim=1)
 
 
 def largest_fall(values: Float[Tensor, "run snapshot"]) -> Float[Tensor, " run"]:

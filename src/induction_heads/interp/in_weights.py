@@ -74,9 +74,8 @@ def answer_shares(
     if not disagree.any():
         raise ValueError("In no row do the context and the weights disagree, so nothing is shown.")
     answers = logits.argmax(dim=-1)[disagree]
-    context = (answers == from_context[disagree]).float().mean()
-    weights = (answers == from_weights[disagree]).float().mean()
-    return torch.stack([context, weights, 1 - context - weights])
+    context, weights = answers == from_context[disagree], answers == from_weights[disagree]
+    return torch.stack([context, weights, ~context & ~weights]).float().mean(dim=1)
 
 
 def largest_fall(values: Float[Tensor, "run snapshot"]) -> Float[Tensor, " run"]:
