@@ -19,7 +19,7 @@ from induction_heads.grading.classroom import GradingJob, Regrade, Work, grade_c
 from induction_heads.grading.dates import Dates, read_dates
 from induction_heads.grading.final_grades import final_grade
 from induction_heads.grading.hand_columns import BadColumns, HandColumns, read_columns
-from induction_heads.grading.listing import HandIns
+from induction_heads.grading.listing import HandIns, Listing
 from induction_heads.grading.outputs import ClassGrades, write_outputs
 from induction_heads.grading.results_folder import GradingSettings, ResultsFolder
 from induction_heads.grading.review import looks
@@ -278,6 +278,20 @@ def _finish(
     failed = tuple(r["student"] for r in records if r["status"] != "graded")
     mean = gradebook.mean_total(final) or 0.0
     return Grades(len(records), n_kept, mean, final[0]["max_points"], failed)
+
+
+def dry_run(options: GradingOptions, say: Say = lambda line: None) -> Listing:
+    """Which file would be graded for whom. Nothing is run or written. Raises CannotGrade.
+
+    The class file and the columns are read as well, so that their errors show before a long run.
+    """
+    with _errors_as_cannot_grade(options):
+        columns = _inputs(options, say).columns
+    hand_ins = read_hand_ins(options)
+    absent = [person.label for person in hand_ins.absent()]
+    for sentence in columns.strangers([*(student.name for student, _ in hand_ins.work), *absent]):
+        say(sentence)
+    return hand_ins.listing()
 
 
 def _exercise_names(selections: Sequence[Selection]) -> list[str]:
