@@ -77,6 +77,29 @@ def test_a_dry_run_lists_the_files_and_reads_what_the_teacher_wrote_and_writes_n
     assert (done.exit_code, "ch01_attention.py: 6 of 6 written" in done.output) == (0, True)
 
 
+@pytest.mark.usefixtures("_quick")
+def test_what_a_class_was_graded_with_is_not_lost_when_an_option_is_forgotten(options):
+    columns, classes = options.out.with_name("columns.csv"), options.out.with_name("class.toml")
+    columns.write_text("student,rubric (5)\nada,4\n")
+    classes.write_text("feedback_from = 2200-01-01\n")
+    with_files = replace(options, columns=columns, class_file=classes)
+    grade_folder(with_files)
+    grades = (options.out / "grades.csv").read_text()
+    assert not (options.out / "feedback").exists()
+    again = replace(options, resume=True)
+    message = r"--class-file class\.toml and --columns columns\.csv\. Pass that again"
+    with pytest.raises(CannotGrade, match=message):
+        grade_folder(again)
+    with pytest.raises(CannotGrade, match=r"with --columns columns\.csv"):
+        regrade_folder(replace(again, class_file=classes), "causal_mask")
+    assert (options.out / "grades.csv").read_text() == grades
+    assert not (options.out / "feedback").exists()
+    grade_folder(replace(with_files, resume=True))
+    (options.out / "class_files.json").unlink()
+    grade_folder(again)
+    assert "rubric" not in (options.out / "grades.csv").read_text()
+
+
 def test_a_class_is_graded_with_points_and_every_file_is_written(options):
     grades = grade_folder(options)
     assert (grades.n_students, grades.n_kept, grades.failed) == (3, 0, ())
@@ -454,6 +477,9 @@ def test_a_regrade_needs_grades_a_known_exercise_and_the_class_file(options, tmp
     grade_folder(replace(options, class_file=tmp_path / "class.toml"))
     with pytest.raises(CannotGrade, match="only the exercises of ch01"):
         regrade_folder(options, "first_token_score")
+    with pytest.raises(CannotGrade, match="Pass that again"):
+        regrade_folder(options, "causal_mask")
+    (options.out / "class_files.json").unlink()  # As in a folder of an earlier version.
     with pytest.raises(CannotGrade, match="Pass it with --class-file"):
         regrade_folder(options, "causal_mask")
     (tmp_path / "class.toml").write_text("[exercises.causal_mask]\npoints = 9\n")

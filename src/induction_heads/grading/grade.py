@@ -112,6 +112,7 @@ def grade_folder(options: GradingOptions, say: Say = lambda line: None) -> Grade
         hand_ins = _hand_ins(options, say)
         _say_what_is_missing(say)
         with folder.held(resume=options.resume):
+            _require_earlier_files(options, folder)
             job = _job(options, folder, inputs.points)
             n_kept = len(hand_ins.work) - len(pending(job, hand_ins.work))
             records = _graded_records(job, hand_ins.work, options, n_kept)
@@ -139,6 +140,7 @@ def regrade_folder(
         if exercise not in _exercise_names(options.selections):
             chapters = ", ".join(stem[:4] for stem in stored.chapters)
             raise CannotGrade(f"{exercise} was not graded there, only the exercises of {chapters}.")
+        _require_earlier_files(options, folder)
         inputs = _inputs(options, say)
         hand_ins = _hand_ins(options, say)
         _say_what_is_missing(say)
@@ -163,6 +165,24 @@ def regrade_folder(
         records = _graded_records(job, work, options, n_kept)
         grades = _finish(options, inputs, hand_ins, records, n_kept, say)
     return grades, list(_changes(before, records, inputs))
+
+
+def _require_earlier_files(options: GradingOptions, folder: ResultsFolder) -> None:
+    """Raise CannotGrade if a file of an earlier run is not passed: its part would be lost."""
+    if forgotten := folder.forgotten(_teachers_files(options)):
+        raise CannotGrade(
+            f"{options.out} was graded with {' and '.join(forgotten)}. Pass that again, or late "
+            "work, points by hand, names or the date of the feedback would be lost. To do without "
+            f"it, delete {options.out / 'class_files.json'} first."
+        )
+
+
+def _teachers_files(options: GradingOptions) -> dict[str, Path | None]:
+    return {
+        "--class-file": options.class_file,
+        "--columns": options.columns,
+        "--roster": options.roster,
+    }
 
 
 def _regrade_points(options: GradingOptions, stored: GradingSettings, new: points.Points) -> str:
@@ -257,6 +277,7 @@ def _finish(
     say: Say,
 ) -> Grades:
     """Write the outputs and sum up."""
+    ResultsFolder(options.out).remember(_teachers_files(options))
     absent = [gradebook.absent_record(records[0], person) for person in hand_ins.absent()]
     for sentence in inputs.columns.strangers([r["student"] for r in (*records, *absent)]):
         say(sentence)
