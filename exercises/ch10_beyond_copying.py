@@ -176,10 +176,10 @@ def translated_induction_score(
 
     ★★ · 12 minutes. Why: "translate like this" can be induction, through a learned mapping.
 
-    `dictionary[x]` is the translation of id x; ids beyond its length have none. A query holds the
-    translation of x, and an earlier key holds x: the key right after that one counts. For each
-    query, sum the attention to such keys. Then take the mean over the queries that have one, row by
-    row. The pattern is [row query key] or [row head query key].
+    `dictionary[x]` is the translation of id x. Ids beyond its length have none, and no two ids have
+    the same. A query holds the translation of x, and an earlier key holds x: the key right after
+    that one counts. For each query, sum the attention to such keys. Then take the mean over the
+    queries that have one, row by row. The pattern is [row query key] or [row head query key].
     """
     raise NotImplementedError
 

@@ -36,6 +36,8 @@ def distance_cases(seed: int) -> list[Case]:
     ring = torch.arange(7)[:, None] - torch.arange(7)
     ring = torch.minimum(ring % 7, -ring % 7)
     onward = (torch.arange(5)[:, None] - torch.arange(5)) % 5
+    # A sixth id, farther from all others than these are from each other, occurs in no row.
+    onward = torch.nn.functional.pad(onward, (0, 1, 0, 1), value=7)
     apart = 3 * (torch.arange(6)[:, None] % 2 != torch.arange(6) % 2).long()
     return [
         Case(
@@ -43,7 +45,7 @@ def distance_cases(seed: int) -> list[Case]:
             (random_patterns(generator, 2, 3, 14), _twice(generator, 7, 5, 2, 4), ring),
         ),
         Case(
-            "distances that are not symmetric, no head axis",
+            "distances that are not symmetric, one id far away, no head axis",
             (random_patterns(generator, 3, 12), _twice(generator, 5, 4, 3, 4), onward),
         ),
         Case(
@@ -94,11 +96,15 @@ def longest_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed + 4)
     nested = [4, 0, 1, 2, 3, 0, 1, 2, 5, 1, 2, 3, 4, 0, 1, 2]
     overlapping = [1, 0, 3, 0, 1, 0, 1, 0, 2, 6, 5, 4, 3, 2, 6, 5]
+    # The last eight tokens match in one place, and only seven of them in another.
+    long = [0, 1, 2, 0, 0, 2, 1, 1]
+    far = [*long, 3, *long[1:], 0, *long]
     return [
         Case("a block, its copy and some more", (_twice(generator, 5, 7, 3, 4), 6)),
         Case("two ids, many overlapping matches", (_twice(generator, 2, 6, 2, 5), 3)),
         Case("matches of three lengths", (torch.tensor([nested, overlapping]), 7)),
         Case("a row without any repeat", (torch.randperm(8, generator=generator)[None], 8)),
+        Case("a match of eight tokens and one of seven", (torch.tensor([far]), 4)),
     ]
 
 
@@ -126,7 +132,10 @@ def lag_cases(seed: int) -> list[Case]:
         tokens = torch.randint(n_ids, (batch, n_pos), generator=generator)
         words = f"lags {lags}" if lags else "the lags of the signature"
         cases.append(Case(f"{words}, {n_ids} ids", (tokens, table, lags)[: 3 if lags else 2]))
-    return cases
+    # After 100 tokens the chance of a row is smaller than any float32 above zero.
+    table = torch.randn(20, 20, generator=generator).softmax(dim=-1)
+    tokens = torch.randint(20, (1, 100), generator=generator)
+    return [*cases, Case("a row of 100 tokens, 20 ids", (tokens, table))]
 
 
 def shifted_cases(seed: int) -> list[Case]:
