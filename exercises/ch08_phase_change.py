@@ -108,21 +108,6 @@ def smeared_keys(
     raise NotImplementedError
 
 
-def short_convolution(
-    x: Float[Tensor, "batch pos d_model"], kernel: Float[Tensor, "back d_model"]
-) -> Float[Tensor, "batch pos d_model"]:
-    """The sum over `back` of kernel[back] · x[pos − back], for each dimension by itself.
-
-    ★★ · 8 minutes. Why: layers that are meant to replace attention let a token know its neighbors
-    in this way.
-
-    kernel[0] belongs to the position itself, kernel[1] to the one before it, and so on. What lies
-    before the first position counts as zero. With one dimension, x = 1, 10, 100 and the kernel 1, 2
-    give 1, 12, 120.
-    """
-    raise NotImplementedError
-
-
 def induction_formation_correlates(snapshots: list[dict[str, Any]]) -> dict[str, float]:
     """Do the induction score and the in-context-learning score move together? With a control.
 

@@ -176,9 +176,81 @@ def translated_induction_score(
 
     ★★ · 12 minutes. Why: "translate like this" can be induction, through a learned mapping.
 
-    `dictionary[x]` is the translation of id x; ids beyond its length have none. A query holds the
-    translation of x, and an earlier key holds x: the key right after that one counts. For each
-    query, sum the attention to such keys. Then take the mean over the queries that have one, row by
-    row. The pattern is [row query key] or [row head query key].
+    `dictionary[x]` is the translation of id x. Ids beyond its length have none, and no two ids have
+    the same. A query holds the translation of x, and an earlier key holds x: the key right after
+    that one counts. For each query, sum the attention to such keys. Then take the mean over the
+    queries that have one, row by row. The pattern is [row query key] or [row head query key].
+    """
+    raise NotImplementedError
+
+
+def relation_index(
+    pattern: Float[Tensor, "row head query key"],
+    raised: Float[Tensor, "head id id"],
+    tokens: Int[Tensor, "row key"],
+    subjects: Int[Tensor, "row query"],
+    tail_of: Int[Tensor, " id"],
+) -> Float[Tensor, " head"]:
+    """How much each head attends to the subject of a fact and writes its tail, from 0 to 1.
+
+    ★★★ · 20 minutes. Why: a score of attention alone cannot tell a head that copies a token from
+    one that writes what is related to it.
+
+    `raised[h, s, t]` is by how much head h raises the logit of id t when it attends to id s.
+    `subjects[row, query]` is the position of the subject of the fact that this query asks for, and
+    −1 where a query asks for none. `tail_of[s]` is the tail of subject s, and −1 for other ids.
+
+    The share of a head at subject s: center what it raises there over all ids, drop what is below
+    zero, and divide what is left at the tail by the sum. If nothing is left, the share is 0.
+    For each query that asks, take the head's attention to the subject times its share at that
+    subject. Return the mean over all queries that ask, of all rows together.
+
+    Start here: a head gives all its attention to the subject and raises every id by the same
+    amount. What is its index?
+    """
+    raise NotImplementedError
+
+
+def k_hop_target(tokens: Int[Tensor, "batch pos"], k: int) -> Int[Tensor, "batch pos"]:
+    """The token that is reached from each position by `k` look-ups, and −1 if one of them fails.
+
+    ★★ · 15 minutes. Why: one induction head does one look-up, and a chain of them asks for more.
+
+    One look-up goes from a position to the one right after the latest earlier copy of its token. It
+    fails if there is no earlier copy. The next look-up begins at the position that was reached, and
+    copies count only if they are before that position. `k` is at least 1.
+
+    Start here: in the row b a e b c a b e b d e a, one look-up from the last position reaches a b.
+    What do two reach?
+    """
+    raise NotImplementedError
+
+
+def most_hops_formula() -> str:
+    """The most look-ups that the circuit of this page can do with L layers, as a formula.
+
+    ★★ · 10 minutes, with pen and paper. Why: it says what one layer more buys.
+
+    The first layer marks each position with the token before it and does no look-up; the second
+    does one. Behind every layer, each position knows where its first n look-ups lead, with the same
+    n everywhere. One layer more can use what another position knows: it looks at the place that
+    was reached, or one look-up beyond it, and takes over what is known there. Return the largest
+    number of look-ups with L ≥ 2 layers, as a Python expression in `L`. It may use + - * / **, log
+    (natural) and sqrt.
+    """
+    raise NotImplementedError
+
+
+def short_convolution(
+    x: Float[Tensor, "batch pos d_model"], kernel: Float[Tensor, "back d_model"]
+) -> Float[Tensor, "batch pos d_model"]:
+    """The sum over `back` of kernel[back] · x[pos − back], for each dimension by itself.
+
+    ★★ · 8 minutes. Why: layers that are meant to replace attention let a token know its neighbors
+    in this way.
+
+    kernel[0] belongs to the position itself, kernel[1] to the one before it, and so on. What lies
+    before the first position counts as zero. With one dimension, x = 1, 10, 100 and the kernel 1, 2
+    give 1, 12, 120.
     """
     raise NotImplementedError

@@ -115,3 +115,58 @@ def copied_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"
     equals token i + 1. The last position has no next token, so it is False.
     """
     raise NotImplementedError
+
+
+def context_votes(pairs: Int[Tensor, "batch pos"], n_labels: int) -> Float[Tensor, "batch label"]:
+    """What the context alone says about the label of the last exemplar of each row.
+
+    ★★ · 12 minutes. Why: this is all that a learner without memory can know.
+
+    A row of `pairs` is exemplar, label, exemplar, label, …, and at the end an exemplar without a
+    label. Entry [row, l] is the share of label l among the pairs of this row whose exemplar is the
+    last one. If there is no such pair, every label gets 1 / `n_labels`. Labels are numbers from 0
+    to `n_labels` − 1. Exemplars are other numbers.
+    """
+    raise NotImplementedError
+
+
+def context_learner_formula() -> str:
+    """The accuracy of a pure in-context learner, as a formula.
+
+    ★★ · 10 minutes, with pen and paper. Why: where the weights must help, shows only beside what
+    the context can do alone.
+
+    A share `p` of the rows is bursty: there the class of the query is among the pairs. In the other
+    rows each of the `N` pairs, and the query, has one of `K` classes, drawn independently and
+    uniformly. The learner copies the label of the query's class if it is among the pairs, and
+    otherwise guesses one of `L` labels at random. Return the chance that it is right, as a Python
+    expression in `p`, `N`, `K` and `L`. It may use + - * / **, but no sum over cases.
+    """
+    raise NotImplementedError
+
+
+def answer_shares(
+    logits: Float[Tensor, "batch label"],
+    from_context: Int[Tensor, " batch"],
+    from_weights: Int[Tensor, " batch"],
+) -> Float[Tensor, " source"]:
+    """How often a model follows the context, its weights, or neither, where the two disagree.
+
+    ★★ · 10 minutes. Why: two strategies can only be told apart where they answer differently.
+
+    The answer of a row is the label with the highest logit. Leave out the rows in which
+    `from_context` and `from_weights` are the same. Of the remaining rows, return three shares:
+    answered from the context, from the weights, and otherwise. At least one row remains.
+    """
+    raise NotImplementedError
+
+
+def largest_fall(values: Float[Tensor, "run snapshot"]) -> Float[Tensor, " run"]:
+    """How far each curve falls from one snapshot to a later one, at most.
+
+    ★★ · 8 minutes. Why: an ability that comes and goes must first be told from one that never came.
+
+    For each row, the largest difference between a value and a value after it. A row that never
+    falls gets 0.
+    """
+    raise NotImplementedError

@@ -18,6 +18,16 @@ from induction_heads.data.dialogues import (  # noqa: F401
     without_praise,
     wrong_claims,
 )
+from induction_heads.interp.claims import (  # noqa: F401
+    Claim,
+    Intervention,
+    claim_rows,
+    claim_targets,
+)
+from induction_heads.interp.interventions import (  # noqa: F401
+    logits_without_path,
+    pattern_without_path,
+)
 from induction_heads.interp.sycophancy import answer_ids  # noqa: F401
 
 if TYPE_CHECKING:  # Importing TransformerLens takes seconds, and these functions only name it.
@@ -148,5 +158,79 @@ def report_numbers(model: "TransformerBridge", seed: int) -> dict[str, Any]:
     - "effect_without_reader", "rate_without_reader": the effect and `rate_praise` without it;
     - "gate": [layer, head] of the head without which the effect is lowest;
     - "effect_without_gate".
+    """
+    raise NotImplementedError
+
+
+def predicted_loss(claim: Claim, intervention: Intervention, d_vocab: int) -> float:
+    """The loss in nats that a claim predicts for an intervention, without the model.
+
+    ★★ · 15 minutes. Why: a claim that predicts no number cannot be wrong.
+
+    Both are dicts; `Claim` and `Intervention` in `induction_heads.interp.claims` explain their
+    keys. The claim says that all logits are equal, except that the copied token's is higher by the
+    gains of the copiers that still work. A copier works if
+
+    - the intervention's `match` is at least the claim's;
+    - it is not in `silent`;
+    - no arrow of the claim that ends in it is in `cut` or has its sender in `silent`.
+
+    The target is the copied token if the lag and the shift of the intervention are the claim's.
+    Otherwise it is one of the other tokens.
+
+    Start here: if no copier works, every token has the loss log d_vocab.
+    """
+    raise NotImplementedError
+
+
+def decisive_intervention(
+    claim: Claim, rival: Claim, interventions: Sequence[Intervention], d_vocab: int
+) -> int:
+    """The index of the intervention about which two claims differ most.
+
+    ★★ · 8 minutes. Why: an experiment about which two claims agree cannot choose between them.
+
+    The difference is that of your `predicted_loss`, in nats, whichever claim is higher.
+    """
+    raise NotImplementedError
+
+
+def prediction_skill(predicted: Sequence[float], measured: Sequence[float], clean: float) -> float:
+    """The share of the error of the better baseline that the predictions remove.
+
+    ★ · 6 minutes. Why: a small error means little where a constant has a small error too.
+
+    The error is the mean absolute difference from the measured losses. One baseline predicts
+    `clean`, the loss without any intervention, every time. The other predicts the mean of the
+    measured losses every time; it has seen the answers, so it is hard to beat. Return 1 minus
+    your error divided by the smaller of their errors.
+    """
+    raise NotImplementedError
+
+
+def describe_unseen_model(model: "TransformerBridge") -> dict[str, Any]:
+    """A claim about a model: its copying heads, what feeds them, and their rule.
+
+    ★★★★ · 60 minutes. Why: nobody tells you the names of the heads in a model that nobody has
+    looked at.
+
+    Return a dict with the keys of `Claim`. `claim_rows(d_vocab, match)` gives rows in which the
+    last `match` tokens occur before, and `claim_targets(rows, lag, shift, d_vocab)` the target of
+    each row. All losses, logits and gains are those after the last token, as means over rows.
+
+    - "lag", "shift": the lag, 1 or 2, and the shift, from 0 to d_vocab − 1, whose target has the
+    lowest loss after a match of 3.
+    - "match": the shortest match, from 0 to 3, at which the loss of that target is at most half of
+    log d_vocab.
+    - "copiers": a [layer, head, gain] for each head whose gain is at least 1 or at most −1. This is
+    what the head's output adds to the logit of the target, minus the mean of what it adds to the
+    other logits, after a match of 3.
+    - "arrows": a [sender, receiver, side] for each head of an earlier layer, each copier and each
+    side "Q" or "K" where cutting the arrow leaves less than half of the copier's gain, in size.
+    Sender and receiver are [layer, head].
+    `logits_without_path` and `pattern_without_path` cut one.
+
+    Graded are the heads, the arrows and the rule, and how well the claim predicts held-out
+    interventions, which are drawn after you have answered. The gains count only there.
     """
     raise NotImplementedError

@@ -71,17 +71,6 @@ def smeared_keys(
     return torch.cat([keys[:, :, :1], mixed], dim=2)
 
 
-def short_convolution(
-    x: Float[Tensor, "batch pos d_model"], kernel: Float[Tensor, "back d_model"]
-) -> Float[Tensor, "batch pos d_model"]:
-    """One shifted copy of `x` for each entry of the kernel. A position never sees a later one."""
-    total = torch.zeros_like(x)
-    for back, weights in enumerate(kernel):
-        # The last `back` positions have nobody to give to. A kernel may be longer than the row.
-        total[:, back:] += weights * x[:, : max(0, x.shape[1] - back)]
-    return total
-
-
 def induction_formation_correlates(snapshots: list[dict[str, Any]]) -> dict[str, float]:
     """Changes, because levels also correlate in models where no head forms: both drift."""
     best = torch.tensor([max(max(layer) for layer in s["induction"]) for s in snapshots])

@@ -129,6 +129,47 @@ def translated_induction_score(
     return _mean_attention(pattern, (tokens[:, :, None] == translated[:, None, :]).tril(-1))
 
 
+def relation_index(
+    pattern: Float[Tensor, "row head query key"],
+    raised: Float[Tensor, "head id id"],
+    tokens: Int[Tensor, "row key"],
+    subjects: Int[Tensor, "row query"],
+    tail_of: Int[Tensor, " id"],
+) -> Float[Tensor, " head"]:
+    """One list of facts: the attention of each to its subject, times the share at that subject."""
+    row, query = torch.nonzero(subjects != -1, as_tuple=True)
+    place = subjects[row, query]
+    attention = pattern[row, :, query, place]  # [fact, head]
+    subject = tokens[row, place]
+    written = raised[:, subject]  # [head, fact, id]
+    above = (written - written.mean(dim=-1, keepdim=True)).relu()
+    at_tail = above[:, torch.arange(len(row)), tail_of[subject]]
+    # Where nothing is above the mean, 0 / 0 becomes the share 0.
+    share = (at_tail / above.sum(dim=-1)).nan_to_num()
+    return (attention * share.T).mean(dim=0)  # Multiplied fact by fact, before the mean.
+
+
+def k_hop_target(tokens: Int[Tensor, "batch pos"], k: int) -> Int[Tensor, "batch pos"]:
+    """Where one look-up leads from every position, followed k times."""
+    size = tokens.shape[1]
+    reached = torch.full_like(tokens, size)  # A place of its own for what fails.
+    for place in range(size):
+        for copy in range(place):  # In order, so the latest copy is the last to write.
+            same = tokens[:, copy] == tokens[:, place]
+            reached[same, place] = copy + 1
+    # The place for failures leads to itself, and its token is −1.
+    step = torch.nn.functional.pad(reached, (0, 1), value=size)
+    places = torch.arange(size).expand(len(tokens), -1)
+    for _ in range(k):
+        places = step.gather(1, places)  # The place matters, not the token: less lies before it.
+    return torch.nn.functional.pad(tokens, (0, 1), value=-1).gather(1, places)
+
+
+def most_hops_formula() -> str:
+    """N look-ups become 2 n + 1: one beyond the place that is known, and n that are known there."""
+    return "2**(L - 1) - 1"
+
+
 def _ngram_matches(tokens: Tensor, n: int) -> Tensor:
     """True where the n tokens that end at an earlier key equal those that end at the query."""
     batch, n_pos = tokens.shape
@@ -152,3 +193,14 @@ def _mean_over_queries(pattern: Tensor, keys: Tensor) -> Tensor:
     while keys.ndim < pattern.ndim:  # A head axis, if the pattern has one.
         keys, queries = keys.unsqueeze(1), queries.unsqueeze(-1)
     return (pattern * keys).sum(dim=(-2, -1)) / queries
+
+
+def short_convolution(
+    x: Float[Tensor, "batch pos d_model"], kernel: Float[Tensor, "back d_model"]
+) -> Float[Tensor, "batch pos d_model"]:
+    """One shifted copy of `x` for each entry of the kernel. A position never sees a later one."""
+    total = torch.zeros_like(x)
+    for back, weights in enumerate(kernel):
+        # The last `back` positions have nobody to give to. A kernel may be longer than the row.
+        total[:, back:] += weights * x[:, : max(0, x.shape[1] - back)]
+    return total

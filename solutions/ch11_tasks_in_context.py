@@ -104,3 +104,39 @@ def copied_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"
             copied[row, i] = following.get(line[i]) == line[i + 1]
             following[line[i]] = line[i + 1]  # After the test: a token is not a copy of itself.
     return copied
+
+
+def context_votes(pairs: Int[Tensor, "batch pos"], n_labels: int) -> Float[Tensor, "batch label"]:
+    """Each pair of the query's exemplar votes for its label."""
+    exemplars, labels = pairs[:, 0:-1:2], pairs[:, 1::2]  # The last exemplar has no label.
+    same = (exemplars == pairs[:, -1:]).float()
+    votes = torch.zeros(len(pairs), n_labels).scatter_add(1, labels, same)
+    total = votes.sum(dim=1, keepdim=True)
+    # Without a vote all labels are equally likely; the clamp only avoids 0 / 0.
+    return torch.where(total > 0, votes / total.clamp_min(1), 1 / n_labels)
+
+
+def context_learner_formula() -> str:
+    """Bursty rows are right; in the others the class is absent with chance (1 − 1/K)^N.
+
+    Then a guess among L labels is right with chance 1/L.
+    """
+    return "p + (1 - p) * (1 - (1 - 1/K)**N * (1 - 1/L))"
+
+
+def answer_shares(
+    logits: Float[Tensor, "batch label"],
+    from_context: Int[Tensor, " batch"],
+    from_weights: Int[Tensor, " batch"],
+) -> Float[Tensor, " source"]:
+    """Only rows in which the two sources disagree say which of them was followed."""
+    disagree = from_context != from_weights
+    answers = logits.argmax(dim=-1)[disagree]
+    context, weights = answers == from_context[disagree], answers == from_weights[disagree]
+    return torch.stack([context, weights, ~context & ~weights]).float().mean(dim=1)
+
+
+def largest_fall(values: Float[Tensor, "run snapshot"]) -> Float[Tensor, " run"]:
+    """At each snapshot, the fall from the highest value so far; the order in time matters."""
+    highest = values.cummax(dim=1).values
+    return (highest - values).max(dim=1).values  # At the first snapshot it is 0.

@@ -1,7 +1,9 @@
 """Solutions of chapter 15, the capstone, with a reason for each line that needs one."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +18,8 @@ from induction_heads.data.dialogues import (
     without_praise,
     wrong_claims,
 )
+from induction_heads.interp.claims import Claim, Intervention, claim_rows, claim_targets
+from induction_heads.interp.interventions import pattern_without_path
 from induction_heads.interp.sycophancy import answer_ids
 
 if TYPE_CHECKING:
@@ -138,3 +142,82 @@ def report_numbers(model: "TransformerBridge", seed: int) -> dict[str, Any]:
         "gate": list(gate),
         "effect_without_gate": ablated[gate]["effect"],
     }
+
+
+def predicted_loss(claim: Claim, intervention: Intervention, d_vocab: int) -> float:
+    """One token is raised by `raised`, and the other d_vocab − 1 stay at 0."""
+    raised = 0.0
+    for layer, head, gain in claim["copiers"]:
+        arrows = [arrow for arrow in claim["arrows"] if arrow[1] == [layer, head]]
+        broken = any(
+            arrow in intervention["cut"] or arrow[0] in intervention["silent"] for arrow in arrows
+        )
+        if not broken and [layer, head] not in intervention["silent"]:
+            raised += gain
+    if intervention["match"] < claim["match"]:  # Without a match no copier finds its key.
+        raised = 0.0
+    # The softmax divides by this sum, whichever token the target is.
+    total = math.log(d_vocab - 1 + math.exp(raised))
+    same = all(intervention[name] == claim[name] for name in ("lag", "shift"))
+    return total - raised if same else total
+
+
+def decisive_intervention(
+    claim: Claim, rival: Claim, interventions: Sequence[Intervention], d_vocab: int
+) -> int:
+    """The difference of the two predictions decides, not the size of either."""
+    gaps = [
+        abs(predicted_loss(claim, each, d_vocab) - predicted_loss(rival, each, d_vocab))
+        for each in interventions
+    ]
+    return gaps.index(max(gaps))
+
+
+def prediction_skill(predicted: Sequence[float], measured: Sequence[float], clean: float) -> float:
+    """One error for each way to predict; a constant is a list of equal predictions."""
+
+    def error(guesses: Sequence[float]) -> float:
+        return sum(abs(a - b) for a, b in zip(guesses, measured, strict=True)) / len(measured)
+
+    average = sum(measured) / len(measured)
+    baselines = [error([constant] * len(measured)) for constant in (clean, average)]
+    return 1 - error(predicted) / min(baselines)
+
+
+def describe_unseen_model(model: "TransformerBridge") -> dict[str, Any]:
+    """The rule from the logits, the copiers from what they write, the arrows from cuts."""
+    n_layers, n_heads, d_vocab = model.cfg.n_layers, model.cfg.n_heads, model.cfg.d_vocab
+    rows = {match: claim_rows(d_vocab, match, batch=16) for match in range(4)}
+
+    def loss(match: int, rule: tuple[int, int]) -> float:
+        target = claim_targets(rows[match], *rule, d_vocab)
+        return -losses[match].gather(1, target[:, None]).mean().item()
+
+    losses = {match: model(rows[match])[:, -1].log_softmax(dim=-1) for match in rows}
+    lag, shift = min(product((1, 2), range(d_vocab)), key=lambda rule: loss(3, rule))
+    match = next(match for match in rows if loss(match, (lag, shift)) <= math.log(d_vocab) / 2)
+
+    _, cache = model.run_with_cache(rows[3])
+    target = claim_targets(rows[3], lag, shift, d_vocab)[:, None]
+
+    def gain(layer: int, head: int, pattern: Tensor) -> float:
+        """What the head adds to the target beyond its mean addition, if it attends like this."""
+        values = cache[f"blocks.{layer}.attn.hook_v"][:, :, head]
+        z = (pattern[:, -1:] @ values)[:, 0]
+        added = z @ model.blocks[layer].attn.W_O[head] @ model.W_U  # No layer norm in between.
+        of_target = added.gather(1, target)
+        others = (added.sum(dim=1, keepdim=True) - of_target) / (d_vocab - 1)
+        return (of_target - others).mean().item()
+
+    copiers, arrows = [], []
+    for layer, head in product(range(n_layers), range(n_heads)):
+        own = gain(layer, head, cache[f"blocks.{layer}.attn.hook_pattern"][:, head])
+        if abs(own) < 1:  # It may look like a copier, but it does not write like one.
+            continue
+        copiers.append([layer, head, own])
+        for start in product(range(layer), range(n_heads)):
+            for side in "QK":
+                pattern = pattern_without_path(model, rows[3], start, (layer, head), side)
+                if abs(gain(layer, head, pattern)) < abs(own) / 2:
+                    arrows.append([list(start), [layer, head], side])
+    return {"copiers": copiers, "arrows": arrows, "match": match, "lag": lag, "shift": shift}

@@ -25,11 +25,17 @@ PREREQUISITES: dict[str, tuple[str, ...]] = {
     "ch08": ("ch06", "ch07-patching"),
     "ch09": ("ch08",),
     "ch10": ("ch09",),
+    "ch10-relations": ("ch10",),
     "ch11": ("ch10",),
+    "ch11-in-weights": ("ch11",),
     "ch12": ("ch10",),
     "ch13": ("ch09",),
     "ch14": ("ch06", "ch07-patching"),
+    "ch14-probes": ("ch14",),
+    "ch14-tuned-lens": ("ch14-probes",),
+    "ch14-transcoders": ("ch14",),
     "ch15": ("ch11",),
+    "ch15-unseen-models": ("ch15",),
     "real-text": ("ch08",),
     "old-tutorials": ("ch02",),
 }
@@ -89,15 +95,34 @@ def depth(label: str) -> int:
     return max((depth(before) + 1 for before in PREREQUISITES[label]), default=0)
 
 
+def boxes() -> list[str]:
+    """The notebooks with a box of their own on the map.
+
+    A further page of a chapter has none if only pages of the same chapter build on it.
+    """
+    built_on = {
+        before
+        for after, prerequisites in PREREQUISITES.items()
+        for before in prerequisites
+        if after[:4] != before[:4]
+    }
+    return [
+        label
+        for label in PREREQUISITES
+        if number(label) is None or len(label) == 4 or label in built_on
+    ]
+
+
 def places() -> dict[str, Place]:
-    """The place of each notebook: its row is its depth, and each row has two columns.
+    """The place of each box: its row is its depth, and each row has two columns.
 
     A notebook alone in its row is centered, unless an arrow passes there. Raises ValueError if a
     row would hold more than two.
     """
     by_label: dict[str, Place] = {}
-    for row in range(max(map(depth, PREREQUISITES)) + 1):
-        here = [label for label in PREREQUISITES if depth(label) == row]
+    drawn = boxes()
+    for row in range(max(map(depth, drawn)) + 1):
+        here = [label for label in drawn if depth(label) == row]
         if len(here) > 2:
             raise ValueError(
                 f"Row {row} of the map has two columns, but {len(here)} notebooks: {here}."
@@ -118,5 +143,6 @@ def _passing(row: int) -> list[str]:
 
 
 def arrows() -> list[tuple[str, str]]:
-    """Each prerequisite with a notebook that builds on it directly."""
-    return [(before, after) for after, all_ in PREREQUISITES.items() for before in all_]
+    """Each prerequisite with a notebook that builds on it directly, if both have a box."""
+    drawn = boxes()
+    return [(before, after) for after in drawn for before in PREREQUISITES[after]]

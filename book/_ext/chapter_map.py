@@ -87,7 +87,7 @@ def box(label: str, place: graph.Place, link: str) -> str:
     """A link with a frame and the title in one or two lines."""
     left, top, right, bottom = corners(place)
     kind = "chapter" if graph.number(label) else "study"
-    lines = textwrap.wrap(graph.full_title(label), LETTERS)
+    lines = textwrap.wrap(graph.full_title(label), LETTERS, break_on_hyphens=False)
     first = (top + bottom) / 2 - (len(lines) - 1) * LINE / 2
     # The space keeps two lines apart where only the text is read.
     text = " ".join(

@@ -435,6 +435,41 @@ def head_kinds() -> "Drawing":
     return token_rows(rows, alt + ".")
 
 
+def hops() -> "Drawing":
+    """Where the hand-built circuit for two look-ups looks, layer by layer."""
+    import torch
+
+    from induction_heads.figures.drawings.rows import Attention, Row, token_rows
+    from induction_heads.interp.activations import attention_patterns
+    from induction_heads.models.hop_circuit import hand_built_hops
+
+    letters = "DCBACDA"
+    tokens = torch.tensor([[LETTERS.index(letter) for letter in letters]])
+    model = hand_built_hops(2, d_vocab=4, n_ctx=len(letters))
+    patterns = attention_patterns(model, tokens)[:, 0, 0]  # [layer query key]
+    answer = LETTERS[int(model(tokens)[0, -1].argmax())]
+    last = len(letters) - 1
+    first = int(patterns[1, last].argmax())
+    second = int(patterns[1, first].argmax())
+    looks = [
+        Attention(key, query, patterns[1, query, key].item(), "induction")
+        for query, key in ((last, first), (first, second))
+    ]
+    again = [Attention(first, last, patterns[2, last, first].item(), "induction")]
+    rows = [
+        Row("second layer: after the latest copy", list(letters), looks),
+        Row(f"third layer: take over what is found there, {answer}", list(letters), again),
+    ]
+    alt = (
+        f"The row {' '.join(letters)}, twice. In the second layer the last position looks at "
+        f"{letters[first]}, which comes after the latest copy of {letters[last]}; and that "
+        f"{letters[first]} looks at {letters[second]}, which comes after the latest copy of "
+        f"{letters[first]}. In the third layer the last position looks at the same "
+        f"{letters[first]} again and predicts {answer}."
+    )
+    return token_rows(rows, alt)
+
+
 def examples() -> "Drawing":
     """A prompt of `tasks-2l`, and where its most effective head looks at the end."""
     import torch
@@ -607,6 +642,7 @@ DRAWINGS = {
     "film": film,
     "data-kinds": data_kinds,
     "head-kinds": head_kinds,
+    "hops": hops,
     "examples": examples,
     "suppressor": suppressor,
     "text-heads": text_heads,

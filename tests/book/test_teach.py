@@ -43,8 +43,9 @@ def page(name: str) -> str:
 
 
 def notebooks(stem: str) -> list[Path]:
-    """All notebooks of a chapter."""
-    return sorted(BOOK.glob(f"{stem[:4]}_*.ipynb"))
+    """All notebooks of a chapter, the one that shares its stem with the exercises first."""
+    found = BOOK.glob(f"{stem[:4]}_*.ipynb")
+    return sorted(found, key=lambda path: (path.stem != stem, path.stem))
 
 
 def markdown(stem: str) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def run(installed: Path, folder: Path, *command: str) -> subprocess.CompletedPro
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
     )
 
 
@@ -74,5 +75,30 @@ def test_in_the_installed_pack_hints_checks_and_the_explorer_work(installed, pac
     seen.tab.goto(written.stdout.strip())
     seen.tab.locator(".ex-body").wait_for()
     assert "What comes after the second B?" in seen.tab.inner_text(".ex-prediction")
+    assert seen.errors == []
+    seen.tab.close()
+
+
+@pytest.mark.long
+def test_the_site_of_the_pack_builds_and_its_explorer_runs(installed, pack, browser):
+    """Without running the notebooks, which other tests do: figures have no labels then."""
+    if importlib.util.find_spec("jupyter_book") is None:
+        pytest.skip("NOT RUN: jupyter-book is not installed")
+    work = shutil.copytree(pack, pack.parent / "site")
+    settings = (work / "_config.yml").read_text(encoding="utf-8")
+    assert settings.count("execute_notebooks: cache") == 1
+    settings = settings.replace("execute_notebooks: cache", 'execute_notebooks: "off"')
+    (work / "_config.yml").write_text(settings, encoding="utf-8")
+    build = (
+        "import sys; from jupyter_book.cli.main import main; sys.argv[0] = 'jupyter-book'; main()"
+    )
+    done = run(installed, work, "-c", build, "build", "book/", "-n", "--keep-going")
+    assert done.returncode == 0, done.stderr[-2000:]
+    warnings = [line for line in done.stderr.splitlines() if re.search("WARNING|ERROR", line)]
+    assert [line for line in warnings if "undefined label: 'fig-" not in line] == []
+    seen = Visit(browser)
+    seen.tab.goto((work / "_build/html/index.html").as_uri())
+    seen.tab.locator(".ex-body").first.wait_for()
+    assert seen.tab.locator("a[href='ch15_capstone_sycophancy.html']").count() > 0
     assert seen.errors == []
     seen.tab.close()

@@ -226,11 +226,11 @@ def rotary_models_on_text() -> Claim:
 
 def tasks_without_induction() -> Claim:
     records = shipped_records()
-    without = [r for r in records if max(best(s["induction"]) for s in r["snapshots"]) < 0.4]
+    without = [r for r in records if max(best(s["induction"]) for s in r["snapshots"]) < 0.25]
     assert all(best(r["snapshots"][-1]["effect"]) > 0.1 for r in without)
     return "counter_evidence", [
         f"In {COUNT[len(without)]} of {COUNT[len(records)]} runs of a small model, heads that "
-        "carry a task form although no induction head does ("
+        "carry a task form while the induction score of every head stays low ("
     ]
 
 

@@ -186,7 +186,10 @@ def seeds_of_the_tasks() -> Claim:
     top = max(best(snapshot["induction"]) for snapshot in second["snapshots"])
     assert top < 0.25
     assert second["vectors"]["function vector"] > 0.9
-    return PAGE, ["Seed 1 has none, so such a vector can form without."]
+    return PAGE, [
+        "In seed 1 the induction score of every head stays low, "
+        "and such a vector forms all the same."
+    ]
 
 
 def line_with_equal_errors() -> Claim:

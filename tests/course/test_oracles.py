@@ -41,9 +41,12 @@ def test_what_oracles_import_does_not_import_mistakes(path: Path):
     assert [each for each in names if "mistakes" in each] == []
 
 
-@pytest.mark.parametrize("stem", registry.chapter_stems())
-def test_checks_use_mistakes_only_as_the_list_of_an_exercise(stem: str):
-    tree = ast.parse((registry.FOLDER / stem / "checks.py").read_text(encoding="utf-8"))
+CHECKS = [path for stem in registry.chapter_stems() for path in registry.check_files(stem)]
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=name)
+def test_checks_use_mistakes_only_as_the_list_of_an_exercise(path: Path):
+    tree, stem = ast.parse(path.read_text(encoding="utf-8")), path.parent.name
     lists = {
         id(keyword.value.value)
         for call in ast.walk(tree)

@@ -28,6 +28,21 @@ def test_no_markup_of_the_site_is_left(books):
     assert len(books) == len(list(CHECKOUT.glob("*.ipynb")))
 
 
+def test_a_definition_has_words_in_place_of_references_and_no_citations(books):
+    titles = {
+        match
+        for book in books.values()
+        for match in re.findall(r'<abbr title="([^"]*)"', text_of(book))
+    }
+    assert len(titles) > 50
+    names_of_roles = re.compile(r"cite:|\b(?:ref|term|doc|numref|eq)\b[ :.,)]")
+    assert [title for title in sorted(titles) if names_of_roles.search(title)] == []
+    (patching,) = [t for t in titles if t.startswith("The first-order version of")]
+    assert patching.startswith("The first-order version of activation patching: the change of")
+    late = next(t for t in titles if t.startswith("How much lower the loss is on late tokens"))
+    assert "more negative is better. The phase change takes the last quarter" in late
+
+
 def test_code_exercises_and_solutions_are_all_there(books):
     everything = "\n".join(map(text_of, books.values()))
     assert [name for name in exercise_names() if f"check({name})" not in everything] == []

@@ -77,6 +77,7 @@ def test_an_invalid_date_or_policy_is_reported_with_what_was_expected(file):
         ("feedback_from = 5", "feedback_from is 5"),
         ("feedback_form = 2026-10-05", "Did you mean feedback_from?"),
         ("site = 'example.org'", "Expected an address"),
+        ("[late]\nlast_day = 1.5", "last_day is 1.5. Expected a whole number"),
     ):
         with pytest.raises(BadClassFile, match=message) as caught:
             read_dates(file(text))
@@ -125,6 +126,15 @@ def test_columns_are_read_with_commas_or_semicolons_and_in_any_capitals(file):
         assert sentence.endswith("bob, who is not in the class. Did you mean boba?")
 
 
+def test_a_day_of_submission_without_a_time_is_the_end_of_that_day(file):
+    table = "student,submitted,submitted by\nada,2026-10-05,her brother\nbob,2026-10-06,\n"
+    columns = read_columns(file(table, "columns.csv"))
+    due = datetime(2026, 10, 6).astimezone()  # The end of October 5.
+    policy, times = LatePolicy(10), [columns.row(name).submitted[""] for name in ("ada", "bob")]
+    assert [policy.days_late(due, time) for time in times] == [0, 1]
+    assert columns.row("ada").texts == {"submitted by": "her brother"}
+
+
 def test_an_invalid_file_of_columns_is_reported_with_its_line(file):
     for text, message in (
         ("name,rubric (5)\nada,1", "has to be called `student`"),
@@ -137,6 +147,14 @@ def test_an_invalid_file_of_columns_is_reported_with_its_line(file):
         ("student,x\nada,1,2", "line 2 has 3 cells, but there are 2 columns"),
         ("student,x\nada,1\nAda,2", "line 3 has 'Ada' a second time"),
         ("student,x\n,1", "line 2 has no student"),
+        # What is nearly a column of dates or points must not become text that changes no grade.
+        ("student,submitted ch4\nada,2026-10-05", "there is no column 'submitted ch4'"),
+        ("student,Submitted at\nada,2026-10-05", "`submitted ch04`"),
+        ("student,extra_days\nada,3", "more time is in `extra days`"),
+        ("student,extra days\nada,1.5", "got '1.5'. Expected a whole number of days"),
+        ("student,rubric (20),rubric (30)\nada,20,30", "two columns are called 'rubric'"),
+        ("student,submitted,Submitted\nada,,", "two columns are called 'submitted'"),
+        ('student,"comment\nada,"x\nbob,1', "is not a CSV file"),
     ):
         with pytest.raises(BadColumns, match=message) as caught:
             read_columns(file(text, "columns.csv"))

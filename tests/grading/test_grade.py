@@ -6,13 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from small_class import ONLY_THE_MASK, SOLUTION, STUB, graded, journal, make_class, outputs
 
+from induction_heads.cli.main import main
 from induction_heads.course.registry import chapter_exercises, select
 from induction_heads.grading import classroom, grade
 from induction_heads.grading.grade import (
     CannotGrade,
     GradingOptions,
+    dry_run,
     grade_folder,
     regrade_folder,
 )
@@ -50,6 +53,51 @@ def _quick(monkeypatch):
 
 def record(options: GradingOptions, name: str) -> dict:
     return json.loads((options.out / "results" / f"{name}.json").read_text())
+
+
+def test_a_dry_run_lists_the_files_and_reads_what_the_teacher_wrote_and_writes_nothing(options):
+    columns, classes = options.out.with_name("columns.csv"), options.out.with_name("class.toml")
+    columns.write_text("student,rubric (5)\nada,4\nevee,3\n")
+    said: list[str] = []
+    with_columns = replace(options, columns=columns)
+    listing = dry_run(with_columns, said.append)
+    assert [row.student for row in listing.rows] == ["ada", "bob", "eve"]
+    assert said == ["The columns have a row for evee, who is not in the class. Did you mean eve?"]
+    assert not options.out.exists()
+    columns.write_text("student,rubric (5)\nada,6\n")
+    with pytest.raises(CannotGrade, match="Expected a number from 0 to 5"):
+        dry_run(with_columns)
+    classes.write_text("[late]\npercent = 10\n")
+    with pytest.raises(CannotGrade, match="Did you mean percent_per_day"):
+        dry_run(replace(options, class_file=classes))
+    command = ["grade", str(options.submissions), "--dry-run", "--class-file", str(classes)]
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "percent_per_day" in done.output) == (2, True)
+    done = CliRunner().invoke(main, [*command[:3], "--chapters", "ch01"])
+    assert (done.exit_code, "ch01_attention.py: 6 of 6 written" in done.output) == (0, True)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_what_a_class_was_graded_with_is_not_lost_when_an_option_is_forgotten(options):
+    columns, classes = options.out.with_name("columns.csv"), options.out.with_name("class.toml")
+    columns.write_text("student,rubric (5)\nada,4\n")
+    classes.write_text("feedback_from = 2200-01-01\n")
+    with_files = replace(options, columns=columns, class_file=classes)
+    grade_folder(with_files)
+    grades = (options.out / "grades.csv").read_text()
+    assert not (options.out / "feedback").exists()
+    again = replace(options, resume=True)
+    message = r"--class-file class\.toml and --columns columns\.csv\. Pass that again"
+    with pytest.raises(CannotGrade, match=message):
+        grade_folder(again)
+    with pytest.raises(CannotGrade, match=r"with --columns columns\.csv"):
+        regrade_folder(replace(again, class_file=classes), "causal_mask")
+    assert (options.out / "grades.csv").read_text() == grades
+    assert not (options.out / "feedback").exists()
+    grade_folder(replace(with_files, resume=True))
+    (options.out / "class_files.json").unlink()
+    grade_folder(again)
+    assert "rubric" not in (options.out / "grades.csv").read_text()
 
 
 def test_a_class_is_graded_with_points_and_every_file_is_written(options):
@@ -429,6 +477,9 @@ def test_a_regrade_needs_grades_a_known_exercise_and_the_class_file(options, tmp
     grade_folder(replace(options, class_file=tmp_path / "class.toml"))
     with pytest.raises(CannotGrade, match="only the exercises of ch01"):
         regrade_folder(options, "first_token_score")
+    with pytest.raises(CannotGrade, match="Pass that again"):
+        regrade_folder(options, "causal_mask")
+    (options.out / "class_files.json").unlink()  # As in a folder of an earlier version.
     with pytest.raises(CannotGrade, match="Pass it with --class-file"):
         regrade_folder(options, "causal_mask")
     (tmp_path / "class.toml").write_text("[exercises.causal_mask]\npoints = 9\n")

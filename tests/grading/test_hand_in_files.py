@@ -113,6 +113,7 @@ def test_the_file_with_the_most_answers_is_taken(tmp_path):
         "the pack": ({"src/induction_heads/models/attention.py": both, FILE: SOURCE}, 1),
         "a clone": ({f"solutions/{FILE}": both, f"exercises/{FILE}": SOURCE}, 1),
         "the tests": ({"tests/course/also_right/ch01.py": both, f"exercises/{FILE}": stub}, 1),
+        "a file of Colab": ({FILE: stub, "Colab.py": f"!pip install x\n{SOURCE}"}, 1),
         "one that is valid": ({FILE: invalid, "x.ipynb": notebook(SOURCE)}, 1),
     }
     taken = {}
@@ -211,6 +212,14 @@ def test_zips_in_zips_have_an_end(tmp_path):
 def test_a_file_that_is_not_a_notebook_is_reported(tmp_path):
     (tmp_path / "ada.ipynb").write_text("[]")
     assert problem(tmp_path / "ada.ipynb") == "The notebook is not a Jupyter notebook of format 4."
+
+
+def test_a_notebook_with_too_many_outputs_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("induction_heads.grading.chapter_files.MAX_NOTEBOOK", 2**20)
+    (tmp_path / "ada.ipynb").write_text(" " * (2**20 + 1))
+    assert problem(tmp_path / "ada.ipynb") == (
+        "The notebook is larger than 1 MB. Clear its outputs and hand it in again."
+    )
 
 
 @pytest.mark.parametrize("name", ["../ada.py", "/etc/x", "a/../../b", "C:/x", "a\\..\\b"])

@@ -38,6 +38,13 @@ def test_calls_of_the_package_are_found_under_any_name():
         ("import induction_heads as i\ni.models.attention.causal_mask(3)", ["causal_mask"]),
         ("from induction_heads.models.attention import *\ncausal_mask(3)", ["causal_mask"]),
         ("import induction_heads as i\ngetattr(i, 'x')", ["…"]),
+        # The name of the package is nowhere in the text, or in letters that Python reads as it.
+        ("import importlib\nimportlib.import_module('induction' + '_heads')", ["…"]),
+        ("from importlib import import_module as m, import_module\nimport_module('x')", ["…"]),
+        ("__import__('induction' + '_heads')", ["…"]),
+        ("import sys\nsys.modules['induction' + '_heads']", ["…"]),
+        ("import ｉnduction_heads as i\ngetattr(i, 'x')", ["…"]),
+        ("model.eval()\nlist(model.modules())", []),
         ("from induction_heads.models.attention import causal_mask", []),
         ("from induction_heads import load_model\ndef causal_mask(n): return n", []),
         ("def causal_mask(n): return n\ncausal_mask(3)\ngetattr(n, 'x')", []),

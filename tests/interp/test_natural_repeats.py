@@ -101,6 +101,20 @@ def test_rows_of_the_library_begin_as_the_model_expects(name):
         library_rows(model, n_pos=129)
 
 
+def test_rows_of_different_files_share_no_passage():
+    model = load_model("python-2l")
+    first, second = (
+        library_rows(model, n_pos=64, batch=200, files=slice(part, None, 2)) for part in (0, 1)
+    )
+    passages = [
+        {tuple(row[i : i + 40].tolist()) for row in rows for i in (5, 20)}
+        for rows in (first, second)
+    ]
+    assert not passages[0] & passages[1]
+    with pytest.raises(ValueError, match="takes none of the"):
+        library_rows(model, files=slice(0, 0))
+
+
 def test_a_model_without_a_tokenizer_reads_no_text():
     with pytest.raises(ValueError, match="has no tokenizer"):
         library_rows(load_model("toy-2l"))

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--dry-run",
+    "only_list",
     is_flag=True,
     help="Only list which file is taken for whom, and what is left out. Runs and writes nothing.",
 )
@@ -66,7 +67,7 @@ def grade(
     columns: Path | None,
     own_code: bool,
     roster: Path | None,
-    dry_run: bool,
+    only_list: bool,
     jobs: int | None,
     resume: bool,
     seed_file: Path | None,
@@ -86,13 +87,13 @@ def grade(
     from induction_heads.grading.grade import (
         CannotGrade,
         GradingOptions,
+        dry_run,
         grade_folder,
-        read_hand_ins,
     )
     from induction_heads.parallel import cores
 
     require_both(backend, scheduler)
-    if out is None and not dry_run:
+    if out is None and not only_list:
         raise click.UsageError("Add --out RESULTS for the grades, or --dry-run to list the files.")
     options = GradingOptions(
         submissions,
@@ -109,11 +110,15 @@ def grade(
         user=user,
         roster=roster,
     )
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
     try:
-        if dry_run:
-            _print_listing(read_hand_ins(options).listing(), as_json)
+        if only_list:
+            _print_listing(dry_run(options, say=say), as_json)
             return
-        grades = grade_folder(options, say=lambda line: click.echo(line, err=True))
+        grades = grade_folder(options, say=say)
     except CannotGrade as error:
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:

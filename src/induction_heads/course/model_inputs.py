@@ -14,6 +14,8 @@ from induction_heads.models.hand_built import (
     hand_built_suppressor,
     suppressor_heads,
 )
+from induction_heads.models.loading import load_attention_only
+from induction_heads.models.planted import hidden_toy, planted
 
 Places = dict[str, tuple[int, int]]
 
@@ -75,6 +77,8 @@ def flawed_induction(
 
 _KINDS: dict[str, Callable[..., AttentionOnly]] = {
     "flawed_induction": flawed_induction,
+    "hidden_toy": lambda **options: hidden_toy(load_attention_only("toy-2l"), **options),
+    "planted": planted,
     "suppressor": hand_built_suppressor,
     **RANDOM_KINDS,
 }

@@ -99,7 +99,7 @@ def _plain(stem: str, book: dict[str, Any], references: References) -> str:
             text = _roles(f"{figure}{caption['caption']}", references, stem, used)
             cells.append(_markdown(f"{cell['id']}-caption", text))
     if used:
-        cells.append(_markdown("terms", _terms_cell(sorted(used, key=str.lower), references.terms)))
+        cells.append(_markdown("terms", _terms_cell(sorted(used, key=str.lower), references)))
     return json.dumps(book | {"cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -189,24 +189,26 @@ def _term(shown: str, target: str, references: References, used: set[str]) -> st
     if term is None:
         return shown
     used.add(term)
-    return f'<abbr title="{html.escape(_bare(references.terms[term]))}">{shown}</abbr>'
+    definition = re.sub(r"[`*$]", "", _without_roles(references.terms[term], references))
+    return f'<abbr title="{html.escape(definition)}">{shown}</abbr>'
 
 
-def _bare(text: str) -> str:
-    """Text without roles and marks, for a tooltip."""
-    text = ROLE.sub(lambda match: (NAMED.fullmatch(match[2]) or match)[1], text)
-    return re.sub(r"\s*\{cite:\w\}\S*|[`*$]", "", text)
-
-
-def _terms_cell(used: Iterable[str], terms: dict[str, str]) -> str:
-    lines = [f"- **{term}**: {_without_citations(terms[term])}" for term in used]
+def _terms_cell(used: Iterable[str], references: References) -> str:
+    terms = references.terms
+    lines = [f"- **{term}**: {_without_roles(terms[term], references)}" for term in used]
     summary = "<details><summary>The terms of this notebook</summary>"
     return "\n".join([summary, "", *lines, "", "</details>"])
 
 
-def _without_citations(definition: str) -> str:
-    text = re.sub(r"\s*\{cite:\w\}`[^`]*`", "", definition)
-    return ROLE.sub(lambda match: re.sub(r"\s*<.*>", "", match[2], flags=re.S), text)
+def _without_roles(definition: str, references: References) -> str:
+    """A definition without citations, and with the words that a reader sees for other roles."""
+
+    def shown(match: re.Match[str]) -> str:
+        named = NAMED.fullmatch(match[2])
+        _, title = references.places.get(match[2], ("", match[2]))
+        return named[1] if named else title
+
+    return ROLE.sub(shown, re.sub(r"\s*\{cite:\w\}`[^`]*`", "", definition))
 
 
 def _cited(key: str, references: References, *, in_text: bool) -> str:

@@ -36,6 +36,11 @@ def chapter_stems() -> tuple[str, ...]:
     )
 
 
+def check_files(stem: str) -> list[Path]:
+    """The files with the exercises of a chapter: `checks.py`, and what it collects from others."""
+    return sorted((FOLDER / stem).glob("*checks.py"))
+
+
 @cache
 def chapter_exercises(stem: str) -> tuple[Exercise, ...]:
     """The exercises of the chapter `stem`, in the order of the chapter."""
@@ -46,7 +51,7 @@ def find_exercise(name: str) -> tuple[str, Exercise]:
     """The chapter's stem and the exercise called `name`. Raises UnknownTarget."""
     for stem in chapter_stems():
         # Importing only chapters that mention the name is faster than importing all of them.
-        if name in (FOLDER / stem / "checks.py").read_text(encoding="utf-8"):
+        if any(name in path.read_text(encoding="utf-8") for path in check_files(stem)):
             for exercise in chapter_exercises(stem):
                 if exercise.name == name:
                     return stem, exercise

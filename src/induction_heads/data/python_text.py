@@ -142,14 +142,20 @@ def partly_tiled_rows(
 
 
 def library_rows(
-    model: Any, n_pos: int = 128, batch: int = 32, seed: int = 0
+    model: Any,
+    n_pos: int = 128,
+    batch: int = 32,
+    seed: int = 0,
+    *,
+    files: slice = slice(None),
 ) -> Int[Tensor, "batch pos"]:
     """Rows of `n_pos` tokens from random places of the held-out files of the standard library.
 
     `model` is a `TransformerBridge` with a tokenizer. The files are every twentieth in the sorted
-    order: those held out from the training of the text models of this course. The first token of a
-    row is the BOS token if the model has one. Raises ValueError for a model without a tokenizer or
-    with a shorter context.
+    order: those held out from the training of the text models of this course. `files` takes some of
+    them, so that rows to fit something on and rows to test it on share no file. The first token of
+    a row is the BOS token if the model has one. Raises ValueError for a model without a tokenizer
+    or with a shorter context, and if `files` takes none.
     """
     if getattr(model, "tokenizer", None) is None:
         raise ValueError("This model has no tokenizer, so it cannot read text. Pass token ids.")
@@ -157,8 +163,11 @@ def library_rows(
         raise ValueError(
             f"Rows of {n_pos} tokens do not fit in a context of {model.cfg.n_ctx}. Use fewer."
         )
-    files = model.tokenizer(_held_out_files(), add_special_tokens=False)["input_ids"]
-    stream = torch.tensor([token for ids in files for token in ids])
+    texts = _held_out_files()[files]
+    if not texts:
+        raise ValueError(f"files={files} takes none of the {len(_held_out_files())} files.")
+    encoded = model.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    stream = torch.tensor([token for ids in encoded for token in ids])
     bos = bos_token(model)
     length = n_pos - (bos is not None)
     generator = torch.Generator().manual_seed(seed)

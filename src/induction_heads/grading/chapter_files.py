@@ -24,6 +24,7 @@ from induction_heads.grading.notebook_source import (
     exported_source,
     is_exported,
     notebook_source,
+    python_of_exported,
     read_notebook,
 )
 from induction_heads.grading.source_code import Function, is_stub, near_name
@@ -135,7 +136,8 @@ def _read(files: Files, name: str, left: int) -> list[_Code]:
 
 def _code(name: str, text: str) -> _Code:
     try:
-        return _Code(name, text, written=_written(ast.parse(text).body))
+        python = python_of_exported(text) or text
+        return _Code(name, text, written=_written(ast.parse(python).body))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         written = dict.fromkeys(_DEFINED.findall(text), False)
         return _Code(name, text, written=written, is_valid=False)
@@ -267,7 +269,8 @@ def _submission(
 ) -> Submission:
     if code.problem is not None:
         what = "The notebook" if code.is_notebook else f"{stem}.py"
-        return Submission(stem, problem=f"{what} {code.problem}.")
+        advice = " Clear its outputs and hand it in again." if "larger than" in code.problem else ""
+        return Submission(stem, problem=f"{what} {code.problem}.{advice * code.is_notebook}")
     if code.notebook is not None:
         try:
             # With a misspelled function, the check can ask whether it was meant.

@@ -98,7 +98,7 @@ def _dates(content: dict[str, Any]) -> Dates:
         LatePolicy(
             _number(late, "percent_per_day", 0, 100),
             timedelta(minutes=_number(late, "grace_minutes", 0, 7 * 24 * 60)),
-            int(_number(late, "last_day", 0, 1000)) if "last_day" in late else None,
+            _last_day(late) if "last_day" in late else None,
         ),
         None if feedback_from is None else _moment(feedback_from, "feedback_from"),
         f"{site.rstrip('/')}/" if site else "",
@@ -111,6 +111,13 @@ def _number(table: dict[str, Any], key: str, low: float, high: float) -> float:
     if not is_number or not low <= value <= high:
         raise BadClassFile(f"[late] {key} is {value!r}. Expected a number from {low} to {high:,}.")
     return float(value)
+
+
+def _last_day(late: dict[str, Any]) -> int:
+    day = _number(late, "last_day", 0, 1000)
+    if not day.is_integer():
+        raise BadClassFile(f"[late] last_day is {day:g}. Expected a whole number of days.")
+    return int(day)
 
 
 def _moment(value: Any, place: str, *, end_of_day: bool = False) -> datetime:

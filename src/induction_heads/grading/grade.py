@@ -19,7 +19,7 @@ from induction_heads.grading.classroom import GradingJob, Regrade, Work, grade_c
 from induction_heads.grading.dates import Dates, read_dates
 from induction_heads.grading.final_grades import final_grade
 from induction_heads.grading.hand_columns import BadColumns, HandColumns, read_columns
-from induction_heads.grading.listing import HandIns
+from induction_heads.grading.listing import HandIns, Listing
 from induction_heads.grading.outputs import ClassGrades, write_outputs
 from induction_heads.grading.results_folder import GradingSettings, ResultsFolder
 from induction_heads.grading.review import looks
@@ -112,6 +112,7 @@ def grade_folder(options: GradingOptions, say: Say = lambda line: None) -> Grade
         hand_ins = _hand_ins(options, say)
         _say_what_is_missing(say)
         with folder.held(resume=options.resume):
+            _require_earlier_files(options, folder)
             job = _job(options, folder, inputs.points)
             n_kept = len(hand_ins.work) - len(pending(job, hand_ins.work))
             records = _graded_records(job, hand_ins.work, options, n_kept)
@@ -139,6 +140,7 @@ def regrade_folder(
         if exercise not in _exercise_names(options.selections):
             chapters = ", ".join(stem[:4] for stem in stored.chapters)
             raise CannotGrade(f"{exercise} was not graded there, only the exercises of {chapters}.")
+        _require_earlier_files(options, folder)
         inputs = _inputs(options, say)
         hand_ins = _hand_ins(options, say)
         _say_what_is_missing(say)
@@ -163,6 +165,24 @@ def regrade_folder(
         records = _graded_records(job, work, options, n_kept)
         grades = _finish(options, inputs, hand_ins, records, n_kept, say)
     return grades, list(_changes(before, records, inputs))
+
+
+def _require_earlier_files(options: GradingOptions, folder: ResultsFolder) -> None:
+    """Raise CannotGrade if a file of an earlier run is not passed: its part would be lost."""
+    if forgotten := folder.forgotten(_teachers_files(options)):
+        raise CannotGrade(
+            f"{options.out} was graded with {' and '.join(forgotten)}. Pass that again, or late "
+            "work, points by hand, names or the date of the feedback would be lost. To do without "
+            f"it, delete {options.out / 'class_files.json'} first."
+        )
+
+
+def _teachers_files(options: GradingOptions) -> dict[str, Path | None]:
+    return {
+        "--class-file": options.class_file,
+        "--columns": options.columns,
+        "--roster": options.roster,
+    }
 
 
 def _regrade_points(options: GradingOptions, stored: GradingSettings, new: points.Points) -> str:
@@ -257,6 +277,7 @@ def _finish(
     say: Say,
 ) -> Grades:
     """Write the outputs and sum up."""
+    ResultsFolder(options.out).remember(_teachers_files(options))
     absent = [gradebook.absent_record(records[0], person) for person in hand_ins.absent()]
     for sentence in inputs.columns.strangers([r["student"] for r in (*records, *absent)]):
         say(sentence)
@@ -278,6 +299,20 @@ def _finish(
     failed = tuple(r["student"] for r in records if r["status"] != "graded")
     mean = gradebook.mean_total(final) or 0.0
     return Grades(len(records), n_kept, mean, final[0]["max_points"], failed)
+
+
+def dry_run(options: GradingOptions, say: Say = lambda line: None) -> Listing:
+    """Which file would be graded for whom. Nothing is run or written. Raises CannotGrade.
+
+    The class file and the columns are read as well, so that their errors show before a long run.
+    """
+    with _errors_as_cannot_grade(options):
+        columns = _inputs(options, say).columns
+    hand_ins = read_hand_ins(options)
+    absent = [person.label for person in hand_ins.absent()]
+    for sentence in columns.strangers([*(student.name for student, _ in hand_ins.work), *absent]):
+        say(sentence)
+    return hand_ins.listing()
 
 
 def _exercise_names(selections: Sequence[Selection]) -> list[str]:

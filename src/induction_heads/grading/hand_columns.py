@@ -13,13 +13,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from induction_heads.course.registry import chapter_stems
 
 POINTS = re.compile(r"(.*\S)\s*\((\d+(?:\.\d+)?)\)")
 SUBMITTED = re.compile(r"submitted(?:\s+(ch\d\d)\w*)?")
+MEANT = re.compile(r"submitted[\W_]*(?:ch.*|at|on|date|time)?|extra[\W_]*days?.*")
+"""A name that is nearly that of a column of dates."""
 EXTRA_DAYS = "extra days"
 
 
@@ -74,9 +76,12 @@ def read_columns(path: Path | None) -> HandColumns:
         raise BadColumns(f'{path} is not UTF-8. Save it as "CSV UTF-8".') from error
     head = text.partition("\n")[0]
     separator = ";" if head.count(";") > head.count(",") else ","
-    lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
         return _columns([[cell.strip() for cell in line] for line in lines])
+    except csv.Error as error:
+        problem = f"{path} is not a CSV file: {error}. Check its quotation marks."
+        raise BadColumns(problem) from error
     except BadColumns as error:
         raise BadColumns(f"{path}: {error}") from None
 
@@ -85,9 +90,10 @@ def _columns(lines: list[list[str]]) -> HandColumns:
     head = lines[0] if lines else []
     if not head or head[0].casefold() != "student":
         raise BadColumns("the first column has to be called `student`.")
-    if len(set(head)) < len(head):
-        twice = next(name for name in head if head.count(name) > 1)
-        raise BadColumns(f"two columns are called {twice!r}.")
+    meanings = [_meaning(name) for name in head]
+    if len(set(meanings)) < len(head):
+        twice = next(name for name in meanings if meanings.count(name) > 1)
+        raise BadColumns(f"two columns are called {twice!r}. Give each its own name.")
     maxima = {m[1]: float(m[2]) for name in head if (m := POINTS.fullmatch(name))}
     rows: dict[str, HandRow] = {}
     for number, line in enumerate(lines[1:], start=2):
@@ -105,6 +111,19 @@ def _columns(lines: list[list[str]]) -> HandColumns:
     return HandColumns(maxima, rows)
 
 
+def _meaning(name: str) -> str:
+    """What a column is for. Raises BadColumns if it is nearly the name of a column of dates."""
+    plain = name.casefold()
+    if plain == EXTRA_DAYS or SUBMITTED.fullmatch(plain):
+        return plain
+    if MEANT.fullmatch(plain):
+        raise BadColumns(
+            f"there is no column {name!r}. Times of submission are in `submitted` or in one such "
+            f"as `submitted ch04`, and more time is in `{EXTRA_DAYS}`."
+        )
+    return match[1] if (match := POINTS.fullmatch(name)) else name
+
+
 def _row(cells: dict[str, str], place: str) -> HandRow:
     submitted, points, texts = {}, {}, {}
     extra = 0
@@ -114,7 +133,7 @@ def _row(cells: dict[str, str], place: str) -> HandRow:
         if match := SUBMITTED.fullmatch(name.casefold()):
             submitted[_stem(match[1], place)] = _time(cell, f"{place}, {name}")
         elif name.casefold() == EXTRA_DAYS:
-            extra = int(_number(cell, 365, f"{place}, {name}"))
+            extra = _days(cell, f"{place}, {name}")
         elif match := POINTS.fullmatch(name):
             points[match[1]] = _number(cell, float(match[2]), f"{place}, {name}")
         else:
@@ -131,12 +150,21 @@ def _stem(chapter: str | None, place: str) -> str:
 
 def _time(cell: str, place: str) -> datetime:
     try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", cell):  # As for due dates: the end of the day.
+            return (datetime.fromisoformat(cell) + timedelta(days=1)).astimezone()
         return datetime.fromisoformat(cell).astimezone()
     except (ValueError, OverflowError, OSError):
         raise BadColumns(
             f"{place}: got {cell!r}. Expected a time such as 2026-10-05 18:00, or "
             "2026-10-05T18:00:00+02:00."
         ) from None
+
+
+def _days(cell: str, place: str) -> int:
+    days = _number(cell, 365, place)
+    if not days.is_integer():
+        raise BadColumns(f"{place}: got {cell!r}. Expected a whole number of days.")
+    return int(days)
 
 
 def _number(cell: str, most: float, place: str) -> float:

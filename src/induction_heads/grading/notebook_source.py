@@ -25,6 +25,7 @@ MAX_STATEMENTS = 10_000
 MAX_CODE = 2**19
 
 _DEFINITION = re.compile(r"^(?:async\s+)?def\s+(\w+)", re.MULTILINE)
+_SHELL = re.compile(r"^\s*(?:\w+\s*=\s*)?[!%]", re.MULTILINE)
 _EXPORTED = re.compile(r"^# ?(?:In ?\[.*\]:?|%%.*)$|\bget_ipython\(\)", re.MULTILINE)
 
 
@@ -85,8 +86,27 @@ def notebook_source(notebook: Notebook | bytes, names: Collection[str]) -> str:
 
 
 def is_exported(source: str) -> bool:
-    """Whether a Python file was a notebook: Jupyter, Colab and editors mark the cells."""
-    return bool(_EXPORTED.search(source))
+    """Whether a Python file was a notebook: Jupyter and editors mark the cells.
+
+    Colab does not. Its files keep shell lines, which Python cannot read but a notebook can.
+    """
+    return bool(_EXPORTED.search(source)) or python_of_exported(source) is not None
+
+
+def python_of_exported(source: str) -> str | None:
+    """The Python of a file that is valid only without magics and shell lines; None of any other."""
+    if not _SHELL.search(source) or _is_valid(source):
+        return None
+    python = cell_text(source).python
+    return python if _is_valid(python) else None
+
+
+def _is_valid(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
 
 
 def exported_source(source: str, names: Collection[str]) -> str:

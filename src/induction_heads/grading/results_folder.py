@@ -1,7 +1,7 @@
 """The folder that `grade` writes: settings, a record for each student, a journal."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,6 +96,23 @@ class ResultsFolder(RunFolder[GradingSettings]):
     def end_regrade(self) -> None:
         """Note that every student has been graded again."""
         (self.path / "regrade.json").unlink(missing_ok=True)
+
+    def forgotten(self, files: Mapping[str, Path | None]) -> list[str]:
+        """The options of earlier runs that have no file now, such as `--columns points.csv`."""
+        return [f"{option} {name}" for option, name in self._files().items() if not files[option]]
+
+    def remember(self, files: Mapping[str, Path | None]) -> None:
+        """Note which files of the teacher this run uses, by option."""
+        used = {option: path.name for option, path in files.items() if path is not None}
+        if used:
+            write_atomically(self.path / "class_files.json", indented(used))
+
+    def _files(self) -> dict[str, str]:
+        try:
+            files = json.loads((self.path / "class_files.json").read_text(encoding="utf-8"))
+            return {str(option): str(name) for option, name in files.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
 
     def any_record(self, student: str) -> dict[str, Any] | None:
         """The student's record, whatever its settings and submission; None if it is not intact."""

@@ -18,6 +18,8 @@ from induction_heads.grading.source_code import is_stub
 
 HIDDEN_WAYS = {"exec", "eval", "__import__", "import_module", "getattr", "modules", "getsource"}
 """Names through which code can reach a function without writing its name."""
+ANY_MODULE = {"exec", "eval", "__import__", "import_module"}
+"""Names through which code can reach the package without writing its name either."""
 
 WINDOW = 12
 """Length, in nodes of the syntax tree, of the pieces that are compared."""
@@ -56,7 +58,8 @@ def looks(sources: Mapping[str, Sequence[str]], exercises: Collection[str]) -> d
 def package_calls(sources: Sequence[str], exercises: Collection[str]) -> list[str]:
     """The package's functions named like an exercise that the sources import or reach, sorted.
 
-    A last entry `…` means that code which imports the package also looks up names at run time.
+    A last entry `…` means that the code looks up names at run time: it imports modules by a name
+    that it makes, runs text, or imports the package and uses `getattr`.
     """
     known = set(exercises) & set(library_functions())
     functions: set[str] = set()
@@ -71,7 +74,8 @@ def package_calls(sources: Sequence[str], exercises: Collection[str]) -> list[st
         attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
         functions |= {n.attr for n in attributes if n.attr in known and _of_package(n, aliases)}
         mentioned = used | {n.attr for n in attributes}
-        hidden |= PACKAGE_NAME in source and bool(mentioned & HIDDEN_WAYS)
+        hidden |= (PACKAGE_NAME in source or bool(aliases)) and bool(mentioned & HIDDEN_WAYS)
+        hidden |= bool(used & ANY_MODULE) or any(map(_is_any_module, attributes))
     return [*sorted(functions), *(["…"] if hidden else [])]
 
 
@@ -97,6 +101,12 @@ def _imports(tree: ast.Module) -> tuple[dict[str, str], set[str]]:
             if any(alias.name == "*" for alias in node.names):
                 names |= {name: name for name in library_functions()}
     return names, aliases | set(names)
+
+
+def _is_any_module(node: ast.Attribute) -> bool:
+    if node.attr == "modules":  # Those of a neural network are others.
+        return isinstance(node.value, ast.Name) and node.value.id == "sys"
+    return node.attr == "import_module"
 
 
 def _of_package(node: ast.Attribute, aliases: set[str]) -> bool:

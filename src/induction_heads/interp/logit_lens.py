@@ -9,6 +9,23 @@ from induction_heads.models.interface import Model, require_tokens
 from induction_heads.models.loading import as_hooked
 
 
+def residual_streams(
+    model: Model, tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "depth batch pos d_model"]:
+    """The stream before each layer and after the last, without a norm.
+
+    Raises ValueError if the model cannot read these tokens.
+    """
+    model = as_hooked(model)
+    require_tokens(model, tokens)
+    n_layers = model.cfg.n_layers
+    names = [f"blocks.{layer}.hook_resid_pre" for layer in range(n_layers)]
+    names.append(f"blocks.{n_layers - 1}.hook_resid_post")
+    with torch.no_grad():
+        _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
+    return torch.stack([cache[name] for name in names]).detach()
+
+
 def logit_lens(
     model: Model, tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, "depth batch pos d_vocab"]:
@@ -19,13 +36,10 @@ def logit_lens(
     for the last stream: what it makes of earlier ones is part of the lens, not of the model.
     """
     model = as_hooked(model)
-    require_tokens(model, tokens)
-    n_layers = model.cfg.n_layers
-    names = [f"blocks.{layer}.hook_resid_pre" for layer in range(n_layers)]
-    names.append(f"blocks.{n_layers - 1}.hook_resid_post")
     with torch.no_grad():
-        _, cache = model.run_with_cache(tokens, names_filter=lambda name: name in names)
-        return torch.stack([model.unembed(model.ln_final(cache[name])) for name in names])
+        return torch.stack(
+            [model.unembed(model.ln_final(x)) for x in residual_streams(model, tokens)]
+        )
 
 
 def right_token_probability(

@@ -61,6 +61,13 @@ def layer_norm_of(model: Model, layer: int) -> Norm:
     return _of_component(getattr(model.blocks[layer], "ln1", None), model)
 
 
+def mlp_norm_of(model: Model, layer: int) -> Norm:
+    """The norm in front of the MLP of a layer; an identity where there is none."""
+    if isinstance(model, AttentionOnly):
+        return Norm()
+    return _of_component(getattr(model.blocks[layer], "ln2", None), model)
+
+
 def final_norm(model: Model) -> Norm:
     """The norm in front of the unembedding; an identity where there is none."""
     if isinstance(model, AttentionOnly):

@@ -8,8 +8,10 @@ from torch import Tensor
 
 from induction_heads.interp.circuits import head_weights
 from induction_heads.interp.norms import layer_norm_of
+from induction_heads.interp.stream_sources import read_by
 from induction_heads.interp.sufficiency import require_plain_heads
 from induction_heads.models.interface import (
+    HookedModel,
     Model,
     embedding,
     model_config,
@@ -61,6 +63,90 @@ def score_margin_by_writers(
     others[key] = 1.0
     margins = torch.einsum("abd,cbkd,k->bac", queries, keys, others) / math.sqrt(W_Q.shape[-1])
     return margins.mean(dim=0)
+
+
+def score_attributions(
+    query_sources: Float[Tensor, "source d_model"],
+    key_sources: Float[Tensor, "other d_model"],
+    W_Q: Float[Tensor, "d_model d_head"],
+    W_K: Float[Tensor, "d_model d_head"],
+    b_Q: Float[Tensor, " d_head"],
+    b_K: Float[Tensor, " d_head"],
+) -> Float[Tensor, "query_source key_source"]:
+    """One attention score as a sum over pairs: a source of the query and a source of the key.
+
+    The sources are what the head reads at the query and at the key, part by part: behind the norm,
+    its scale held fixed. Entry [a, b] is q_a · k_b / √d_head. Both axes have one more entry than
+    there are sources, the last, for the bias. The sum is the score before mask and softmax (Kamath
+    et al. 2025, for features).
+
+    >>> q, k, W, b = torch.randn(3, 8), torch.randn(3, 8), torch.randn(8, 4), torch.randn(4)
+    >>> score_attributions(q, k, W, W, b, b).shape
+    torch.Size([4, 4])
+    """
+    queries = torch.cat([query_sources @ W_Q, b_Q[None]])
+    keys = torch.cat([key_sources @ W_K, b_K[None]])
+    return queries @ keys.T / math.sqrt(W_Q.shape[1])
+
+
+def score_by_sources(
+    model: HookedModel,
+    sources: Float[Tensor, "source pos d_model"],
+    layer: int,
+    head: int,
+    query: int,
+    key: int,
+) -> Float[Tensor, "query_source key_source"]:
+    """`score_attributions` of a head on one row, for the sources of the stream before its layer.
+
+    The bias of the norm in front of the heads joins the biases of query and key. Raises ValueError
+    for a head that the model does not have, or positions outside the row.
+    """
+    read, W_Q, W_K, b_Q, b_K = _read_sources(model, sources, layer, head, query, key)
+    return score_attributions(read[:, query], read[:, key], W_Q, W_K, b_Q, b_K)
+
+
+def margin_by_sources(
+    model: HookedModel,
+    sources: Float[Tensor, "source pos d_model"],
+    layer: int,
+    head: int,
+    query: int,
+    key: int,
+) -> Float[Tensor, "query_source key_source"]:
+    """`score_by_sources` at one key minus its mean over the other keys that the query sees.
+
+    A softmax ignores what all keys share, so only this difference moves attention. Raises as
+    `score_by_sources`, and for query 0, which sees one key only.
+    """
+    if query == 0:
+        raise ValueError("Query 0 sees a single key, so there is no margin. Pass a later query.")
+    read, W_Q, W_K, b_Q, b_K = _read_sources(model, sources, layer, head, query, key)
+    others = (read[:, : query + 1].sum(dim=1) - read[:, key]) / query
+    # All keys have the same bias, so it cancels.
+    no_bias = torch.zeros_like(b_K)
+    return score_attributions(read[:, query], read[:, key] - others, W_Q, W_K, b_Q, no_bias)
+
+
+def _read_sources(
+    model: HookedModel, sources: Tensor, layer: int, head: int, query: int, key: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """What the head reads of each source, and its weights, with the norm's bias in the biases."""
+    require_head(model, layer, head)
+    if not 0 <= key <= query < sources.shape[1]:
+        raise ValueError(
+            f"Got {query=} and {key=} for a row of {sources.shape[1]} tokens. Pass positions "
+            "counted from 0, with the key not after the query."
+        )
+    norm = layer_norm_of(model, layer)
+    read, _ = read_by(norm, sources)
+    attention = model.blocks[layer].attn
+    W_Q, W_K, b_Q, b_K = (
+        getattr(attention, name)[head].detach().float() for name in ("W_Q", "W_K", "b_Q", "b_K")
+    )
+    if norm.bias is not None:
+        b_Q, b_K = b_Q + norm.bias @ W_Q, b_K + norm.bias @ W_K
+    return read, W_Q, W_K, b_Q, b_K
 
 
 def _read_parts(model: Model, tokens: Tensor, layer: int) -> Tensor:

@@ -17,9 +17,11 @@ from induction_heads.training import (
     chain_runs,
     clamp_runs,
     few_shot_model,
+    in_weights_runs,
     lag_runs,
     minimal_task,
     position_runs,
+    relation_runs,
 )
 from induction_heads.versions import versions
 
@@ -62,6 +64,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         few_shot_model.uncounted_result,
         lambda result: result["snapshots"][-1]["accuracy"],
     ),
+    "in-weights": Experiment(
+        "rows of exemplars and labels, learned in context or in weights",
+        tuple(in_weights_runs.RUNS),
+        in_weights_runs.in_weights_result,
+        lambda result: result["snapshots"][-1]["context"],
+    ),
     "lags": Experiment(
         "rows whose lag must be inferred, two or three lags, one to three layers",
         tuple(lag_runs.RUNS),
@@ -79,6 +87,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(position_runs.RUNS),
         position_runs.position_result,
         lambda result: mean(result["losses"][-20:]),
+    ),
+    "relations": Experiment(
+        "rows of facts, of copies, and of both",
+        tuple(relation_runs.RUNS),
+        relation_runs.relation_result,
+        relation_runs.mean_loss,
     ),
 }
 """Name → experiment."""

@@ -9,7 +9,6 @@ from torch import Tensor
 from induction_heads.course.ch08_phase_change.chain_mistakes import followers, posterior
 from induction_heads.course.ch08_phase_change.mistakes import (
     Curve,
-    convolution,
     correlates,
     smeared,
     steepest,
@@ -60,18 +59,6 @@ def _by_a_matrix(keys, alpha):
 
 
 SMEARED_ALSO_RIGHT = (smeared(), _by_a_matrix)
-
-
-def _convolution_by_a_matrix(x, kernel):
-    """Each dimension has its own lower triangular matrix of positions."""
-    n_pos = x.shape[1]
-    back = torch.arange(n_pos)[:, None] - torch.arange(n_pos)
-    seen = (back >= 0) & (back < len(kernel))
-    matrix = kernel[back.clamp(0, len(kernel) - 1)] * seen[..., None]  # [to from d_model]
-    return torch.einsum("tfm,bfm->btm", matrix, x)
-
-
-CONVOLUTION_ALSO_RIGHT = (convolution(), _convolution_by_a_matrix)
 
 
 def _by_scores(snapshots):
@@ -134,7 +121,6 @@ ALSO_RIGHT = {
     "bigram_posterior_formula": POSTERIOR_ALSO_RIGHT,
     "bayes_bigram": BIGRAM_ALSO_RIGHT,
     "smeared_keys": SMEARED_ALSO_RIGHT,
-    "short_convolution": CONVOLUTION_ALSO_RIGHT,
     "induction_formation_correlates": CORRELATES_ALSO_RIGHT,
     "train_induction_heads": TRAIN_ALSO_RIGHT,
 }

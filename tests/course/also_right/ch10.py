@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from induction_heads.course.ch10_beyond_copying.convolution_mistakes import convolution
 from induction_heads.course.ch10_beyond_copying.mistakes import (
     _evenly,
     _like,
@@ -204,6 +205,80 @@ def _translated_by_table(pattern, tokens, dictionary):
 TRANSLATED_ALSO_RIGHT = (score(at(_means)), _translated_by_table)
 
 
+def _index_by_one_hot(pattern, raised, tokens, subjects, tail_of):
+    """Masks over queries, keys and ids in place of lists."""
+    n_ids, n_pos = len(tail_of), tokens.shape[1]
+    above = (raised - raised.mean(dim=2, keepdim=True)).clamp_min(0)
+    shares = above / above.sum(dim=2, keepdim=True).clamp_min(1e-30)
+    is_tail = tail_of[:, None] == torch.arange(n_ids)
+    by_id = (shares * is_tail).sum(dim=2)  # [head id]
+    is_subject = (subjects[:, :, None] == torch.arange(n_pos)).float()
+    written = by_id[:, tokens]  # [head row key]
+    sums = torch.einsum("rhqk,rqk,hrk->h", pattern, is_subject, written)
+    return sums / is_subject.sum()
+
+
+def _index_head_by_head(pattern, raised, tokens, subjects, tail_of):
+    """The share at every id first, then one fact after the other."""
+    means = []
+    for head in range(len(raised)):
+        above = torch.relu(raised[head] - raised[head].mean(dim=1)[:, None])
+        total = above.sum(dim=1)
+        terms = []
+        for row, query in (subjects > -1).nonzero():
+            place = subjects[row, query]
+            subject = tokens[row, place]
+            share = above[subject, tail_of[subject]] / total[subject] if total[subject] else 0
+            terms.append(pattern[row, head, query, place] * share)
+        means.append(sum(terms) / len(terms))
+    return torch.stack(means)
+
+
+RELATION_ALSO_RIGHT = (_index_head_by_head, _index_by_one_hot)
+
+
+def _hops_by_matrices(tokens, k):
+    """One look-up as a matrix of zeros and ones, to the power of k."""
+    copies = (tokens[:, :, None] == tokens[:, None, :]).float().tril(-1)
+    later = copies.flip(-1).cumsum(dim=-1).flip(-1)
+    step = torch.nn.functional.pad(copies * (later == 1), (1, -1))
+    reached = torch.matrix_power(step, k)
+    found = (reached @ (tokens[..., None] + 1).float()).squeeze(-1)  # A row of zeros gives 0.
+    return found.long() - 1
+
+
+def _hops_by_recursion(tokens, k):
+    """A function that calls itself with one look-up less, for rows as lists."""
+
+    def token_at(row, place, left):
+        if left == 0:
+            return row[place]
+        for copy in reversed(range(place)):
+            if row[copy] == row[place]:
+                return token_at(row, copy + 1, left - 1)
+        return -1
+
+    rows = tokens.tolist()
+    return torch.tensor([[token_at(row, i, k) for i in range(len(row))] for row in rows])
+
+
+HOP_ALSO_RIGHT = (_hops_by_recursion, _hops_by_matrices)
+
+MOST_HOPS_ALSO_RIGHT = (lambda: "2**L / 2 - 1", lambda: "2 * (2**(L - 2) - 1) + 1")
+
+
+def _convolution_by_a_matrix(x, kernel):
+    """Each dimension has its own lower triangular matrix of positions."""
+    n_pos = x.shape[1]
+    back = torch.arange(n_pos)[:, None] - torch.arange(n_pos)
+    seen = (back >= 0) & (back < len(kernel))
+    matrix = kernel[back.clamp(0, len(kernel) - 1)] * seen[..., None]  # [to from d_model]
+    return torch.einsum("tfm,bfm->btm", matrix, x)
+
+
+CONVOLUTION_ALSO_RIGHT = (convolution(), _convolution_by_a_matrix)
+
+
 ALSO_RIGHT = {
     "fuzzy_induction_score": FUZZY_ALSO_RIGHT,
     "attention_by_distance": DISTANCE_ALSO_RIGHT,
@@ -215,5 +290,9 @@ ALSO_RIGHT = {
     "lag_posterior": LAG_ALSO_RIGHT,
     "match_and_copy_score": SHIFTED_ALSO_RIGHT,
     "translated_induction_score": TRANSLATED_ALSO_RIGHT,
+    "relation_index": RELATION_ALSO_RIGHT,
+    "k_hop_target": HOP_ALSO_RIGHT,
+    "most_hops_formula": MOST_HOPS_ALSO_RIGHT,
+    "short_convolution": CONVOLUTION_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

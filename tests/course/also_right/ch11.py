@@ -125,6 +125,74 @@ def _by_weights(tokens):
 COPIED_ALSO_RIGHT = (_by_looking_back, _by_weights)
 
 
+def _by_one_hot(pairs, n_labels):
+    same = pairs[:, :-1:2] == pairs[:, -1:]
+    counts = torch.einsum("bp,bpl->bl", same.float(), torch.eye(n_labels)[pairs[:, 1::2]])
+    counts[~same.any(dim=1)] = 1.0
+    return counts / counts.sum(dim=1, keepdim=True)
+
+
+def _by_lists(pairs, n_labels):
+    rows = []
+    for *context, query in pairs.tolist():
+        said = [
+            label
+            for exemplar, label in zip(context[::2], context[1::2], strict=True)
+            if exemplar == query
+        ]
+        said = said or list(range(n_labels))
+        rows.append([said.count(label) / len(said) for label in range(n_labels)])
+    return torch.tensor(rows)
+
+
+VOTES_ALSO_RIGHT = (_by_one_hot, _by_lists)
+
+
+LEARNER_ALSO_RIGHT = (
+    lambda: "1 - (1 - p) * (1 - 1/K)**N * (L - 1) / L",
+    lambda: "p + (1 - p) * ((1 - (1 - 1/K)**N) + (1 - 1/K)**N / L)",
+)
+
+
+def _by_counts(logits, from_context, from_weights):
+    answers = logits.argmax(dim=1).tolist()
+    shares = [0, 0, 0]
+    for answer, *sources in zip(answers, from_context.tolist(), from_weights.tolist(), strict=True):
+        if sources[0] != sources[1]:
+            shares[sources.index(answer) if answer in sources else 2] += 1
+    return torch.tensor(shares) / sum(shares)
+
+
+def _by_weighted_mean(logits, from_context, from_weights):
+    answers = logits.topk(1).indices[:, 0]
+    weight = (from_context != from_weights).float()
+    hits = torch.stack([answers == from_context, answers == from_weights]).float()
+    hits = torch.cat([hits, 1 - hits.sum(dim=0, keepdim=True)])
+    return hits @ weight / weight.sum()
+
+
+SHARES_ALSO_RIGHT = (_by_counts, _by_weighted_mean)
+
+
+def _by_all_pairs(values):
+    falls = values[:, :, None] - values[:, None, :]
+    return falls.triu().flatten(1).amax(dim=1).clamp_min(0)
+
+
+def _by_running_maximum(values):
+    rows = []
+    for curve in values.tolist():
+        highest, fall = curve[0], 0.0
+        for value in curve:
+            highest = max(highest, value)
+            fall = max(fall, highest - value)
+        rows.append(fall)
+    return torch.tensor(rows)
+
+
+FALL_ALSO_RIGHT = (_by_all_pairs, _by_running_maximum)
+
+
 ALSO_RIGHT = {
     "indirect_effects": EFFECT_ALSO_RIGHT,
     "function_vector": FUNCTION_ALSO_RIGHT,
@@ -133,5 +201,9 @@ ALSO_RIGHT = {
     "patched_logits": PATCHED_ALSO_RIGHT,
     "exclusive_heads": EXCLUSIVE_ALSO_RIGHT,
     "copied_targets": COPIED_ALSO_RIGHT,
+    "context_votes": VOTES_ALSO_RIGHT,
+    "context_learner_formula": LEARNER_ALSO_RIGHT,
+    "answer_shares": SHARES_ALSO_RIGHT,
+    "largest_fall": FALL_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

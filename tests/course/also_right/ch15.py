@@ -5,6 +5,10 @@ from itertools import product
 
 import torch
 
+from induction_heads.course.ch15_capstone_sycophancy.claim_mistakes import (
+    described,
+    skill,
+)
 from induction_heads.course.ch15_capstone_sycophancy.control_mistakes import controls
 from induction_heads.course.ch15_capstone_sycophancy.mistakes import (
     ablated,
@@ -22,6 +26,8 @@ from induction_heads.data.dialogues import (
     without_praise,
     wrong_claims,
 )
+from induction_heads.interp.claims import claim_rows, claim_targets, predicted_loss
+from induction_heads.interp.interventions import pattern_without_path
 
 
 def _by_enumerating(words):
@@ -160,6 +166,129 @@ def _by_pairs(model, seed):
 REPORT_ALSO_RIGHT = (report(), _by_pairs)
 
 
+def _loss_by_softmax(claim, intervention, d_vocab):
+    """A tensor of logits, with the copied token at the end."""
+    stopped = {tuple(head) for head in intervention["silent"]}
+    for start, end, side in claim["arrows"]:
+        if tuple(start) in stopped or [start, end, side] in intervention["cut"]:
+            stopped.add(tuple(end))
+    logits = torch.zeros(d_vocab, dtype=torch.float64)
+    if claim["match"] <= intervention["match"]:
+        logits[-1] = sum(g for a, b, g in claim["copiers"] if (a, b) not in stopped)
+    hit = (claim["lag"], claim["shift"]) == (intervention["lag"], intervention["shift"])
+    return -logits.log_softmax(dim=0)[-1 if hit else 0].item()
+
+
+def _loss_by_odds(claim, intervention, d_vocab):
+    """The probability of the copied token from its odds; the others share what is left."""
+    works = {
+        (a, b): gain for a, b, gain in claim["copiers"] if [a, b] not in intervention["silent"]
+    }
+    for arrow in claim["arrows"]:
+        if arrow[0] in intervention["silent"] or arrow in intervention["cut"]:
+            works.pop(tuple(arrow[1]), None)
+    if intervention["match"] < claim["match"]:
+        works = {}
+    odds = math.exp(sum(works.values())) / (d_vocab - 1)
+    copied = odds / (1 + odds)
+    for name in ("lag", "shift"):
+        if claim[name] != intervention[name]:
+            return -math.log((1 - copied) / (d_vocab - 1))
+    return -math.log(copied)
+
+
+LOSS_ALSO_RIGHT = (_loss_by_softmax, _loss_by_odds)
+
+
+def _decisive_by_sorting(claim, rival, interventions, d_vocab):
+    def gap(number):
+        one, other = (
+            predicted_loss(said, interventions[number], d_vocab) for said in (claim, rival)
+        )
+        return abs(one - other)
+
+    return sorted(range(len(interventions)), key=gap)[-1]
+
+
+def _decisive_by_tensors(claim, rival, interventions, d_vocab):
+    table = torch.tensor(
+        [[predicted_loss(said, each, d_vocab) for each in interventions] for said in (claim, rival)]
+    )
+    return table.diff(dim=0).abs().argmax().item()
+
+
+DECISIVE_ALSO_RIGHT = (_decisive_by_tensors, _decisive_by_sorting)
+
+
+def _skill_by_tensors(predicted, measured, clean):
+    losses = torch.tensor(measured, dtype=torch.float64)
+    guesses = torch.stack(
+        [
+            torch.tensor(predicted, dtype=torch.float64),
+            torch.full_like(losses, clean),
+            losses.mean().expand_as(losses),
+        ]
+    )
+    mine, *baselines = (guesses - losses).abs().mean(dim=1).tolist()
+    return 1 - mine / min(baselines)
+
+
+SKILL_ALSO_RIGHT = (skill(), _skill_by_tensors)
+
+
+def _described_from_logits(model):
+    """Gains from the logits with a head and without it, and arrows from cut forward passes."""
+    n_heads, d_vocab = model.cfg.n_heads, model.cfg.d_vocab
+    rows = claim_rows(d_vocab, 3, batch=16, seed=9)
+    last = torch.arange(len(rows))
+
+    with torch.inference_mode():
+        logits, cache = model.run_with_cache(rows)
+    best = logits[:, -1].log_softmax(dim=-1)
+    table = torch.stack(
+        [
+            torch.stack(
+                [best[last, claim_targets(rows, lag, s, d_vocab)].mean() for s in range(d_vocab)]
+            )
+            for lag in (1, 2)
+        ]
+    )
+    lag, shift = divmod(int(table.argmax()), d_vocab)
+    lag += 1
+
+    def loss(match):
+        shorter = claim_rows(d_vocab, match, batch=16, seed=9)
+        log_probs = model(shorter)[:, -1].log_softmax(dim=-1)
+        return -log_probs[last, claim_targets(shorter, lag, shift, d_vocab)].mean().item()
+
+    target = claim_targets(rows, lag, shift, d_vocab)
+
+    def gain(z, layer, head):
+        added = z @ model.W_O[layer, head] @ model.W_U
+        hit = added[last, target].sum()
+        return ((hit - (added.sum() - hit) / (d_vocab - 1)) / len(rows)).item()
+
+    claim = {"shift": shift, "lag": lag, "copiers": [], "arrows": []}
+    for layer in range(model.cfg.n_layers):
+        z = cache[hook_name(layer)][:, -1]
+        for head in range(n_heads):
+            size = gain(z[:, head], layer, head)
+            if -1 < size < 1:
+                continue
+            claim["copiers"].insert(0, (layer, head, size))
+            for start, side in product(product(range(layer), range(n_heads)), "KQ"):
+                seen = pattern_without_path(model, rows, start, (layer, head), side)
+                values = cache[hook_name(layer, "v")][:, :, head]
+                left = gain((seen @ values)[:, -1], layer, head)
+                if abs(left) < abs(size) / 2:
+                    claim["arrows"].append((start, (layer, head), side))
+    claim["match"] = min(match for match in range(4) if loss(match) <= math.log(d_vocab) / 2)
+    return claim
+
+
+DESCRIBED_ALSO_RIGHT = (described(), _described_from_logits)
+
+
 ALSO_RIGHT = {
     "matched_controls": CONTROL_ALSO_RIGHT,
     "sycophancy_rate": RATE_ALSO_RIGHT,
@@ -169,5 +298,9 @@ ALSO_RIGHT = {
     "candidate_heads": CANDIDATE_ALSO_RIGHT,
     "logits_without_heads": ABLATION_ALSO_RIGHT,
     "report_numbers": REPORT_ALSO_RIGHT,
+    "predicted_loss": LOSS_ALSO_RIGHT,
+    "decisive_intervention": DECISIVE_ALSO_RIGHT,
+    "prediction_skill": SKILL_ALSO_RIGHT,
+    "describe_unseen_model": DESCRIBED_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

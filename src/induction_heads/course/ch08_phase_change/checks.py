@@ -259,44 +259,6 @@ SMEARED_KEYS = Exercise(
 )
 
 
-# short_convolution
-
-
-def _convolution_cases(seed: int) -> list[Case]:
-    generator = torch.Generator().manual_seed(seed)
-    cases = []
-    for n_rows, n_pos, d_model, width in ((2, 6, 3, 3), (1, 5, 4, 1), (3, 4, 2, 2), (2, 2, 3, 4)):
-        x = torch.randn(n_rows, n_pos, d_model, generator=generator)
-        kernel = torch.randn(width, d_model, generator=generator)
-        cases.append(Case(f"{n_pos} positions, a kernel of {width}", (x, kernel)))
-    return cases
-
-
-def _convolution_by_loops(x: Tensor, kernel: Tensor) -> Tensor:
-    rows = []
-    for row in x.tolist():
-        found = []
-        for pos in range(len(row)):
-            sums = [0.0] * len(row[0])
-            for back in range(min(len(kernel), pos + 1)):
-                for axis, weight in enumerate(kernel[back].tolist()):
-                    sums[axis] += weight * row[pos - back][axis]
-            found.append(sums)
-        rows.append(found)
-    return torch.tensor(rows)
-
-
-SHORT_CONVOLUTION = Exercise(
-    name="short_convolution",
-    difficulty=2,
-    minutes=8,
-    why="Layers that are meant to replace attention let a token know its neighbors in this way.",
-    cases=_convolution_cases,
-    oracle=_convolution_by_loops,
-    mistakes=mistakes.CONVOLUTION_MISTAKES,
-)
-
-
 # induction_formation_correlates
 
 
@@ -567,7 +529,6 @@ EXERCISES = (
     BIGRAM_POSTERIOR_FORMULA,
     BAYES_BIGRAM,
     SMEARED_KEYS,
-    SHORT_CONVOLUTION,
     INDUCTION_FORMATION_CORRELATES,
     TRAIN_INDUCTION_HEADS,
 )

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.ch10_beyond_copying import (
+    convolution_mistakes,
     inputs,
     longest_mistakes,
     mistakes,
     posterior_mistakes,
+    relation_mistakes,
 )
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
@@ -291,6 +293,131 @@ TRANSLATED_INDUCTION_SCORE = Exercise(
 )
 
 
+# relation_index
+
+
+def _index_by_loops(
+    pattern: Tensor, raised: Tensor, tokens: Tensor, subjects: Tensor, tail_of: Tensor
+) -> Tensor:
+    """Every fact of every row, one head and one id at a time."""
+    means = []
+    for head, written in enumerate(raised.tolist()):
+        terms = []
+        for row, places in enumerate(subjects.tolist()):
+            for query, place in enumerate(places):
+                if place < 0:
+                    continue
+                subject = int(tokens[row, place])
+                middle = math.fsum(written[subject]) / len(written[subject])
+                above = [max(0.0, value - middle) for value in written[subject]]
+                total = math.fsum(above)
+                share = above[int(tail_of[subject])] / total if total else 0.0
+                terms.append(float(pattern[row, head, query, place]) * share)
+        means.append(math.fsum(terms) / len(terms))
+    return torch.tensor(means)
+
+
+RELATION_INDEX = Exercise(
+    name="relation_index",
+    difficulty=3,
+    minutes=20,
+    why="A score of attention alone cannot tell a head that copies a token from one that writes "
+    "what is related to it.",
+    cases=inputs.relation_cases,
+    oracle=_index_by_loops,
+    mistakes=relation_mistakes.RELATION_MISTAKES,
+)
+
+
+# k_hop_target
+
+
+def _hops_by_text(tokens: Tensor, k: int) -> Tensor:
+    """Each row as text: cut it off at the place, and search its last letter from the right."""
+    found = []
+    for row in tokens.tolist():
+        text, reached = "".join(chr(97 + token) for token in row), []
+        for place in range(len(text)):
+            for _ in range(k):
+                place = text[:place].rfind(text[place]) + 1 if place >= 0 else -1
+                place = place or -1
+            reached.append(row[place] if place >= 0 else -1)
+        found.append(reached)
+    return torch.tensor(found)
+
+
+K_HOP_TARGET = Exercise(
+    name="k_hop_target",
+    difficulty=2,
+    minutes=15,
+    why="One induction head does one look-up, and a chain of them asks for more.",
+    cases=inputs.hop_cases,
+    oracle=_hops_by_text,
+    mistakes=relation_mistakes.HOP_MISTAKES,
+)
+
+
+# most_hops_formula
+
+
+def _most_by_layers(L: float) -> float:
+    """All numbers of look-ups that a position can know behind each layer, one layer at a time."""
+    known = {0}
+    for _ in range(int(L) - 1):
+        known = {there + beyond for there in known for beyond in (there, there + 1)}
+    return max(known)
+
+
+MOST_HOPS_FORMULA = Exercise(
+    name="most_hops_formula",
+    difficulty=2,
+    minutes=10,
+    why="It says what one layer more buys.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _most_by_layers,
+    compare=formula(L=(2, 9)),
+    mistakes=relation_mistakes.MOST_HOPS_MISTAKES,
+)
+
+
+# short_convolution
+
+
+def _convolution_cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+    cases = []
+    for n_rows, n_pos, d_model, width in ((2, 6, 3, 3), (1, 5, 4, 1), (3, 4, 2, 2), (2, 2, 3, 4)):
+        x = torch.randn(n_rows, n_pos, d_model, generator=generator)
+        kernel = torch.randn(width, d_model, generator=generator)
+        cases.append(Case(f"{n_pos} positions, a kernel of {width}", (x, kernel)))
+    return cases
+
+
+def _convolution_by_loops(x: Tensor, kernel: Tensor) -> Tensor:
+    rows = []
+    for row in x.tolist():
+        found = []
+        for pos in range(len(row)):
+            sums = [0.0] * len(row[0])
+            for back in range(min(len(kernel), pos + 1)):
+                for axis, weight in enumerate(kernel[back].tolist()):
+                    sums[axis] += weight * row[pos - back][axis]
+            found.append(sums)
+        rows.append(found)
+    return torch.tensor(rows)
+
+
+SHORT_CONVOLUTION = Exercise(
+    name="short_convolution",
+    difficulty=2,
+    minutes=8,
+    why="Layers that are meant to replace attention let a token know its neighbors in this way.",
+    cases=_convolution_cases,
+    oracle=_convolution_by_loops,
+    mistakes=convolution_mistakes.CONVOLUTION_MISTAKES,
+)
+
+
 EXERCISES = (
     FUZZY_INDUCTION_SCORE,
     ATTENTION_BY_DISTANCE,
@@ -302,4 +429,8 @@ EXERCISES = (
     LAG_POSTERIOR,
     MATCH_AND_COPY_SCORE,
     TRANSLATED_INDUCTION_SCORE,
+    RELATION_INDEX,
+    K_HOP_TARGET,
+    MOST_HOPS_FORMULA,
+    SHORT_CONVOLUTION,
 )

@@ -36,6 +36,8 @@ def distance_cases(seed: int) -> list[Case]:
     ring = torch.arange(7)[:, None] - torch.arange(7)
     ring = torch.minimum(ring % 7, -ring % 7)
     onward = (torch.arange(5)[:, None] - torch.arange(5)) % 5
+    # A sixth id, farther from all others than these are from each other, occurs in no row.
+    onward = torch.nn.functional.pad(onward, (0, 1, 0, 1), value=7)
     apart = 3 * (torch.arange(6)[:, None] % 2 != torch.arange(6) % 2).long()
     return [
         Case(
@@ -43,7 +45,7 @@ def distance_cases(seed: int) -> list[Case]:
             (random_patterns(generator, 2, 3, 14), _twice(generator, 7, 5, 2, 4), ring),
         ),
         Case(
-            "distances that are not symmetric, no head axis",
+            "distances that are not symmetric, one id far away, no head axis",
             (random_patterns(generator, 3, 12), _twice(generator, 5, 4, 3, 4), onward),
         ),
         Case(
@@ -94,11 +96,15 @@ def longest_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed + 4)
     nested = [4, 0, 1, 2, 3, 0, 1, 2, 5, 1, 2, 3, 4, 0, 1, 2]
     overlapping = [1, 0, 3, 0, 1, 0, 1, 0, 2, 6, 5, 4, 3, 2, 6, 5]
+    # The last eight tokens match in one place, and only seven of them in another.
+    long = [0, 1, 2, 0, 0, 2, 1, 1]
+    far = [*long, 3, *long[1:], 0, *long]
     return [
         Case("a block, its copy and some more", (_twice(generator, 5, 7, 3, 4), 6)),
         Case("two ids, many overlapping matches", (_twice(generator, 2, 6, 2, 5), 3)),
         Case("matches of three lengths", (torch.tensor([nested, overlapping]), 7)),
         Case("a row without any repeat", (torch.randperm(8, generator=generator)[None], 8)),
+        Case("a match of eight tokens and one of seven", (torch.tensor([far]), 4)),
     ]
 
 
@@ -126,7 +132,10 @@ def lag_cases(seed: int) -> list[Case]:
         tokens = torch.randint(n_ids, (batch, n_pos), generator=generator)
         words = f"lags {lags}" if lags else "the lags of the signature"
         cases.append(Case(f"{words}, {n_ids} ids", (tokens, table, lags)[: 3 if lags else 2]))
-    return cases
+    # After 100 tokens the chance of a row is smaller than any float32 above zero.
+    table = torch.randn(20, 20, generator=generator).softmax(dim=-1)
+    tokens = torch.randint(20, (1, 100), generator=generator)
+    return [*cases, Case("a row of 100 tokens, 20 ids", (tokens, table))]
 
 
 def shifted_cases(seed: int) -> list[Case]:
@@ -188,3 +197,72 @@ def _twice(generator: torch.Generator, n_ids: int, length: int, batch: int, more
     block = torch.randint(n_ids, (batch, length), generator=generator)
     rest = torch.randint(n_ids, (batch, more), generator=generator)
     return torch.cat([block, block, rest], dim=1)
+
+
+def relation_cases(seed: int) -> list[Case]:
+    """Random patterns, OV circuits, tokens and facts; rows ask for different numbers of facts."""
+    generator = torch.Generator().manual_seed(seed + 6)
+    silent = torch.tensor([1.0, 0.0])[:, None, None]  # The second head writes the same everywhere.
+    raised = 2 * torch.randn(2, 9, 9, generator=generator) + 1
+    one = 0.1 * (torch.randn(1, 6, 6, generator=generator) - 0.5)  # Sums below 1.
+    return [
+        Case(
+            "three heads, nine ids",
+            (
+                random_patterns(generator, 3, 3, 12),
+                2 * torch.randn(3, 9, 9, generator=generator) + 1,
+                *_asked(generator, 9, (3, 1, 5), 12),
+            ),
+        ),
+        Case(
+            "a head that raises all ids alike, and a row that asks nothing",
+            (
+                random_patterns(generator, 3, 2, 10),
+                silent * raised + 2,
+                *_asked(generator, 9, (2, 0, 4), 10),
+            ),
+        ),
+        Case(
+            "one head, six ids",
+            (random_patterns(generator, 2, 1, 9), one, *_asked(generator, 6, (4, 2), 9)),
+        ),
+    ]
+
+
+def _asked(
+    generator: torch.Generator, n_ids: int, numbers: tuple[int, ...], n_pos: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens, the positions of the subjects of `numbers` facts in a row, and the tail of each id.
+
+    The larger ids have no tail, and no subject is one of them; the token before a query is not
+    always the subject. No id is its own tail.
+    """
+    n_subjects = n_ids - 2
+    tail_of = torch.full((n_ids,), -1)
+    tail_of[:n_subjects] = (torch.randperm(n_subjects, generator=generator).argsort() + 1) % n_ids
+    itself = tail_of == torch.arange(n_ids)
+    tail_of[itself] = n_ids - 1
+    tokens = torch.randint(n_subjects, (len(numbers), n_pos), generator=generator)
+    subjects = torch.full_like(tokens, -1)
+    for row, number in enumerate(numbers):
+        queries = torch.randperm(n_pos - 2, generator=generator)[:number] + 2
+        back = torch.randint(1, 3, (number,), generator=generator)
+        subjects[row, queries] = queries - back
+    subjects[0, 1] = 0  # A fact may begin at the first position.
+    return tokens, subjects, tail_of
+
+
+def hop_cases(seed: int) -> list[Case]:
+    """Random tokens of few ids, with repeats side by side, and a number of look-ups."""
+    generator = torch.Generator().manual_seed(seed + 7)
+    drawn = [
+        torch.randint(ids, (batch, n_pos), generator=generator)
+        for ids, batch, n_pos in ((3, 3, 14), (4, 2, 20), (5, 3, 16))
+    ]
+    drawn[0][:, 3:5] = drawn[0][:, 2:3]  # Three equal tokens side by side.
+    return [
+        Case("two look-ups over three ids", (drawn[0], 2)),
+        Case("three look-ups over four ids", (drawn[1], 3)),
+        Case("one look-up over five ids", (drawn[2], 1)),
+        Case("a row without any repeat", (torch.randperm(8, generator=generator)[None], 1)),
+    ]

@@ -15,6 +15,7 @@ def longest(
     counts: bool = False,
     backoff: bool = False,
     overlap: bool = True,
+    once: bool = False,
 ):
     """A version of `longest_match_prediction` with one thing changed."""
 
@@ -27,6 +28,8 @@ def longest(
                 best = max(sizes.values(), default=0)
                 ends = [end for end, size in sizes.items() if size == best or by_length]
                 ends = ends[-1:] if latest else ends
+                if once:
+                    ends = list({row[end + 1]: end for end in ends}.values())
                 sums = 1 if counts else sum(sizes[end] if by_length else 1 for end in ends)
                 for end in ends:
                     weight = sizes[end] if by_length else 1
@@ -80,6 +83,12 @@ LONGEST_MISTAKES = (
         "only the latest of several matches counts",
         longest(latest=True),
         "Equally long matches may have been followed by different tokens. Do all get their share?",
+    ),
+    Mistake(
+        "each id that followed counts once",
+        longest(once=True),
+        "An id that came after two of the places should be twice as likely as one that came after "
+        "one. Is it?",
     ),
     Mistake(
         "the end of the match is predicted, not what followed it",

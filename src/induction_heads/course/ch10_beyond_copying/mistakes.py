@@ -26,7 +26,9 @@ def marks(tokens: Tensor, counts: Counts, extra: Any) -> Tensor:
     return torch.tensor(found)
 
 
-def score(counts: Counts, *, over_all: bool = False, latest: bool = False):
+def score(
+    counts: Counts, *, over_all: bool = False, latest: bool = False, mean_of_keys: bool = False
+):
     """The attention to the keys that count, as a mean over the queries that have one."""
 
     def answer(pattern, tokens, extra):
@@ -36,6 +38,8 @@ def score(counts: Counts, *, over_all: bool = False, latest: bool = False):
             place = torch.arange(1, mask.shape[-1] + 1) * mask
             mask = mask & (place == place.amax(dim=-1, keepdim=True))
         number = asked.sum(dim=-1) if not over_all else torch.tensor(tokens.shape[1])
+        if mean_of_keys:
+            mask = _evenly(mask.float())
         if pattern.ndim == 4:
             return torch.einsum("bhqk,bqk->bh", pattern, mask.float()) / number.reshape(-1, 1)
         return torch.einsum("bqk,bqk->b", pattern, mask.float()) / number
@@ -97,6 +101,16 @@ FUZZY_MISTAKES = (
         score(at(_like), latest=True),
         "A head may spread its attention over several such keys. Are they all in your sum?",
     ),
+    Mistake(
+        "a mean over the keys, not their sum",
+        score(at(_like), mean_of_keys=True),
+        "A head that spreads all of its attention over two such keys should score 1. Does it?",
+    ),
+    Mistake(
+        "the token right before the query is left out",
+        score(lambda r, q, k, s: k < q and at(_like)(r, q, k, s)),
+        "If the token before the query is similar, which key comes right after it?",
+    ),
 )
 
 
@@ -112,6 +126,9 @@ def by_distance(
     empty: float = torch.nan,
     exact_left_out: bool = False,
     nearest: bool = False,
+    neighbor_left_out: bool = False,
+    seen_only: bool = False,
+    of_key: bool = False,
 ):
     """A version of `attention_by_distance` with one thing changed."""
 
@@ -119,12 +136,15 @@ def by_distance(
         heads = pattern if pattern.ndim == 4 else pattern[:, None]
         n_pos, steps = tokens.shape[1], distance[tokens[:, :, None], tokens[:, None, :]]
         steps = steps.mT if turned else steps
-        earlier = torch.ones(n_pos, n_pos, dtype=torch.bool).tril(-1)
+        earlier = torch.ones(n_pos, n_pos, dtype=torch.bool).tril(-2 if neighbor_left_out else -1)
+        if of_key:
+            steps = steps.roll(-1, dims=-1)
         if nearest:
             steps = torch.where(earlier, steps, 99)
             earlier = earlier & (steps == steps.amin(dim=-1, keepdim=True))
         columns = []
-        for apart in range(int(distance.max()) + 1):
+        largest = steps[:, earlier].max() if seen_only else distance.max()
+        for apart in range(int(largest) + 1):
             mask = (steps == apart) & earlier
             if exact_left_out:
                 mask = mask & (tokens[:, :, None] != tokens[:, None, :])
@@ -182,6 +202,22 @@ DISTANCE_MISTAKES = (
         "A query has a pair with every earlier token, also if a nearer one exists. Are all in your "
         "mean?",
     ),
+    Mistake(
+        "the curve ends at the largest distance in the rows",
+        by_distance(seen_only=True),
+        "Curves of two texts should have the same length. Which distance decides it?",
+    ),
+    Mistake(
+        "the token right before the query is left out",
+        by_distance(neighbor_left_out=True),
+        "The token before the query is an earlier token. Which key comes right after it?",
+    ),
+    Mistake(
+        "the distance of the token at the key",
+        by_distance(of_key=True),
+        "Three tokens play a part: the query's, an earlier one, and the one after that. Which two "
+        "are compared?",
+    ),
 )
 
 
@@ -197,6 +233,15 @@ def _set_of(row, query, key, n):
     return key >= n - 1 and (
         sorted(row[key - n + 1 : key + 1]) == sorted(row[query - n + 1 : query + 1])
     )
+
+
+def _both_ends(row, query, key, n):
+    first, own = key - n + 1, query - n + 1
+    return first >= 0 and row[key] == row[query] and row[first] == row[own]
+
+
+def _apart(row, query, key, n):
+    return key <= query - n and _same(row, query, key, n)
 
 
 PREFIX_MISTAKES = (
@@ -240,6 +285,17 @@ PREFIX_MISTAKES = (
         "only the latest copy counts",
         score(at(_same), latest=True),
         "The last n tokens may have occurred several times before. Which copies count?",
+    ),
+    Mistake(
+        "only the first and the last of the n tokens are compared",
+        score(at(_both_ends)),
+        "For n = 3, does a copy with another token in the middle count in your code?",
+    ),
+    Mistake(
+        "a copy may not overlap the last n tokens",
+        score(at(_apart)),
+        "In the row 0 0 0, the last two tokens are a copy of the first two. Does your code count "
+        "it?",
     ),
 )
 
@@ -303,6 +359,19 @@ def _at_latest(mask: Tensor) -> Tensor:
     return mask * (place == place.amax(dim=-1, keepdim=True))
 
 
+def _or_shorter(row: Row, query: int, key: int, n: int) -> bool:
+    """Whether the key comes after the longest match of at most n tokens."""
+    lengths = [m for m in range(1, n + 1) if any(at(_same)(row, query, k, m) for k in range(query))]
+    return bool(lengths) and at(_same)(row, query, key, max(lengths))
+
+
+def _to_the_start(mask: Tensor) -> Tensor:
+    """Rows without a match look at the first position."""
+    first = torch.zeros_like(mask)
+    first[..., 0] = 1
+    return _evenly(torch.where(mask.any(dim=-1, keepdim=True), mask, first))
+
+
 LAYER_MISTAKES = (
     Mistake(
         "one token too many is matched",
@@ -339,6 +408,28 @@ LAYER_MISTAKES = (
         layer(at(lambda r, q, k, n: r[q] == r[k]), _evenly),
         "That is right for n = 1. What else must be equal for n = 2?",
     ),
+    Mistake(
+        "rows without a match look at the first position",
+        layer(at(_same), _to_the_start),
+        "Trained heads often rest on the first position. What does the docstring ask for where the "
+        "last n tokens are new?",
+    ),
+    Mistake(
+        "a shorter match counts where there is no longer one",
+        layer(_or_shorter, _evenly),
+        "For n = 2, where does a query look whose last token is old and whose last two are new?",
+    ),
+    Mistake(
+        "only the first and the last of the n tokens are compared",
+        layer(at(_both_ends), _evenly),
+        "For n = 3, does a copy with another token in the middle count in your code?",
+    ),
+    Mistake(
+        "a copy may not overlap the last n tokens",
+        layer(at(_apart), _evenly),
+        "In the row 0 0 0, the last two tokens are a copy of the first two. Does your code count "
+        "it?",
+    ),
 )
 
 
@@ -353,11 +444,14 @@ def code(
     even: bool = False,
     raw: bool = False,
     bos: bool = True,
+    once: bool = False,
+    fixed: bool = False,
 ):
     """A version of `ngram_code` with one thing changed."""
 
     def answer(tokens, d_vocab, n, ratio=1 / 3):
-        n = n + more
+        n, ratio = n + more, 1 / 3 if fixed else ratio
+        sums = sum(ratio**back for back in range(n))
         found = torch.zeros(*tokens.shape, d_vocab + 1)
         for place in range(tokens.shape[1]):
             for back in range(n):
@@ -365,8 +459,11 @@ def code(
                 at = place - first - back
                 if at >= 0 or bos:
                     ids = tokens[:, at] if at >= 0 else torch.full((len(tokens),), d_vocab)
-                    found[torch.arange(len(tokens)), place, ids] += weight
-        return found if raw else found / found.sum(dim=-1, keepdim=True)
+                    if once:
+                        found[torch.arange(len(tokens)), place, ids] = weight / sums
+                    else:
+                        found[torch.arange(len(tokens)), place, ids] += weight
+        return found if raw or once else found / found.sum(dim=-1, keepdim=True)
 
     return answer
 
@@ -401,6 +498,17 @@ CODE_MISTAKES = (
         "no BOS before the row",
         code(bos=False),
         "At position 0 there is one token of the row. What fills the other n − 1 places?",
+    ),
+    Mistake(
+        "a token that occurs twice has the weight of one",
+        code(once=True),
+        "In the row 2 2, what should entry 2 of the last code be? Look at what an assignment to "
+        "the same index does a second time.",
+    ),
+    Mistake(
+        "the ratio is 1/3, whatever `ratio` is",
+        code(fixed=True),
+        "Where do you use `ratio`?",
     ),
 )
 
@@ -465,6 +573,11 @@ SHIFTED_MISTAKES = (
         shifted(_stands, latest=True),
         "The token may have occurred several times before. Which copies count?",
     ),
+    Mistake(
+        "the query's own position is left out",
+        shifted(lambda r, q, k, p: k < q and _stands(r, q, k, p)),
+        "A head can attend to its own position. Does the docstring leave that key out?",
+    ),
 )
 
 
@@ -506,5 +619,16 @@ TRANSLATED_MISTAKES = (
         "attention to the token before the word",
         score(at(_means, -1)),
         "Draw the row x y g(x): in which direction should you move from x?",
+    ),
+    Mistake(
+        "both directions of the dictionary count",
+        score(at(lambda r, q, k, d: _means(r, q, k, d) or _means(r, k, q, d))),
+        "Must the query be the word or its translation? Does your code ask?",
+    ),
+    Mistake(
+        "ids without a translation take that of the last word",
+        score(at(lambda r, q, k, d: int(d[min(r[k], len(d) - 1)]) == r[q])),
+        "`clamp` keeps the index inside the dictionary. Which translation does an id beyond its "
+        "end get then?",
     ),
 )

@@ -34,6 +34,12 @@ def _before(evidence: Tensor) -> Tensor:
     return torch.nn.functional.pad(sums[:, :-1], (0, 0, 1, 0))
 
 
+def _multiplied(tokens: Tensor, table: Tensor, lags: tuple[int, ...] = (1, 2)) -> Tensor:
+    """The product of the chances in float32, which is zero after many tokens."""
+    product = posterior(finish=lambda evidence: evidence.exp())(tokens, table, lags)
+    return product / product.sum(dim=-1, keepdim=True)
+
+
 LAG_MISTAKES = (
     Mistake(
         "each lag counts from its own first token",
@@ -70,6 +76,17 @@ LAG_MISTAKES = (
         ),
         "Tokens are drawn one after another. How does the chance of all of them follow from the "
         "chance of each?",
+    ),
+    Mistake(
+        "a product of many chances becomes zero",
+        _multiplied,
+        "On long rows your answer is NaN. How small is the product of a hundred chances of 1/20? "
+        "What can be added instead?",
+    ),
+    Mistake(
+        "as many first tokens as there are lags are left out",
+        posterior(start=lambda lags, lag: max(len(lags), lag)),
+        "With the lags 1 and 3, which is the first token that depends on the lag?",
     ),
     Mistake(
         "the mean of the logarithms, not their sum",

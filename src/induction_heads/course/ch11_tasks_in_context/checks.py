@@ -6,7 +6,11 @@ from math import comb
 import torch
 from torch import Tensor
 
-from induction_heads.course.ch11_tasks_in_context import inputs, mistakes
+from induction_heads.course.ch11_tasks_in_context import (
+    inputs,
+    mistakes,
+    weights_mistakes,
+)
 from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
@@ -218,6 +222,111 @@ COPIED_TARGETS = Exercise(
 )
 
 
+# context_votes
+
+
+def _votes_by_counting(pairs: Tensor, n_labels: int) -> Tensor:
+    """Pair by pair, one count for each label."""
+    found = torch.zeros(len(pairs), n_labels)
+    for row, line in enumerate(pairs.tolist()):
+        counts = [0] * n_labels
+        for place in range(0, len(line) - 1, 2):
+            if line[place] == line[len(line) - 1]:
+                counts[line[place + 1]] += 1
+        for label in range(n_labels):
+            found[row, label] = counts[label] / sum(counts) if sum(counts) else 1 / n_labels
+    return found
+
+
+CONTEXT_VOTES = Exercise(
+    name="context_votes",
+    difficulty=2,
+    minutes=12,
+    why="This is all that a learner without memory can know.",
+    cases=inputs.vote_cases,
+    oracle=_votes_by_counting,
+    mistakes=weights_mistakes.VOTE_MISTAKES,
+)
+
+
+# context_learner_formula
+
+
+def _accuracy_pair_by_pair(p: float, N: float, K: float, L: float) -> float:
+    """The class may first appear at any of the pairs; if it never does, the guess may be right."""
+    here, right = Fraction(1, int(K)), Fraction(0)
+    absent_so_far = Fraction(1)
+    for _ in range(int(N)):
+        right += absent_so_far * here
+        absent_so_far *= 1 - here
+    right += absent_so_far * Fraction(1, int(L))
+    return p + (1 - p) * float(right)
+
+
+CONTEXT_LEARNER_FORMULA = Exercise(
+    name="context_learner_formula",
+    difficulty=2,
+    minutes=10,
+    why="Where the weights must help, shows only beside what the context can do alone.",
+    cases=lambda seed: [Case("your formula")],
+    oracle=lambda: _accuracy_pair_by_pair,
+    compare=formula(p=(0, 1), N=(1, 12), K=(2, 40), L=(2, 20)),
+    mistakes=weights_mistakes.LEARNER_MISTAKES,
+)
+
+
+# answer_shares
+
+
+def _shares_row_by_row(logits: Tensor, from_context: Tensor, from_weights: Tensor) -> Tensor:
+    context = weights = neither = 0
+    for row, line in enumerate(logits.tolist()):
+        says, knows = from_context[row].item(), from_weights[row].item()
+        if says == knows:
+            continue
+        answer = line.index(max(line))
+        context += answer == says
+        weights += answer == knows
+        neither += answer not in (says, knows)
+    return torch.tensor([context, weights, neither]) / (context + weights + neither)
+
+
+ANSWER_SHARES = Exercise(
+    name="answer_shares",
+    difficulty=2,
+    minutes=10,
+    why="Two strategies can only be told apart where they answer differently.",
+    cases=inputs.share_cases,
+    oracle=_shares_row_by_row,
+    mistakes=weights_mistakes.SHARE_MISTAKES,
+)
+
+
+# largest_fall
+
+
+def _fall_pair_by_pair(values: Tensor) -> Tensor:
+    """The largest of the falls between all pairs of snapshots, and 0."""
+    found = torch.zeros(len(values))
+    for run, curve in enumerate(values.tolist()):
+        falls = [
+            before - after for place, before in enumerate(curve) for after in curve[place + 1 :]
+        ]
+        found[run] = max([0.0, *falls])
+    return found
+
+
+LARGEST_FALL = Exercise(
+    name="largest_fall",
+    difficulty=2,
+    minutes=8,
+    why="An ability that comes and goes must first be told from one that never came.",
+    cases=inputs.fall_cases,
+    oracle=_fall_pair_by_pair,
+    mistakes=weights_mistakes.FALL_MISTAKES,
+)
+
+
 EXERCISES = (
     INDIRECT_EFFECTS,
     FUNCTION_VECTOR,
@@ -226,4 +335,8 @@ EXERCISES = (
     PATCHED_LOGITS,
     EXCLUSIVE_HEADS,
     COPIED_TARGETS,
+    CONTEXT_VOTES,
+    CONTEXT_LEARNER_FORMULA,
+    ANSWER_SHARES,
+    LARGEST_FALL,
 )

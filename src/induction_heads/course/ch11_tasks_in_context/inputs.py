@@ -100,3 +100,59 @@ def copied_cases(seed: int) -> list[Case]:
     ]
     block = distinct_tokens(9, 4, 2, generator)
     return [*cases, Case("a block, three times", (block.repeat(1, 3),))]
+
+
+def vote_cases(seed: int) -> list[Case]:
+    """Rows of few exemplars, in which the query's has one label, several, or none.
+
+    Exemplars are larger than labels. In each case some query is in no pair, and some exemplar has
+    different labels in one row.
+    """
+    generator, cases = torch.Generator().manual_seed(seed), []
+    for batch, n_pairs, n_exemplars, n_labels in ((5, 6, 3, 4), (4, 5, 4, 3), (6, 3, 2, 5)):
+        exemplars = n_labels + torch.randint(n_exemplars, (batch, n_pairs), generator=generator)
+        labels = torch.randint(n_labels, (batch, n_pairs), generator=generator)
+        # The first query is in two pairs with different labels, the last one in none.
+        query = exemplars[:, 1].clone()
+        exemplars[0, 2] = query[0]
+        labels[0, 1:3] = torch.tensor([n_labels - 1, 0])
+        query[-1] = n_labels + n_exemplars
+        pairs = torch.stack([exemplars, labels], dim=-1).flatten(1)
+        rows = torch.cat([pairs, query[:, None]], dim=1)
+        cases.append(Case(f"{batch} rows of {n_pairs} pairs, {n_labels} labels", (rows, n_labels)))
+    return cases
+
+
+def share_cases(seed: int) -> list[Case]:
+    """Random logits; sources that agree in some rows, and that the model follows in some."""
+    generator, cases = torch.Generator().manual_seed(seed), []
+    for batch, n_labels in ((12, 5), (15, 4), (10, 7)):
+        logits = torch.randn(batch, n_labels, generator=generator)
+        best = logits.argmax(dim=-1)
+        from_context, from_weights = torch.randint(
+            n_labels, (2, batch), generator=generator
+        ).unbind()
+        from_context[:3] = best[:3]
+        from_weights[:3] = (best[:3] + 1) % n_labels
+        from_weights[3:5] = best[3:5]
+        from_context[3:5] = (best[3:5] + 1) % n_labels
+        from_context[5] = from_weights[5] = (best[5] + 1) % n_labels  # Both wrong.
+        from_context[6] = from_weights[6] = best[6]  # Both right.
+        from_context[7], from_weights[7] = (best[7] + 1) % n_labels, (best[7] + 2) % n_labels
+        order = torch.rand(batch, generator=generator).argsort()
+        args = (logits[order], from_context[order], from_weights[order])
+        cases.append(Case(f"{batch} rows, {n_labels} labels", args))
+    return cases
+
+
+def fall_cases(seed: int) -> list[Case]:
+    """Random curves, one that only rises, one whose largest fall is not from its highest value."""
+    generator, cases = torch.Generator().manual_seed(seed), []
+    for n_runs, n_snapshots in ((5, 8), (4, 6), (6, 11)):
+        values = torch.rand(n_runs, n_snapshots, generator=generator)
+        values[0] = values[0].sort().values  # Never falls.
+        values[1, :4] = torch.tensor([0.3, 0.7, 0.05, 0.2])  # Falls by .65, and then recovers …
+        values[1, 4:] = torch.linspace(0.8, 1.0, n_snapshots - 4)  # … to a higher value.
+        values[2, 0] = 1.2  # Highest at the start.
+        cases.append(Case(f"{n_runs} runs of {n_snapshots} snapshots", (values,)))
+    return cases

@@ -216,6 +216,11 @@ def difference(
     return lambda with_examples, bare: rule(read(with_examples), read(bare))
 
 
+def _at_one_place(with_examples: Tensor, bare: Tensor) -> Tensor:
+    place = min(with_examples.shape[1], bare.shape[1]) - 1
+    return difference(lambda x: x[:, place].mean(dim=0))(with_examples, bare)
+
+
 TASK_MISTAKES = (
     Mistake(
         "nothing is subtracted",
@@ -237,6 +242,11 @@ TASK_MISTAKES = (
         "the first position",
         difference(lambda x: x[:, 0].mean(dim=0)),
         "The first position has seen no example. Which one has seen all of them?",
+    ),
+    Mistake(
+        "the last position of the shorter rows, in both",
+        _at_one_place,
+        "With examples, the rows are longer. At which position is their answer given?",
     ),
     Mistake(
         "the sum over the rows",
@@ -425,6 +435,11 @@ EXCLUSIVE_MISTAKES = (
         "In which order does your code sort the scores?",
     ),
     Mistake(
+        "the largest differences between the two kinds",
+        lambda scores, others, n: without(lambda o, n: [])(scores - others, others, n),
+        "Should the size of a head's other score matter once the head is not left out?",
+    ),
+    Mistake(
         "in the order of the model",
         without(
             largest, finish=lambda order, width: [divmod(index, width) for index in sorted(order)]
@@ -486,6 +501,13 @@ def _recurs(tokens: Tensor) -> Tensor:
     return recurs
 
 
+def _any_disagrees(tokens: Tensor) -> Tensor:
+    """Where an earlier copy was followed by another token than this one."""
+    after = tokens.roll(-1, dims=1)
+    same = (tokens[:, :, None] == tokens[:, None, :]).tril(diagonal=-1)
+    return (same & (after[:, :, None] != after[:, None, :])).any(dim=-1)
+
+
 COPIED_MISTAKES = (
     Mistake(
         "any earlier copy",
@@ -496,6 +518,11 @@ COPIED_MISTAKES = (
         "the earliest copy",
         marked(_earliest),
         "A token may have several earlier copies. Which of them counts?",
+    ),
+    Mistake(
+        "all earlier copies must agree",
+        lambda tokens: marked(latest)(tokens) & ~_any_disagrees(tokens),
+        "If a token had two different followers so far, which one does the exercise predict?",
     ),
     Mistake(
         "marked at the token that is predicted",

@@ -1,6 +1,7 @@
 """Known mistakes of chapter 12 on copy suppression and self-repair, each with its hint."""
 
 from collections.abc import Callable
+from itertools import chain
 
 from torch import Tensor
 
@@ -17,12 +18,15 @@ def suppression(
     anywhere: bool = False,
     pick: Callable[[Tensor, Tensor], Tensor] = lambda before, effect: before,
     sign: float = 1.0,
+    with_itself: bool = False,
+    by_row: bool = False,
 ) -> Callable[..., float]:
     """The score, row by row; each option changes one step of the definition."""
 
     def answer(before, effect, tokens):
-        found = []
+        rows = []
         for row, ids in enumerate(tokens.tolist()):
+            found = []
             for position in range(len(ids)):
                 seen = ids if whole_row else ids[: position + (not earlier)]
                 best = int(pick(before[row, position], effect[row, position]).argmax())
@@ -30,9 +34,12 @@ def suppression(
                 others = [token for token in seen if token != best]
                 if (best not in seen and not anywhere) or not others:
                     continue
-                level = added[sorted(set(others))].mean().item()
+                compared = set(others) | ({best} if with_itself else set())
+                level = added[sorted(compared)].mean().item()
                 level = control(added, others, best) if control else level
                 found.append(sign * (added[best].item() - level))
+            rows += [[sum(found) / len(found)] if by_row else found] if found else []
+        found = list(chain.from_iterable(rows))
         return sum(found) / len(found)
 
     return answer
@@ -63,6 +70,16 @@ SUPPRESSION_MISTAKES = (
         "the control is their sum",
         suppression(control=lambda added, others, best: added[[*set(others)]].sum().item()),
         "Would a longer row change your control, even if all tokens were treated equally?",
+    ),
+    Mistake(
+        "the predicted token is in its own control",
+        suppression(with_itself=True),
+        "The docstring compares with the other tokens. Is the predicted one among them?",
+    ),
+    Mistake(
+        "each row is averaged first",
+        suppression(by_row=True),
+        "One row may have many such positions and another few. Over what does the mean run?",
     ),
     Mistake(
         "later tokens count as seen",
@@ -173,6 +190,11 @@ WEIGHT_MISTAKES = (
         "A logit matters only beside the others of its row. Does the statement mention zero?",
     ),
     Mistake(
+        "one logit fewer than `n_lowest`",
+        shares(more=-1),
+        "With `n_lowest=1`, may the token's own logit be the lowest of its row?",
+    ),
+    Mistake(
         "numbers of tokens instead of shares",
         shares(counts=True),
         "How do you compare a vocabulary of 8 tokens with one of 50,000?",
@@ -207,6 +229,11 @@ def returned(
         return rule(*parts)
 
     return answer
+
+
+def _fall_of_log_probability(direct, clean, ablated, tokens):
+    clean, ablated = clean.log_softmax(dim=-1), ablated.log_softmax(dim=-1)
+    return returned()(direct, clean, ablated, tokens)
 
 
 COMPENSATION_MISTAKES = (
@@ -250,6 +277,16 @@ COMPENSATION_MISTAKES = (
         returned(prepare=lambda logits: logits.log_softmax(dim=-1)),
         "A softmax depends on all other tokens. Is what a head adds a distribution?",
     ),
+    Mistake(
+        "the fall of the log-probability",
+        _fall_of_log_probability,
+        "The direct effect is in logits. In which unit is your fall?",
+    ),
+    Mistake(
+        "cut off at zero",
+        returned(lambda d, c, a: (d - (c - a)).clamp_min(0)),
+        "Can the fall be larger than the direct effect? What does your code say then?",
+    ),
 )
 
 
@@ -286,5 +323,16 @@ REPAIR_MISTAKES = (
         "the new logit as a share of the old one",
         lambda: "sqrt((4*a**2 + r**2) / (a**2 + r**2)) / 2",
         "This compares the logit after with the logit before. What does the exercise divide by?",
+    ),
+    Mistake(
+        "the new contribution, of which nothing is subtracted",
+        lambda: "sqrt((4*a**2 + r**2) / (a**2 + r**2))",
+        "Without a norm nothing would return. What does your formula give for r much larger than "
+        "a?",
+    ),
+    Mistake(
+        "the sign is reversed",
+        lambda: "1 - sqrt((4*a**2 + r**2) / (a**2 + r**2))",
+        "Silencing a head makes the sum shorter. Does the other head's share rise or fall?",
     ),
 )

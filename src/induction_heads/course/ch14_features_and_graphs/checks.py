@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.ch14_features_and_graphs import graph_mistakes, mistakes
+from induction_heads.course.ch14_features_and_graphs.lens_checks import LENS_EXERCISES
+from induction_heads.course.ch14_features_and_graphs.transcoder_checks import TRANSCODER_EXERCISES
 from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.formulas import formula
@@ -397,4 +399,6 @@ EXERCISES = (
     PATHS_FORMULA,
     PRUNED_EDGES,
     LOGIT_LENS,
+    *LENS_EXERCISES,
+    *TRANSCODER_EXERCISES,
 )

@@ -1,4 +1,4 @@
-"""Checks of chapter 15: controls of a prompt, effects with errors, and the numbers of a report."""
+"""Checks of chapter 15: controls, effects with errors, a report, and claims that predict."""
 
 import itertools
 import math
@@ -10,9 +10,17 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.ch15_capstone_sycophancy import (
+    claim_inputs,
+    claim_mistakes,
     control_mistakes,
     mistakes,
     report_mistakes,
+)
+from induction_heads.course.ch15_capstone_sycophancy.claim_facts import (
+    facts,
+    held_out,
+    in_lists,
+    same_facts,
 )
 from induction_heads.course.compare import close_heads, closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
@@ -29,8 +37,11 @@ from induction_heads.data.dialogues import (
     without_praise,
     wrong_claims,
 )
-from induction_heads.data.tokens import distinct_tokens, repeated_tokens
+from induction_heads.data.tokens import distinct_tokens, prefix_match_rows, repeated_tokens
+from induction_heads.interp.claims import Claim
 from induction_heads.models.interface import HookedModel
+from induction_heads.models.loading import as_hooked
+from induction_heads.models.planted import SIZES
 
 # matched_controls
 
@@ -394,6 +405,198 @@ REPORT_NUMBERS = Exercise(
 )
 
 
+# predicted_loss
+
+
+def _loss_of_one_softmax(
+    claim: dict[str, Any], intervention: dict[str, Any], d_vocab: int
+) -> float:
+    """One logit for each id: the copied token is id 0, and the target id 0 or another."""
+    removed = [tuple(head) for head in intervention["silent"]]
+    logits = [0.0] * d_vocab
+    for layer, head, gain in claim["copiers"]:
+        works = intervention["match"] >= claim["match"] and (layer, head) not in removed
+        for sender, receiver, side in claim["arrows"]:
+            if tuple(receiver) != (layer, head):
+                continue
+            if tuple(sender) in removed or [sender, receiver, side] in intervention["cut"]:
+                works = False
+        if works:
+            logits[0] += gain
+    asked = [(each["lag"], each["shift"]) for each in (claim, intervention)]
+    target = 0 if asked[0] == asked[1] else 1
+    return -math.log(math.exp(logits[target]) / math.fsum(map(math.exp, logits)))
+
+
+PREDICTED_LOSS = Exercise(
+    name="predicted_loss",
+    difficulty=2,
+    minutes=15,
+    why="A claim that predicts no number cannot be wrong.",
+    cases=claim_inputs.claim_cases,
+    oracle=_loss_of_one_softmax,
+    mistakes=claim_mistakes.LOSS_MISTAKES,
+)
+
+
+# decisive_intervention
+
+
+def _decisive_by_comparing(
+    claim: dict[str, Any],
+    rival: dict[str, Any],
+    interventions: Sequence[dict[str, Any]],
+    d_vocab: int,
+) -> int:
+    """The one that no other one beats."""
+    best, widest = 0, -1.0
+    for number, each in enumerate(interventions):
+        one, other = (_loss_of_one_softmax(said, each, d_vocab) for said in (claim, rival))
+        gap = max(one, other) - min(one, other)
+        if gap > widest:
+            best, widest = number, gap
+    return best
+
+
+DECISIVE_INTERVENTION = Exercise(
+    name="decisive_intervention",
+    difficulty=2,
+    minutes=8,
+    why="An experiment about which two claims agree cannot choose between them.",
+    cases=lambda seed: claim_inputs.decisive_cases(seed, _loss_of_one_softmax),
+    oracle=_decisive_by_comparing,
+    mistakes=claim_mistakes.DECISIVE_MISTAKES,
+)
+
+
+# prediction_skill
+
+
+def _skill_by_sums(predicted: Sequence[float], measured: Sequence[float], clean: float) -> float:
+    """Three sums of distances, one for each way to predict."""
+    middle = sum(measured) / len(measured)
+    mine = unchanged = average = 0.0
+    for guess, loss in zip(predicted, measured, strict=True):
+        mine += abs(guess - loss)
+        unchanged += abs(clean - loss)
+        average += abs(middle - loss)
+    baseline = unchanged if unchanged < average else average
+    return (baseline - mine) / baseline
+
+
+PREDICTION_SKILL = Exercise(
+    name="prediction_skill",
+    difficulty=1,
+    minutes=6,
+    why="A small error means little where a constant has a small error too.",
+    cases=claim_inputs.skill_cases,
+    oracle=_skill_by_sums,
+    mistakes=claim_mistakes.SKILL_MISTAKES,
+)
+
+
+# describe_unseen_model
+
+
+def _rows_of_a_match(d_vocab: int, match: int) -> Tensor:
+    return prefix_match_rows(d_vocab, match, longest=3, gap=12, batch=16)
+
+
+def _measured_claim(model: Any) -> Claim:
+    """Every part of the definition measured from the weights, one head and one arrow at a time."""
+    d_vocab = model.cfg.d_vocab
+    rows = _rows_of_a_match(d_vocab, 3)
+    logits, _, wrote = forward(model, rows)
+
+    def loss(logits: Tensor, rows: Tensor, lag: int, shift: int) -> float:
+        surprise = -logits[:, -1].log_softmax(dim=-1)
+        return sum(
+            surprise[number, (row[2 + lag] + shift) % d_vocab].item()
+            for number, row in enumerate(rows.tolist())
+        ) / len(rows)
+
+    rules = itertools.product((1, 2), range(d_vocab))
+    lag, shift = min(rules, key=lambda rule: loss(logits, rows, *rule))
+
+    def gain(written: Tensor) -> float:
+        total = 0.0
+        for number, row in enumerate(rows.tolist()):
+            raised = written[number, -1] @ model.W_U
+            target = (row[2 + lag] + shift) % d_vocab
+            others = torch.cat([raised[:target], raised[target + 1 :]])
+            total += (raised[target] - others.mean()).item()
+        return total / len(rows)
+
+    gains = {place: gain(written) for place, written in wrote.items()}
+    copiers = [place for place in gains if abs(gains[place]) >= 1]
+    arrows: list[list[Any]] = []
+    for receiver in copiers:
+        for sender, side in itertools.product(gains, "QK"):
+            if sender[0] >= receiver[0]:
+                continue
+            cut = (sender, receiver.__eq__, side)
+            left = gain(forward(model, rows, cut=cut)[2][receiver])
+            if abs(left) < abs(gains[receiver]) / 2:
+                arrows.append([list(sender), list(receiver), side])
+
+    def found(match: int) -> bool:
+        rows = _rows_of_a_match(d_vocab, match)
+        return loss(forward(model, rows)[0], rows, lag, shift) <= math.log(d_vocab) / 2
+
+    return Claim(
+        copiers=[[*place, gains[place]] for place in copiers],
+        arrows=arrows,
+        match=next(filter(found, range(4))),
+        lag=lag,
+        shift=shift,
+    )
+
+
+def _measured_facts(model: HookedModel) -> dict[str, Any]:
+    return facts(_measured_claim(model))
+
+
+@cache
+def _held_out(kind: str, options: tuple, seed: int) -> tuple[Any, list[float], float]:
+    """Held-out interventions of a model, their losses, and the skill of the measured claim."""
+    model = built_model(kind, dict(options))
+    claim = _measured_claim(readable(model))
+    drawn, losses = held_out(as_hooked(model), claim, seed)
+    return drawn, losses, _skill(claim, drawn, losses)
+
+
+def _skill(claim: Any, drawn: Any, losses: list[float]) -> float:
+    predicted = [_loss_of_one_softmax(claim, each, SIZES.d_vocab) for each in drawn]
+    return _skill_by_sums(predicted, losses, losses[-1])
+
+
+def _described_claims(cases: list[Case], answers: list[Any]) -> list[dict[str, Any]]:
+    """What each answer claims, and how well the claim predicts interventions it has not seen."""
+    described = []
+    for case, answer in zip(cases, answers, strict=True):
+        assert isinstance(case, claim_inputs.HiddenCase)
+        claim, (model,) = in_lists(answer), case.args
+        drawn, losses, possible = _held_out(
+            model.kind, tuple(sorted(model.options.items())), case.seed
+        )
+        described.append(facts(claim, possible - _skill(claim, drawn, losses)))
+    return described
+
+
+DESCRIBE_UNSEEN_MODEL = Exercise(
+    name="describe_unseen_model",
+    difficulty=4,
+    minutes=60,
+    why="Nobody tells you the names of the heads in a model that nobody has looked at.",
+    cases=claim_inputs.hidden_models,
+    oracle=_measured_facts,
+    compare=same_facts,
+    describe=_described_claims,
+    seconds=90.0,
+    mistakes=claim_mistakes.DESCRIBED_MISTAKES,
+)
+
+
 EXERCISES = (
     MATCHED_CONTROLS,
     SYCOPHANCY_RATE,
@@ -403,4 +606,8 @@ EXERCISES = (
     CANDIDATE_HEADS,
     LOGITS_WITHOUT_HEADS,
     REPORT_NUMBERS,
+    PREDICTED_LOSS,
+    DECISIVE_INTERVENTION,
+    PREDICTION_SKILL,
+    DESCRIBE_UNSEEN_MODEL,
 )

@@ -99,6 +99,11 @@ EFFECT_MISTAKES = (
         "Should praise that raises the gap give a number above or below 0?",
     ),
     Mistake(
+        "the root of n - 1 in both places",
+        lambda a, b: ((a - b).mean().item(), (a - b).std().item() / (len(a) - 1) ** 0.5),
+        "n − 1 belongs into the standard deviation. By what is that divided?",
+    ),
+    Mistake(
         "divided by n, not by its root",
         lambda a, b: ((a - b).mean().item(), (a - b).std().item() / len(a)),
         "With four times as many pairs, how much smaller should the error be?",
@@ -184,6 +189,7 @@ def candidates(
     query: int | None = None,
     reduce: Callable[[Tensor], Tensor] = lambda each: each.mean(dim=0),
     keep: Callable[[float, float], bool] = lambda score, threshold: score >= threshold,
+    one_place: bool = False,
 ):
     """The list from a cache; each option changes one step of the definition."""
 
@@ -194,7 +200,8 @@ def candidates(
         for layer, name in enumerate(names):
             each = []
             for row, pattern in zip(tokens, cache[name], strict=True):
-                copy = int((row[:-1] == row[-1]).nonzero()[0])
+                asked = tokens[0] if one_place else row
+                copy = int((asked[:-1] == asked[-1]).nonzero()[0])
                 asking = -1 if query is None else copy + query
                 each.append(pattern[:, asking, max(copy + shift, 0)])
             scores = reduce(torch.stack(each)).tolist()
@@ -234,6 +241,21 @@ CANDIDATE_MISTAKES = (
         "the sum over the rows",
         candidates(reduce=lambda each: each.sum(dim=0)),
         "Attention is at most 1. What is your highest score?",
+    ),
+    Mistake(
+        "a score equal to the threshold is left out",
+        candidates(keep=lambda score, threshold: score > threshold),
+        "Is a head with exactly the threshold a candidate by the docstring?",
+    ),
+    Mistake(
+        "the threshold is 0.4, whatever `threshold` is",
+        candidates(keep=lambda score, threshold: score >= 0.4),
+        "Where do you use `threshold`?",
+    ),
+    Mistake(
+        "the place of the copy in the first row is used for all",
+        candidates(one_place=True),
+        "Is the thing asked about at the same position in every prompt?",
     ),
 )
 
@@ -294,6 +316,16 @@ def mean_of_a_clean_pass(model, tokens, heads):
     return model.run_with_hooks(tokens, fwd_hooks=hooks)[:, -1]
 
 
+def only_at_the_end(model, tokens, heads):
+    """The mean at the last position alone."""
+
+    def at_the_end(z, head):
+        last = z[:, -1:, head].mean(dim=0, keepdim=True).expand(len(z), -1, -1)
+        return torch.cat([z[:, :-1, head], last], dim=1)
+
+    return ablated(at_the_end)(model, tokens, heads)
+
+
 ABLATION_MISTAKES = (
     Mistake(
         "zero, not the mean",
@@ -336,6 +368,12 @@ ABLATION_MISTAKES = (
         "the whole layer is averaged",
         whole_layers_averaged,
         "The third axis of z is the head. Do you index it on the left side of your assignment?",
+    ),
+    Mistake(
+        "only the last position is ablated",
+        only_at_the_end,
+        "Heads of later layers read what this head wrote at earlier positions. Does your version "
+        "change that?",
     ),
     Mistake(
         "the logits of all positions",
