@@ -130,23 +130,6 @@ def ngram_code(
     raise NotImplementedError
 
 
-def lag_posterior(
-    tokens: Int[Tensor, "batch pos"],
-    table: Float[Tensor, "token successor"],
-    lags: tuple[int, ...] = (1, 2),
-) -> Float[Tensor, "batch pos lag"]:
-    """How probable each lag is, given the tokens up to and including each position.
-
-    ★★★ · 20 minutes. Why: a model that chooses between rules can do no better than this.
-
-    With lag k a token is drawn from the row of `table` that belongs to the token k before it. All
-    lags are equally probable beforehand. The first max(lags) tokens do not depend on the lag and
-    carry no information. Entry [row, i, place] is the probability of `lags[place]` after the tokens
-    0 to i have been seen.
-    """
-    raise NotImplementedError
-
-
 def match_and_copy_score(
     pattern: Float[Tensor, "*batch query key"],
     tokens: Int[Tensor, "row query"],
@@ -252,5 +235,22 @@ def short_convolution(
     kernel[0] belongs to the position itself, kernel[1] to the one before it, and so on. What lies
     before the first position counts as zero. With one dimension, x = 1, 10, 100 and the kernel 1, 2
     give 1, 12, 120.
+    """
+    raise NotImplementedError
+
+
+def lag_posterior(
+    tokens: Int[Tensor, "batch pos"],
+    table: Float[Tensor, "token successor"],
+    lags: tuple[int, ...] = (1, 2),
+) -> Float[Tensor, "batch pos lag"]:
+    """How probable each lag is, given the tokens up to and including each position.
+
+    ★★★ · 20 minutes. Why: a model that chooses between rules can do no better than this.
+
+    With lag k a token is drawn from the row of `table` that belongs to the token k before it. All
+    lags are equally probable beforehand. The first max(lags) tokens do not depend on the lag and
+    carry no information. Entry [row, i, place] is the probability of `lags[place]` after the tokens
+    0 to i have been seen.
     """
     raise NotImplementedError

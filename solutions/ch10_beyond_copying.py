@@ -87,21 +87,6 @@ def ngram_code(
     return code
 
 
-def lag_posterior(
-    tokens: Int[Tensor, "batch pos"],
-    table: Float[Tensor, "token successor"],
-    lags: tuple[int, ...] = (1, 2),
-) -> Float[Tensor, "batch pos lag"]:
-    """Bayes: chances multiply along the row, so their logarithms add."""
-    evidence = torch.zeros(*tokens.shape, len(lags))
-    for position in range(max(lags), tokens.shape[1]):  # Earlier tokens favor no lag.
-        for place, lag in enumerate(lags):
-            chance = table[tokens[:, position - lag], tokens[:, position]]
-            evidence[:, position, place] = chance.log()
-    # The softmax divides by the sum over the lags; an even prior would cancel.
-    return evidence.cumsum(dim=1).softmax(dim=-1)
-
-
 def match_and_copy_score(
     pattern: Float[Tensor, "*batch query key"],
     tokens: Int[Tensor, "row query"],
@@ -204,3 +189,18 @@ def short_convolution(
         # The last `back` positions have nobody to give to. A kernel may be longer than the row.
         total[:, back:] += weights * x[:, : max(0, x.shape[1] - back)]
     return total
+
+
+def lag_posterior(
+    tokens: Int[Tensor, "batch pos"],
+    table: Float[Tensor, "token successor"],
+    lags: tuple[int, ...] = (1, 2),
+) -> Float[Tensor, "batch pos lag"]:
+    """Bayes: chances multiply along the row, so their logarithms add."""
+    evidence = torch.zeros(*tokens.shape, len(lags))
+    for position in range(max(lags), tokens.shape[1]):  # Earlier tokens favor no lag.
+        for place, lag in enumerate(lags):
+            chance = table[tokens[:, position - lag], tokens[:, position]]
+            evidence[:, position, place] = chance.log()
+    # The softmax divides by the sum over the lags; an even prior would cancel.
+    return evidence.cumsum(dim=1).softmax(dim=-1)
