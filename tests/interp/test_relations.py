@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from induction_heads.interp.relations import raised_logits, relation_index, tail_shares
-from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import AttentionLayer, AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.hand_built import hand_built, hand_built_heads
 
 TOKENS = torch.tensor([[0, 3, 1, 4]])
@@ -65,6 +65,7 @@ def test_raised_logits_are_what_one_token_adds():
         for weight in model.parameters():
             weight.copy_(torch.randn(weight.shape, generator=generator))
     weights = model.layers[0]
+    assert isinstance(weights, AttentionLayer)
     for head in range(2):
         by_hand = model.W_E[3] @ weights.W_V[head] @ weights.W_O[head] @ model.W_U
         assert torch.allclose(raised_logits(model, 0)[head, 3], by_hand, atol=1e-5)
