@@ -194,7 +194,7 @@ def transcoder_parts(
     largest = torch.topk(strengths, k, dim=1)
     activations = torch.zeros_like(strengths).scatter(1, largest.indices, largest.values)
     written = activations[:, :, None] * decoder  # One vector for each feature.
-    # The bias is written in every example, so it is no error.
+    # The transcoder writes the bias in every example, so it does not belong to the error.
     error = outputs - (written.sum(dim=1) + decoder_bias)
     return written, error
 

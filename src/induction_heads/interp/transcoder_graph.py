@@ -73,7 +73,7 @@ class TranscoderGraph:
     def error_share(self) -> float:
         """The share of all |flow| into the logit that starts at an error node.
 
-        Flow is counted path by path; biases are left out, since they are no choice of this row.
+        Flow is counted path by path; biases are left out, since they are the same in every row.
         """
         sizes = self._flows().abs().sum(dim=(0, 1, 3))  # [source]
         wrong = torch.tensor([name.startswith(ERROR) for name in self.sources])
