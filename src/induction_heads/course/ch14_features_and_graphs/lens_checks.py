@@ -1,4 +1,4 @@
-"""Checks of chapter 14, second page: probes, features by match length, and the tuned lens."""
+"""Checks of chapter 14 on further pages: probes, features by match length, and the tuned lens."""
 
 import math
 
