@@ -58,8 +58,11 @@ book: everything
 	@echo "The site is ready: open $(CURDIR)/_build/html/index.html"
 
 # The notebooks run beside the other tests, which often wait. Their report comes after the others'.
+# Those that `make book` has run with the same code and inputs have passed: they are not run again.
 test: everything
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax book \
+	@left="$$($(BIN)/python book/run_notebooks.py --left)" || exit 1; \
+	echo "Notebooks that run now, the others ran in make book: $${left:-none}"; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax $$left \
 	  --doctest-modules --ignore-glob="*/test_submission.py" src/induction_heads \
 	  > .venv/notebooks.log 2>&1 & notebooks=$$!; failed=0; \
 	trap 'exit 130' INT; trap "kill $$notebooks 2>/dev/null" EXIT; \

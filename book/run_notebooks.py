@@ -2,6 +2,7 @@
 
 A notebook runs again when its code changes, when anything in the package, the model zoo or the
 pinned environment changes, and never otherwise. Run from anywhere: `python book/run_notebooks.py`.
+With `--left` it only lists the notebooks that would run now.
 """
 
 import hashlib
@@ -97,6 +98,19 @@ def is_cached(cache, path: Path) -> bool:
     return True
 
 
+def all_notebooks() -> list[Path]:
+    """Every notebook of the book, in order."""
+    return sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+
+def not_run() -> list[Path]:
+    """The notebooks that have not run without an error with this code and these inputs."""
+    if not STAMP.exists() or STAMP.read_text() != inputs_hash():
+        return all_notebooks()
+    cache = get_cache(CACHE)
+    return [path for path in all_notebooks() if not is_cached(cache, path)]
+
+
 def main() -> int:
     """Run what is not cached. Returns 1 if a notebook failed, else 0."""
     # The site's pages load the hover-figure script once, so the figures need not carry it.
@@ -104,13 +118,8 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     forget_outdated_results()
     cache = get_cache(CACHE)
-    notebooks = sorted(BOOK.rglob("*.ipynb"))
-    waiting = [
-        path
-        for path in notebooks
-        if ".ipynb_checkpoints" not in path.parts and not is_cached(cache, path)
-    ]
-    print(f"{len(notebooks)} notebooks, {len(waiting)} to run", flush=True)
+    waiting = not_run()
+    print(f"{len(all_notebooks())} notebooks, {len(waiting)} to run", flush=True)
     failures = 0
     start = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(min(AT_A_TIME, max(1, len(waiting)))) as pool:
@@ -128,4 +137,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:] == ["--left"]:
+        print(*(path.relative_to(ROOT) for path in not_run()))
+    else:
+        sys.exit(main())

@@ -45,3 +45,23 @@ def test_the_explorers_page_files_make_no_notebook_run_again(runner):
     suffixes = {file.suffix for file in runner.input_files()}
     assert {".py", ".safetensors"} <= suffixes
     assert not suffixes & {".js", ".css"}
+
+
+def test_only_a_run_with_this_code_and_these_inputs_is_left_out(runner, tmp_path, monkeypatch):
+    book, build = tmp_path / "book", tmp_path / "build"
+    book.mkdir()
+    paths = {"ROOT": tmp_path, "BOOK": book, "BUILD": build, "CACHE": build / "cache"}
+    for name, path in paths.items():
+        monkeypatch.setattr(runner, name, path)
+    monkeypatch.setattr(runner, "STAMP", build / "stamp")
+    monkeypatch.setattr(runner, "inputs_hash", lambda: "as now")
+    ran, new = notebook(book, "print(1)"), book / "new.ipynb"
+    assert runner.not_run() == [ran], "nothing has run"
+    assert runner.main() == 0
+    assert runner.not_run() == []
+    code = nbformat.read(ran, as_version=4)
+    code.cells[0].source = "print(2)"
+    nbformat.write(code, new)
+    assert runner.not_run() == [new]
+    monkeypatch.setattr(runner, "inputs_hash", lambda: "a module has changed")
+    assert runner.not_run() == [new, ran]

@@ -109,8 +109,8 @@ def claim_targets(
     """The token of each row `lag` positions after the first match, with `shift` added to its id.
 
     >>> rows = claim_rows(64, 1, batch=1)
-    >>> rows[0, 2:6].tolist()  # A, and the tokens after it.
-    [43, 27, 2, 5]
+    >>> rows[0, 2:5].tolist()  # A, and the tokens after it.
+    [43, 27, 2]
     >>> claim_targets(rows, lag=2, shift=10, d_vocab=64).tolist()
     [12]
     """
