@@ -522,7 +522,7 @@ COPIED_MISTAKES = (
     Mistake(
         "all earlier copies must agree",
         lambda tokens: marked(latest)(tokens) & ~_any_disagrees(tokens),
-        "If a token had two different followers so far, which one does the exercise predict?",
+        "Where earlier copies had different followers, you mark nothing. Must all of them agree?",
     ),
     Mistake(
         "marked at the token that is predicted",
