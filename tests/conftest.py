@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import jaxtyping
 import pytest
+import torch
 
 from induction_heads.grading import checking
 from induction_heads.grading.workers import WorkerPool
@@ -65,6 +66,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("not run on this machine")
     for reason, count in reasons.items():
         terminalreporter.write_line(f"{count} tests not run: {reason}")
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """A test that draws without a generator gets the same numbers in every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ def check(tmp_path: Path, monkeypatch, one_warm_process: None):
     """Runs `induction-heads check` on a chapter of one exercise."""
     selections = [Selection("ch98_trial", (DOUBLED,))]
     monkeypatch.setattr(registry, "select", lambda target: selections)
+    of_chapter = {"ch98_trial": (DOUBLED,)}
+    monkeypatch.setattr(registry, "chapter_exercises", lambda stem: of_chapter.get(stem, ()))
 
     def run(subject: str, *arguments: str) -> Result:
         (tmp_path / "ch98_trial.py").write_text(f"def doubled(number):\n    {SUBJECTS[subject]}\n")

@@ -29,9 +29,10 @@ def test_a_key_is_mixed_with_the_one_before_it_and_the_first_stays():
 
 
 def test_without_any_smearing_the_logits_are_those_of_the_plain_model():
-    plain, tokens = model(), torch.randint(17, (3, 9))
+    plain = model()
+    tokens = torch.randint(17, (3, 9), generator=torch.Generator().manual_seed(0))
     kept = with_smeared_keys(plain, alpha=100.0)
-    torch.testing.assert_close(kept(tokens), plain(tokens), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(kept(tokens), plain(tokens), atol=1e-4, rtol=1e-4)
     assert not torch.allclose(with_smeared_keys(plain)(tokens), plain(tokens), atol=1e-3)
 
 
