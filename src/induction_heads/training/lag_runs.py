@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from induction_heads.data.matching_rows import lag_rows, lag_table
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.losses import per_token_loss
+from induction_heads.interp.matching_scores import lag_posterior
 from induction_heads.interp.patching import activation_patching_effects
 from induction_heads.models.attention_only import AttentionOnly
 from induction_heads.models.interface import HookedModel
@@ -112,14 +114,21 @@ def followed_lags(
 
 
 def attention_to_confirmations(
-    model: HookedModel, rows: dict[int, Int[Tensor, "row pos"]], *, of_other_rows: bool = False
+    model: HookedModel,
+    rows: dict[int, Int[Tensor, "row pos"]],
+    *,
+    of_other_rows: bool = False,
+    within_tokens: bool = False,
 ) -> Float[Tensor, "layer head"]:
     """How much more attention a token gets if exactly one lag predicts it than if none does.
 
     A ratio of attention per key, over the keys more than `max(lags)` before the query and the
-    queries of the second half. 1: the head does not care whether a token confirms a rule. With
-    `of_other_rows` the marks are those of another row, as a control: a head that looks by position
-    keeps its ratio, and one that looks at confirmations gets 1.
+    queries of the second half. 1: the head does not care whether a token confirms a rule.
+
+    Two controls. With `of_other_rows` the marks are those of another row: a head that looks by
+    position keeps its ratio. With `within_tokens` the keys that confirm no rule are weighted so
+    that each id is as frequent among them as among those that confirm one: a head that looks at
+    some ids more than at others, in whatever place, gets 1.
     """
     tokens, lags = torch.cat(list(rows.values())), tuple(rows)
     top, n_pos = max(lags), tokens.shape[1]
@@ -129,11 +138,38 @@ def attention_to_confirmations(
     query, key = torch.arange(n_pos // 2, n_pos), torch.arange(top, n_pos)
     early = key < query[:, None] - top
     patterns = attention_patterns(model, tokens)[..., n_pos // 2 :, top:]
-    per_key = []
+    ids = tokens[:, top:] if within_tokens else torch.zeros_like(tokens[:, top:])
+    groups = one_hot(ids).to(patterns.dtype)  # [row key id]
+    sums, counts = [], []
     for marked in (followed.sum(dim=0) == 1, ~followed.any(dim=0)):
         counted = (marked[:, None] & early).to(patterns.dtype)  # [row query key]
-        per_key.append(torch.einsum("lrhqk,rqk->lh", patterns, counted) / counted.sum())
-    return per_key[0] / per_key[1]
+        by_key = torch.einsum("lrhqk,rqk->lrhk", patterns, counted)
+        sums.append(torch.einsum("lrhk,rki->lhi", by_key, groups))
+        counts.append(torch.einsum("rqk,rki->i", counted, groups))
+    both = (counts[0] > 0) & (counts[1] > 0)
+    confirmed, other = (total[..., both] / n[both] for total, n in zip(sums, counts, strict=True))
+    return (confirmed @ counts[0][both]) / (other @ counts[0][both])
+
+
+def ruler_losses(lags: tuple[int, ...]) -> dict[str, float]:
+    """The loss of two predictors on the rows that every model is measured on, in nats.
+
+    "Bayes" infers the lag from the tokens so far, "never chooses" takes all lags for equally
+    probable. Both know the table. The last 16 tokens count, as in `lag_result`.
+    """
+    table, tokens = lag_table(), torch.cat(list(held_out_lag_rows(lags).values()))
+    top = max(lags)
+    by_lag = torch.stack([table[tokens[:, top - lag : -lag]] for lag in lags], dim=2)
+    beliefs = {
+        "Bayes": lag_posterior(tokens, table, lags)[:, top - 1 : -1],
+        "never chooses": torch.full((len(lags),), 1 / len(lags)),
+    }
+    losses = {}
+    for name, belief in beliefs.items():
+        chances = (belief[..., None] * by_lag).sum(dim=2)  # [row pos id]
+        of_token = chances.gather(2, tokens[:, top:, None]).squeeze(2)
+        losses[name] = -of_token.log()[:, -16:].mean().item()
+    return losses
 
 
 def lag_result(name: str, settings: Settings = SETTINGS) -> dict[str, Any]:
@@ -152,5 +188,10 @@ def lag_result(name: str, settings: Settings = SETTINGS) -> dict[str, Any]:
         "loss": round(loss, 4),
         "evidence": evidence,
         "confirmations": rounded(attention_to_confirmations(model, rows), digits=3),
-        "control": rounded(attention_to_confirmations(model, rows, of_other_rows=True), digits=3),
+        "other_rows": rounded(
+            attention_to_confirmations(model, rows, of_other_rows=True), digits=3
+        ),
+        "within_tokens": rounded(
+            attention_to_confirmations(model, rows, within_tokens=True), digits=3
+        ),
     }
