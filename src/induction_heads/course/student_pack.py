@@ -42,7 +42,10 @@ TEXT = (
     ".csv",
     ".svg",
 )
-PACKAGE_ENDINGS = (".py", ".md", ".json", ".csv", ".toml", ".js", ".css", ".j2", ".safetensors")
+PACKAGE_ENDINGS = (
+    *(".py", ".md", ".json", ".csv", ".toml", ".js", ".css", ".j2", ".safetensors"),
+    *(".gz", ".txt"),  # The held-out text and its license.
+)
 """What a file of the package may end with; anything else there is left out."""
 COURSE = "src/induction_heads/course/"
 AUTHORS_TARGETS = ("test", "test-all", "check", "bench")

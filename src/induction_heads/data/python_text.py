@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from induction_heads.data.held_out_text import EVERY, held_out_files
 from induction_heads.data.token_ranks import count_tokens
 from induction_heads.data.tokens import bos_token, tiled_blocks, with_bos
 
@@ -73,7 +74,7 @@ def train_tokenizer(texts: list[str], d_vocab: int = 1024) -> "Tokenizer":
 
 
 def split_streams(
-    texts: dict[str, str], tokenizer: "Tokenizer", held_out_every: int = 20
+    texts: dict[str, str], tokenizer: "Tokenizer", held_out_every: int = EVERY
 ) -> tuple[Int[Tensor, " stream"], Int[Tensor, " held_out"]]:
     """All files as two streams of token ids, for training and held out, with a BOS per file.
 
@@ -151,11 +152,11 @@ def library_rows(
 ) -> Int[Tensor, "batch pos"]:
     """Rows of `n_pos` tokens from random places of the held-out files of the standard library.
 
-    `model` is a `TransformerBridge` with a tokenizer. The files are every twentieth in the sorted
-    order: those held out from the training of the text models of this course. `files` takes some of
-    them, so that rows to fit something on and rows to test it on share no file. The first token of
-    a row is the BOS token if the model has one. Raises ValueError for a model without a tokenizer
-    or with a shorter context, and if `files` takes none.
+    `model` is a `TransformerBridge` with a tokenizer. The files are `held_out_files`, which the
+    text models of this course have not been trained on. `files` takes some of them, so that rows to
+    fit something on and rows to test it on share no file. The first token of a row is the BOS token
+    if the model has one. Raises ValueError for a model without a tokenizer or with a shorter
+    context, and if `files` takes none.
     """
     if getattr(model, "tokenizer", None) is None:
         raise ValueError("This model has no tokenizer, so it cannot read text. Pass token ids.")
@@ -163,9 +164,9 @@ def library_rows(
         raise ValueError(
             f"Rows of {n_pos} tokens do not fit in a context of {model.cfg.n_ctx}. Use fewer."
         )
-    texts = _held_out_files()[files]
+    texts = list(held_out_files().values())[files]
     if not texts:
-        raise ValueError(f"files={files} takes none of the {len(_held_out_files())} files.")
+        raise ValueError(f"files={files} takes none of the {len(held_out_files())} files.")
     encoded = model.tokenizer(texts, add_special_tokens=False)["input_ids"]
     stream = torch.tensor([token for ids in encoded for token in ids])
     bos = bos_token(model)
@@ -173,8 +174,3 @@ def library_rows(
     generator = torch.Generator().manual_seed(seed)
     starts = torch.randint(len(stream) - length, (batch, 1), generator=generator)
     return with_bos(stream[starts + torch.arange(length)], bos)
-
-
-@cache
-def _held_out_files() -> list[str]:
-    return list(standard_library_source().values())[19::20]

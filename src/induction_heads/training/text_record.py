@@ -73,9 +73,8 @@ def _repeats(d_vocab: int, bos: int | None) -> tuple[Batch, ...]:
 
 
 @cache
-def _natural(d_vocab: int, n_ctx: int, bos: int | None) -> tuple[Batch, ...]:
+def _natural(n_ctx: int, bos: int | None, held_out: Tensor) -> tuple[Batch, ...]:
     generator = torch.Generator().manual_seed(HELD_OUT_SEED)
-    held_out = python_streams(d_vocab)[1]
     batches = []
     for _ in range(NATURAL_BATCHES):
         rows = NATURAL_TOKENS // n_ctx
@@ -90,9 +89,14 @@ def repeat_batches(variant: TextVariant) -> tuple[Batch, ...]:
     return _repeats(variant.d_vocab, variant.bos_token)
 
 
-def natural_batches(variant: TextVariant) -> tuple[Batch, ...]:
-    """Held-out text in rows of the length and the BOS token of a model."""
-    return _natural(variant.d_vocab, variant.n_ctx, variant.bos_token)
+def natural_batches(variant: TextVariant, held_out: Tensor | None = None) -> tuple[Batch, ...]:
+    """Held-out text in rows of the length and the BOS token of a model.
+
+    `held_out` is a stream of token ids, by default that of the running Python, in the tokens of the
+    tokenizer that is trained on it. A shipped model needs its own: `held_out_stream(tokenizer)`.
+    """
+    stream = python_streams(variant.d_vocab)[1] if held_out is None else held_out
+    return _natural(variant.n_ctx, variant.bos_token, stream)
 
 
 def patterns_of(model: nn.Module, tokens: Tensor) -> Float[Tensor, "layer batch head query key"]:
@@ -155,7 +159,9 @@ def probe_scores(model: nn.Module, variant: TextVariant) -> dict[str, list[list[
     return {name: rounded(torch.stack(each).mean(dim=0)) for name, each in scores.items()}
 
 
-def held_out_losses(model: nn.Module, variant: TextVariant) -> dict[str, Any]:
+def held_out_losses(
+    model: nn.Module, variant: TextVariant, held_out: Tensor | None = None
+) -> dict[str, Any]:
     """The loss on held-out text, also by eighths of the row, and the in-context-learning score.
 
     The score is `late_minus_early_loss` with a quarter of the row, `n_ctx // 4` losses;
@@ -165,7 +171,7 @@ def held_out_losses(model: nn.Module, variant: TextVariant) -> dict[str, Any]:
         losses = torch.cat(
             [
                 per_token_loss(model(batch.tokens), batch.tokens)
-                for batch in natural_batches(variant)
+                for batch in natural_batches(variant, held_out)
             ]
         )
     parts = [part.mean().item() for part in losses.tensor_split(EIGHTHS, dim=1)]
@@ -176,10 +182,15 @@ def held_out_losses(model: nn.Module, variant: TextVariant) -> dict[str, Any]:
     }
 
 
-def snapshot_record(model: nn.Module, variant: TextVariant, step: int) -> ModelRecord | None:
-    """Losses, scores and ablation effects of one snapshot; None if its loss is not a number."""
-    batches = repeat_batches(variant) + natural_batches(variant)
-    clean, text = batch_losses(model, batches), held_out_losses(model, variant)
+def snapshot_record(
+    model: nn.Module, variant: TextVariant, step: int, held_out: Tensor | None = None
+) -> ModelRecord | None:
+    """Losses, scores and ablation effects of one snapshot; None if its loss is not a number.
+
+    For `held_out` see `natural_batches`.
+    """
+    batches = repeat_batches(variant) + natural_batches(variant, held_out)
+    clean, text = batch_losses(model, batches), held_out_losses(model, variant, held_out)
     if not all(map(math.isfinite, clean.values())):
         return None
     record: ModelRecord = {
