@@ -7,7 +7,7 @@ import torch
 from claims.stored import COUNT, Claim
 from induction_heads.data.dialogues import AGREEMENT, CONTROLS, without_praise, wrong_claims
 from induction_heads.data.dialogues import prompt_tokens as prompts
-from induction_heads.data.python_text import library_rows
+from induction_heads.data.held_out_text import library_rows
 from induction_heads.data.tokens import follows_earlier_copy, repeated_tokens
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.attribution_graph import (

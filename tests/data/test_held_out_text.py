@@ -12,9 +12,10 @@ from induction_heads.data.held_out_text import (
     VERSION,
     held_out_files,
     held_out_stream,
+    library_rows,
     write_held_out_files,
 )
-from induction_heads.data.python_text import library_rows, standard_library_source
+from induction_heads.data.python_text import standard_library_source
 from induction_heads.models.loading import load_attention_only, zoo_folder
 from induction_heads.models.tokenizers import load_tokenizer
 from induction_heads.training.text_models import PLAIN

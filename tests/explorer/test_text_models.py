@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from induction_heads.data.python_text import library_rows
+from induction_heads.data.held_out_text import library_rows
 from induction_heads.explorer.text_element import EXAMPLES, TEXT_MODELS, text_explorer_element
 from induction_heads.explorer.text_models import (
     MEAN_ROWS,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from induction_heads.data.python_text import library_rows
+from induction_heads.data.held_out_text import library_rows
 from induction_heads.data.tokens import bos_token, follows_earlier_copy, repeated_tokens
 from induction_heads.interp.ablation import matched_control_head
 from induction_heads.interp.circuits import expand_kv_heads

@@ -24,7 +24,7 @@ def experiment(name: str, out: Path | None, only: tuple[str, ...], as_json: bool
     """Make the runs of the experiment NAME and compare them with the stored results.
 
     NAME is chains, clamps, hapax, in-weights, lags, minimal-task, positions or relations. Each
-    takes between one and ten CPU minutes.
+    takes between one and thirty CPU minutes.
 
     Exit status: 0 if they match, 1 if one differs, 2 for a usage error.
     """

@@ -3,15 +3,14 @@
 import sysconfig
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from induction_heads.data.held_out_text import EVERY, held_out_files
 from induction_heads.data.token_ranks import count_tokens
-from induction_heads.data.tokens import bos_token, tiled_blocks, with_bos
+from induction_heads.data.tokens import tiled_blocks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,6 +30,10 @@ _LEFT_OUT = {
     "pydoc_data",
     "__pycache__",
 }
+
+
+HELD_OUT_EVERY = 20
+"""Of the files in sorted order, every twentieth is held out."""
 
 
 def standard_library_source() -> dict[str, str]:
@@ -74,7 +77,7 @@ def train_tokenizer(texts: list[str], d_vocab: int = 1024) -> "Tokenizer":
 
 
 def split_streams(
-    texts: dict[str, str], tokenizer: "Tokenizer", held_out_every: int = EVERY
+    texts: dict[str, str], tokenizer: "Tokenizer", held_out_every: int = HELD_OUT_EVERY
 ) -> tuple[Int[Tensor, " stream"], Int[Tensor, " held_out"]]:
     """All files as two streams of token ids, for training and held out, with a BOS per file.
 
@@ -140,37 +143,3 @@ def partly_tiled_rows(
         pieces[:shuffled] = pieces[:shuffled].gather(1, order)
         pieces[:] = tiled_blocks(pieces, n_text, generator, periods=periods, copies=3)
     return rows
-
-
-def library_rows(
-    model: Any,
-    n_pos: int = 128,
-    batch: int = 32,
-    seed: int = 0,
-    *,
-    files: slice = slice(None),
-) -> Int[Tensor, "batch pos"]:
-    """Rows of `n_pos` tokens from random places of the held-out files of the standard library.
-
-    `model` is a `TransformerBridge` with a tokenizer. The files are `held_out_files`, which the
-    text models of this course have not been trained on. `files` takes some of them, so that rows to
-    fit something on and rows to test it on share no file. The first token of a row is the BOS token
-    if the model has one. Raises ValueError for a model without a tokenizer or with a shorter
-    context, and if `files` takes none.
-    """
-    if getattr(model, "tokenizer", None) is None:
-        raise ValueError("This model has no tokenizer, so it cannot read text. Pass token ids.")
-    if n_pos > model.cfg.n_ctx:
-        raise ValueError(
-            f"Rows of {n_pos} tokens do not fit in a context of {model.cfg.n_ctx}. Use fewer."
-        )
-    texts = list(held_out_files().values())[files]
-    if not texts:
-        raise ValueError(f"files={files} takes none of the {len(held_out_files())} files.")
-    encoded = model.tokenizer(texts, add_special_tokens=False)["input_ids"]
-    stream = torch.tensor([token for ids in encoded for token in ids])
-    bos = bos_token(model)
-    length = n_pos - (bos is not None)
-    generator = torch.Generator().manual_seed(seed)
-    starts = torch.randint(len(stream) - length, (batch, 1), generator=generator)
-    return with_bos(stream[starts + torch.arange(length)], bos)

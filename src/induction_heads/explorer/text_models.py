@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from induction_heads.data.python_text import library_rows
+from induction_heads.data.held_out_text import library_rows
 from induction_heads.explorer.export import exported_model
 from induction_heads.interp.activations import visit_values
 from induction_heads.models.loading import load_attention_only, load_model, zoo_folder

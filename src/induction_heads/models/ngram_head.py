@@ -1,7 +1,7 @@
 """A head with a fixed n-gram induction pattern, in place of a learned head.
 
 The idea is that of Akyürek et al. 2024, who put such heads into language models. Here it replaces
-one head of the last layer of a toy, with as many parameters as that head had.
+one head of the last layer of a small model, with as many parameters as that head had.
 """
 
 from dataclasses import replace
@@ -40,11 +40,16 @@ class WithNgramHead(AttentionOnly):
         self.W_V = nn.Parameter(torch.empty(config.d_model, 2 * config.d_head))
         self.W_O = nn.Parameter(torch.empty(2 * config.d_head, config.d_model))
 
+    def looked_at(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch query key"]:
+        """The pattern of the fixed head."""
+        return ngram_induction_layer(tokens, self.n)
+
     def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
         """Logits for the next token at every position."""
         residual = self.embed(tokens)
         for layer in self.layers[:-1]:
             residual = residual + layer(residual)
-        looked_at = ngram_induction_layer(tokens, self.n) @ residual
-        residual = residual + self.layers[-1](residual) + looked_at @ self.W_V @ self.W_O
+        last = self.layers[-1]
+        values = self.looked_at(tokens) @ last.norm(residual)
+        residual = residual + last(residual) + values @ self.W_V @ self.W_O
         return self.norm(residual) @ self.W_U

@@ -20,6 +20,7 @@ from induction_heads.training import (
     in_weights_runs,
     lag_runs,
     minimal_task,
+    ngram_text_runs,
     position_runs,
     relation_runs,
 )
@@ -81,6 +82,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(minimal_task.RUNS),
         minimal_task.minimal_result,
         lambda result: result["formed"],
+    ),
+    "ngram-text": Experiment(
+        "text, with one head of the last layer fixed to an n-gram pattern or learned",
+        tuple(ngram_text_runs.RUNS),
+        ngram_text_runs.ngram_text_result,
+        lambda result: result["snapshots"][-1]["loss"]["all"],
     ),
     "positions": Experiment(
         "positions that start sinusoidal or random, at two scales",

@@ -136,7 +136,7 @@ _PYTHON = Recipe(
     + " Half of the rows are running text. In a quarter, passages of 8 to 64 tokens appear three "
     "times each. In the last quarter so do passages whose tokens are in random order.",
     "The standard library is under the PSF License Agreement. The weights and the tokenizer "
-    "are derived from it; the text itself is not included.",
+    "are derived from it; the training text itself is not included.",
     "Two layers without MLPs, 128 tokens of context. Half of the training rows repeat by "
     "design, so the strength of its heads is not what running text alone would give.",
     snapshots=10,
