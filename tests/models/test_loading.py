@@ -17,6 +17,7 @@ from induction_heads.models.loading import (
     load_model,
     load_snapshots,
     save_model,
+    save_snapshots,
     to_transformer_lens,
     zoo_names,
 )
@@ -97,6 +98,12 @@ def test_a_saved_model_comes_back_in_half_precision(tmp_path):
     assert again.config == model.config
     for name, weight in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight.half().float())
+
+
+def test_what_is_saved_can_be_read_by_others(tmp_path):
+    save_model(model_of(1), tmp_path)
+    save_snapshots({0: model_of(1).state_dict()}, tmp_path)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("*.safetensors")} == {0o644}
 
 
 def test_a_folder_loads_as_a_bridge_with_its_bos(tmp_path):

@@ -140,6 +140,11 @@ def test_the_command_keeps_what_was_trained_and_resumes(short, tmp_path: Path):
     assert rest.n_batches == 6
     assert "12 losses" in said
     assert not (out / UNFINISHED).exists()
+    out.mkdir(exist_ok=True)
+    (out / "training.json").touch()  # The last of the files that a real run writes.
+    status, said = command("toy-2l", "--out", out, "--resume")
+    assert status == 2
+    assert "holds a finished run, so there is nothing to continue" in said
 
 
 def test_without_out_nothing_is_kept_and_the_command_says_so(short):

@@ -116,6 +116,11 @@ class TrainingFolder(RunFolder[TrainSettings]):
     def require_usable(self, *, force: bool, resume: bool) -> None:
         """Raise UsageError if --out holds anything that this run may not continue or replace."""
         unfinished = (self.path / "settings.json").exists()
+        if resume and not unfinished and (self.out / "training.json").exists():
+            raise click.UsageError(
+                f"{self.out} holds a finished run, so there is nothing to continue. To train "
+                "again, choose another folder, or replace --resume by --force."
+            )
         if resume and not unfinished:
             raise click.UsageError(f"{self.out} holds no run to continue. Leave out --resume.")
         if not (resume or force or unfinished) and self.out.is_dir() and any(self.out.iterdir()):

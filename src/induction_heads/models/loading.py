@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from induction_heads.files import write_atomically
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.checkpoint_files import (
     UnknownModel,
@@ -61,10 +62,8 @@ def save_model(model: AttentionOnly, folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(asdict(model.config), indent=2) + "\n")
-    save_file(
-        {name: weight.half() for name, weight in model.state_dict().items()},
-        folder / "model.safetensors",
-    )
+    weights = {name: weight.half() for name, weight in model.state_dict().items()}
+    write_atomically(folder / "model.safetensors", save(weights))
 
 
 def save_snapshots(snapshots: dict[int, dict[str, Tensor]], folder: Path | str) -> None:
@@ -74,7 +73,7 @@ def save_snapshots(snapshots: dict[int, dict[str, Tensor]], folder: Path | str) 
         for step, weights in snapshots.items()
         for name, weight in weights.items()
     }
-    save_file(tensors, Path(folder) / "snapshots.safetensors")
+    write_atomically(Path(folder) / "snapshots.safetensors", save(tensors))
 
 
 def _attention_only_folder(name: str) -> Path:
