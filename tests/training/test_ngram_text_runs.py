@@ -10,6 +10,8 @@ from induction_heads.models.ngram_head import ngram_induction_layer
 from induction_heads.training import ngram_text_runs as runs
 from induction_heads.training.experiments import stored_experiment
 
+pytestmark = pytest.mark.xdist_group("python text")  # Its tokens take 10 s in each process.
+
 
 def test_all_kinds_have_as_many_parameters():
     sizes = {parameter_count(runs.new_ngram_text_model(kind, 0)) for kind in runs.KINDS}
