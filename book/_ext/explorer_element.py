@@ -126,7 +126,7 @@ def write_explorer_files(app: Sphinx, exception: Exception | None) -> None:
 
 def _write_text_model(name: str, folder: Path) -> None:
     """Write a model of text as scripts, a part each, if its sources have changed."""
-    stamp = f"// {_fingerprint(name, 'text_models.py', '../data/python_text.py')}\n"
+    stamp = f"// {_fingerprint(name, 'text_models.py', '../data/held_out_text.py')}\n"
     files = list(folder.glob(f"{name}-*.js"))
     if folder / f"{name}-text-model.js" in files and all(_starts_with(one, stamp) for one in files):
         return

@@ -163,17 +163,22 @@ def test_a_model_that_is_missing_is_said_in_the_element_and_may_be_asked_for_aga
 
 
 @needs_site
-def test_the_text_explorer_reads_its_model_from_the_site(base, visit):
+@pytest.mark.parametrize(
+    ("page", "model", "head"),
+    [("explore_text", "python-2l", "1-0"), ("explore_natural_text", "natural-2l", "1-2")],
+)
+def test_the_text_explorer_reads_its_model_from_the_site(page, model, head, base, visit):
     """At both widths, in the whole width of the page, and only when it is asked to."""
-    assert WITH_TEXT == ["explore_text.html"]
+    assert sorted(WITH_TEXT) == ["explore_natural_text.html", "explore_text.html"]
     seen = visit()
-    seen.tab.goto(base + WITH_TEXT[0])
-    button = seen.tab.get_by_role("button", name="Load python-2l")
+    seen.tab.goto(f"{base}{page}.html")
+    button = seen.tab.get_by_role("button", name=f"Load {model}")
     button.wait_for()
     assert not [url for url in seen.requests if "/_static/explorer/" in url]
     button.click()
     seen.tab.locator(".ex-piece").first.wait_for()
     root = seen.tab.locator("[data-text-explorer]")
+    assert seen.tab.get_by_label("of head").input_value() == head
     assert root.evaluate(STICKING_OUT) == []
     assert root.bounding_box()["width"] > 850
     assert seen.tab.locator(".ex-text").bounding_box()["y"] < 720

@@ -50,12 +50,13 @@ def test_tokens_of_every_library_line_equal_the_tokenizer(ask):
     require_equal_tokens(ask, [*lines, *generated_texts(20_000, seed=1)])
 
 
+@pytest.mark.parametrize("name", TEXT_MODELS)
 @pytest.mark.parametrize(
-    "n_cases", [50, pytest.param(250, marks=pytest.mark.long, id="1000-triples")]
+    "n_cases", [25, pytest.param(250, marks=pytest.mark.long, id="1000-triples")]
 )
-def test_logits_equal_torch_on_random_triples(n_cases, ask):
+def test_logits_equal_torch_on_random_triples(n_cases, name, ask):
     """Four rows a case; a row, a change and the model's half-precision weights are a triple."""
-    request, expected = random_text_triples(n_cases)
+    request, expected = random_text_triples(name, n_cases)
     kinds = {json.dumps(sorted(case["change"])) for case in request["cases"]}
     assert len(kinds) == 5
     difference = largest_difference(ask(**request), expected)
@@ -64,10 +65,16 @@ def test_logits_equal_torch_on_random_triples(n_cases, ask):
     assert np.abs(expected).max() > 5
 
 
-def test_a_model_is_less_than_a_megabyte_after_compression():
-    texts = exported_text_model(NAME).values()
+@pytest.mark.parametrize("name", TEXT_MODELS)
+def test_a_model_is_less_than_a_megabyte_after_compression(name):
+    texts = exported_text_model(name).values()
     assert sum(len(gzip.compress(text.encode())) for text in texts) < 1_000_000
-    assert f"{sum(map(len, texts)) / 1e6:.0f} MB" == TEXT_MODELS[NAME]
+    assert f"{sum(map(len, texts)) / 1e6:.0f} MB" == TEXT_MODELS[name].size
+
+
+def test_all_models_have_the_tokenizer_of_the_cases():
+    for name in TEXT_MODELS:
+        assert stored_model(name)[0]["tokenizer"] == stored_model()[0]["tokenizer"]
 
 
 def test_parts_hold_every_weight():
@@ -109,10 +116,24 @@ def test_element_holds_the_model_and_the_examples():
     options = json.loads(
         attributes(text_explorer_element(NAME, alt="Python."))["data-text-explorer"]
     )
-    assert options["model"] == NAME
+    assert (options["model"], options["head"]) == (NAME, [1, 0])
     assert [one["text"] for one in options["examples"]] == [text for _, text in EXAMPLES]
     with pytest.raises(ValueError, match="no text model 'toy-2l'"):
         text_explorer_element("toy-2l", alt="")
+
+
+def test_the_first_examples_are_copied_by_one_model_and_mostly_not_by_the_other():
+    """What the page of `natural-2l` says of the two models."""
+    for (_, text), copied in zip(EXAMPLES, ("it", "u", "al"), strict=False):
+        ids = torch.tensor([tokenizer().encode(text).ids])
+        piece = tokenizer().token_to_id(copied)
+        with torch.inference_mode():
+            chances = {
+                name: load_attention_only(name)(ids)[0, -1].softmax(dim=-1)[piece].item()
+                for name in TEXT_MODELS
+            }
+        assert chances["python-2l"] > 0.8
+        assert chances["natural-2l"] < 1 / 3
 
 
 def test_every_example_fits_the_model():

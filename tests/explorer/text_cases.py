@@ -22,11 +22,11 @@ AWKWARD = (
 
 
 @cache
-def stored_model():
+def stored_model(name=NAME):
     """The head of the stored model, and the parts of its weights."""
-    texts = exported_text_model(NAME)
-    head = json.loads(texts["text-model", NAME])
-    return head, [json.loads(texts[f"part-{i + 1}", NAME]) for i in range(head["nParts"])]
+    texts = exported_text_model(name)
+    head = json.loads(texts["text-model", name])
+    return head, [json.loads(texts[f"part-{i + 1}", name]) for i in range(head["nParts"])]
 
 
 @cache
@@ -63,10 +63,10 @@ def _is_text(code):
 
 
 @cache
-def random_text_triples(n_cases, seed=0):
+def random_text_triples(name, n_cases, seed=0):
     """Four rows a case: a request for `answers.js`, and the expected last logits of each row."""
     generator = torch.Generator().manual_seed(seed)
-    bridge = to_transformer_lens(load_attention_only(NAME))
+    bridge = to_transformer_lens(load_attention_only(name))
     files = list(standard_library_source().values())[19::20]
     stream = torch.tensor([id for text in files[:20] for id in tokenizer().encode(text).ids[1:]])
     cases, expected = [], []
@@ -76,7 +76,7 @@ def random_text_triples(n_cases, seed=0):
             change, logits = _change(generator, bridge, rows)
             cases.append({"rows": rows.tolist(), "change": change})
             expected.append(logits[:, -1].flatten())
-    head, parts = stored_model()
+    head, parts = stored_model(name)
     request = {"question": "lastLogits", "head": head, "parts": parts, "cases": cases}
     return request, torch.cat(expected).double().numpy()
 

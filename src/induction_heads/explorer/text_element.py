@@ -1,11 +1,26 @@
 """The explorer of a text model as an element of a web page."""
 
 import json
+from typing import NamedTuple
 
 from induction_heads.figures.markup import rendered
 
-TEXT_MODELS = {"python-2l": "1 MB"}
-"""The models of text that a built site has as files, and how much a page loads for one."""
+
+class TextModel(NamedTuple):
+    """A model of text that a built site has as files.
+
+    `size` is how much a page loads for it, `head` the layer and the head that it opens on.
+    """
+
+    size: str
+    head: tuple[int, int]
+
+
+TEXT_MODELS = {
+    "python-2l": TextModel("1 MB", (1, 0)),
+    "natural-2l": TextModel("1 MB", (1, 2)),
+}
+"""Name → model."""
 
 TEXT_MARK = "data-text-explorer="
 """Pages that contain this text need the script and the style, as those with `element.MARK`."""
@@ -49,7 +64,8 @@ def text_explorer_element(name: str, *, alt: str, caption: str | None = None) ->
         )
     options = {
         "model": name,
-        "size": TEXT_MODELS[name],
+        "size": TEXT_MODELS[name].size,
+        "head": TEXT_MODELS[name].head,
         "examples": [{"name": title, "text": text} for title, text in EXAMPLES],
     }
     return rendered(

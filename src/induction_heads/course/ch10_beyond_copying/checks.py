@@ -386,7 +386,8 @@ MOST_HOPS_FORMULA = Exercise(
 def _convolution_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     cases = []
-    for n_rows, n_pos, d_model, width in ((2, 6, 3, 3), (1, 5, 4, 1), (3, 4, 2, 2), (2, 2, 3, 4)):
+    sizes = ((2, 6, 3, 3), (1, 5, 4, 1), (3, 4, 2, 2), (2, 2, 3, 4), (2, 3, 2, 6))
+    for n_rows, n_pos, d_model, width in sizes:
         x = torch.randn(n_rows, n_pos, d_model, generator=generator)
         kernel = torch.randn(width, d_model, generator=generator)
         cases.append(Case(f"{n_pos} positions, a kernel of {width}", (x, kernel)))

@@ -15,9 +15,10 @@ import { groundOf, silencedRun, textView, tokenInWords, withTokens } from "./tex
 /** @typedef {import("../sizes.js").Head} Head */
 
 /**
- * `examples` are texts with names; the first is the text at the start. `size` says how much is loaded.
+ * `examples` are texts with names; the first is the text at the start. `size` says how much is loaded,
+ * `head` on which head it opens.
  * @typedef {{
- *   model: string, size: string, examples: {name: string, text: string}[],
+ *   model: string, size: string, head: Head, examples: {name: string, text: string}[],
  *   load: (kind: string, name: string) => Promise<any>, state?: string, address?: string,
  *   onState?: (text: string) => void,
  * }} TextExplorerOptions
@@ -61,7 +62,8 @@ class TextMount {
     this.spoken = "";
     this.rest = "";
     this.loading = false;
-    this.opening = newState({ model: options.model, head: [1, 0], text: options.examples[0].text });
+    const { model, head, examples } = options;
+    this.opening = newState({ model, head, text: examples[0].text });
     const { state, problem } = decodeState(options.state ?? "", this.opening);
     this.state = state;
     this.problem = problem;
