@@ -49,6 +49,12 @@ def test_a_changed_result_is_a_difference():
     assert second.startswith("adamw-4-8-s1: nothing")
 
 
+def test_the_help_names_every_experiment():
+    said = " ".join(CliRunner().invoke(main, ["experiment", "--help"]).output.split())
+    *names, last = EXPERIMENTS
+    assert f"NAME is {', '.join(names)} or {last}." in said
+
+
 def test_unknown_names_say_what_there_is():
     with pytest.raises(KeyError, match="chains, clamps"):
         stored_experiment("clamp")

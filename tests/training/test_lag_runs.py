@@ -66,7 +66,7 @@ def patterns_by(monkeypatch):
     return set_to
 
 
-def test_each_control_gives_one_to_the_head_it_is_for(patterns_by):
+def test_the_controls_tell_heads_for_tokens_and_for_confirmations_apart(patterns_by):
     model, rows = load_model("matching/lags"), lag_runs.held_out_lag_rows((1, 2), batch=400)
     best = lag_table().argmax(dim=-1)
     often = 1.0 * torch.bincount(best, minlength=len(best))  # Of how many tokens it is the next.
@@ -88,6 +88,19 @@ def test_each_control_gives_one_to_the_head_it_is_for(patterns_by):
     assert plain == pytest.approx(within, rel=0.05)
     assert plain > 6
     assert other == pytest.approx(1, abs=0.1)
+
+
+def test_a_head_that_looks_by_position_keeps_its_ratio_with_the_marks_of_other_rows(patterns_by):
+    model, rows = load_model("matching/lags"), lag_runs.held_out_lag_rows((1, 2), batch=400)
+    tokens, share = torch.cat(list(rows.values())), torch.zeros(32)
+    share[2:] = (lag_runs.followed_lags(tokens, (1, 2)).sum(dim=0) == 1).float().mean(dim=0)
+    patterns_by(lambda tokens: (60 * share).expand(len(tokens), -1))
+    plain, other = (
+        float(lag_runs.attention_to_confirmations(model, rows, of_other_rows=of_other))
+        for of_other in (False, True)
+    )
+    assert plain > 1.05
+    assert other == pytest.approx(plain, rel=0.05)
 
 
 def test_within_tokens_by_plain_loops():

@@ -1,10 +1,12 @@
 """The stored runs on text with a fixed n-gram head: equal sizes, and where a loss is a mean."""
 
 import itertools
+import sys
 
 import pytest
 import torch
 
+from induction_heads.data.held_out_text import VERSION
 from induction_heads.models.interface import parameter_count
 from induction_heads.models.ngram_head import ngram_induction_layer
 from induction_heads.training import ngram_text_runs as runs
@@ -56,9 +58,10 @@ def test_a_run_stores_its_losses_on_the_way_and_at_its_end():
 
 @pytest.mark.parametrize("kind", runs.KINDS)
 def test_the_mean_over_all_places_is_that_of_the_parts(kind: str):
-    """Close: the held-out files of another Python have a few more or fewer new tokens."""
+    """Under another Python only nearly: its held-out files have more or fewer new tokens."""
+    allowed = 2e-4 if ".".join(map(str, sys.version_info[:3])) == VERSION else 0.05
     shares = {name: where.float().mean().item() for name, where in runs.places().items()}
     for seed in runs.SEEDS:
         for each in stored_experiment("ngram-text")["runs"][f"{kind}-s{seed}"]["snapshots"]:
             parts = sum(shares[name] * each["loss"][name] for name in ("new", "one", "two"))
-            assert parts == pytest.approx(each["loss"]["all"], abs=0.05)
+            assert parts == pytest.approx(each["loss"]["all"], abs=allowed)

@@ -119,7 +119,7 @@ class TrainingFolder(RunFolder[TrainSettings]):
         if resume and not unfinished and (self.out / "training.json").exists():
             raise click.UsageError(
                 f"{self.out} holds a finished run, so there is nothing to continue. To train "
-                "again, choose another folder, or replace --resume by --force."
+                "again, choose another folder, or replace --resume with --force."
             )
         if resume and not unfinished:
             raise click.UsageError(f"{self.out} holds no run to continue. Leave out --resume.")

@@ -77,7 +77,7 @@ def train_tokenizer(texts: list[str], d_vocab: int = 1024) -> "Tokenizer":
 
 
 def split_streams(
-    texts: dict[str, str], tokenizer: "Tokenizer", held_out_every: int = HELD_OUT_EVERY
+    texts: dict[str, str], tokenizer: "Tokenizer"
 ) -> tuple[Int[Tensor, " stream"], Int[Tensor, " held_out"]]:
     """All files as two streams of token ids, for training and held out, with a BOS per file.
 
@@ -86,7 +86,7 @@ def split_streams(
     encoded = tokenizer.encode_batch(list(texts.values()))
     streams: tuple[list[int], list[int]] = ([], [])
     for number, encoding in enumerate(encoded):
-        streams[number % held_out_every == held_out_every - 1].extend(encoding.ids)
+        streams[number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1].extend(encoding.ids)
     return torch.tensor(streams[0]), torch.tensor(streams[1])
 
 

@@ -126,9 +126,10 @@ def attention_to_confirmations(
     queries of the second half. 1: the head does not care whether a token confirms a rule.
 
     Two controls. With `of_other_rows` the marks are those of another row: a head that looks by
-    position keeps its ratio. With `within_tokens` the keys that confirm no rule are weighted so
-    that each id is as frequent among them as among those that confirm one: a head that looks at
-    some ids more than at others, in whatever place, gets 1.
+    position keeps its ratio, and one that looks at confirmations gets 1. With `within_tokens` the
+    keys that confirm no rule are weighted so that each id is as frequent among them as among those
+    that confirm one: a head that looks at some ids more than at others, in whatever place, gets 1.
+    Ids that occur on one side only are left out.
     """
     tokens, lags = torch.cat(list(rows.values())), tuple(rows)
     top, n_pos = max(lags), tokens.shape[1]

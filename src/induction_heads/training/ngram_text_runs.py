@@ -33,6 +33,7 @@ RUNS = {f"{kind}-s{seed}": (kind, seed) for kind in KINDS for seed in SEEDS}
 """Name → kind of model and seed."""
 
 HELD_OUT_ROWS = 256
+MEASURED_BATCH = 32
 
 
 class WithMisplacedHead(WithNgramHead):
@@ -65,18 +66,20 @@ def held_out_text() -> Int[Tensor, "row pos"]:
 def places() -> dict[str, Bool[Tensor, "row next_pos"]]:
     """Where each loss is a mean: everywhere, and where the last 0, 1, or 2 and more tokens match.
 
-    `new`: the last token has not occurred earlier in the row. `one`: it has, but not the last two.
-    `two`: the last two tokens have occurred together.
+    `new`: the last token has not occurred earlier in the row. `one`: it has, but not together with
+    the token before it. `two`: the last two tokens have occurred together.
     """
     tokens = held_out_text()
     one, two = (ngram_induction_layer(tokens, n)[:, :-1].any(dim=-1) for n in (1, 2))
     return {"all": torch.ones_like(one), "new": ~one, "one": one & ~two, "two": two}
 
 
-def held_out_losses(model: AttentionOnly, batch: int = 32) -> dict[str, float]:
+def held_out_losses(model: AttentionOnly) -> dict[str, float]:
     """The mean loss in nats on held-out text, at each of `places`."""
     with torch.inference_mode():
-        losses = [per_token_loss(model(rows), rows) for rows in held_out_text().split(batch)]
+        losses = [
+            per_token_loss(model(rows), rows) for rows in held_out_text().split(MEASURED_BATCH)
+        ]
     loss = torch.cat(losses)
     return {name: round(loss[where].mean().item(), 4) for name, where in places().items()}
 

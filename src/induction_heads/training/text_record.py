@@ -94,6 +94,7 @@ def natural_batches(variant: TextVariant, held_out: Tensor | None = None) -> tup
 
     `held_out` is a stream of token ids, by default that of the running Python, in the tokens of the
     tokenizer that is trained on it. A shipped model needs its own: `held_out_stream(tokenizer)`.
+    Its rows are kept for the next call with the same tensor.
     """
     stream = python_streams(variant.d_vocab)[1] if held_out is None else held_out
     return _natural(variant.n_ctx, variant.bos_token, stream)

@@ -34,7 +34,8 @@ def _by_trace(circuit):
 
 def _by_the_dense_matrix(circuit):
     values = torch.linalg.eigvals(circuit.AB.double())
-    return _ratio(values.sum().real, values.abs().sum())
+    real, _ = torch.view_as_real(values).sum(dim=0)
+    return _ratio(real, values.abs().sum())
 
 
 EIGENVALUE_ALSO_RIGHT = (_by_trace, _by_the_dense_matrix)
