@@ -16,7 +16,8 @@ from induction_heads.cli.main import main
 from induction_heads.cli.printing import print_place
 from induction_heads.course.exercise_files import folder_here, stub_text
 from induction_heads.course.registry import chapter_exercises
-from induction_heads.grading import progress
+from induction_heads.grading import progress, sandbox
+from induction_heads.grading.sandbox import Isolation
 from induction_heads.grading.saved_input import NoInput
 from induction_heads.grading.states import Place
 
@@ -215,3 +216,36 @@ def test_status_fits_eighty_columns(home: Path):
         assert max(map(len, table.splitlines())) <= 80
     assert run("status").stdout.count("ch10_beyond_copying") == 1
     assert "causal_mask" in run("status", "ch01").stdout
+
+
+def test_who_checks_someone_elses_code_reads_what_does_not_protect_from_it(
+    home: Path, one_warm_process, monkeypatch
+):
+    write(home, MASK)
+    sentence = "Submissions cannot be sandboxed: this is a test."
+    monkeypatch.setattr(sandbox, "isolation", lambda: Isolation(False, sentence))
+    assert sentence in run("check", "causal_mask", "--submission", home / "exercises").stderr
+    assert sentence not in run("check", "causal_mask").stderr  # One's own.
+    monkeypatch.setattr(sandbox, "isolation", lambda: Isolation(True, "Complete."))
+    assert "omplete" not in run("check", "causal_mask", "--submission", home / "exercises").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("release", "--source", Path(__file__).parents[2]),
+        ("sweep", "trial"),
+        ("train", "toy-1l"),
+        ("analyze", "toy-1l"),
+        ("init",),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_folder_that_cannot_be_written_is_a_sentence(arguments, tmp_path: Path):
+    (tmp_path / "file").touch()
+    where = tmp_path / "file" / "below"
+    done = run(*arguments, *([] if arguments[0] == "init" else ["--out"]), where)
+    assert done.exit_code == 2, done.exception
+    assert isinstance(done.exception, SystemExit)
+    assert "Errno" not in done.stderr
+    assert "below" in done.stderr

@@ -10,12 +10,14 @@ import torch
 from induction_heads.course.registry import select
 from induction_heads.figures.markup import function_source
 from induction_heads.grading.diagnosis.drawing import drawable_difference
+from induction_heads.grading.listing import NOTHING, Listing, Row
 from induction_heads.grading.pages import feedback_page, summary_page, text
 from induction_heads.grading.pictures import MAX_SIDE, picture, stored_picture
 from induction_heads.grading.results import Result
 from induction_heads.grading.review import Look, Resemblance
 from induction_heads.grading.running_submission import Budget
 from induction_heads.grading.sandbox import Isolation
+from induction_heads.grading.students import LeftOut
 
 EVIL = "<script>alert(1)</script>\"'&\u202e\0\x1b[31m<img src=x onerror=alert(1)>\ud800"
 SELECTIONS = select("ch01")
@@ -132,6 +134,18 @@ def test_the_summary_says_whose_time_was_used_up_and_what_protection_is_missing(
     assert "System calls are not filtered." in page
     assert "Complete." not in page
     assert "were not called" not in summary_page([record("bob")], SELECTIONS)
+
+
+def test_the_summary_begins_with_what_was_handed_in_and_what_was_left_out():
+    rows = (Row("ada", "ch01", "ch01_attention.py"), Row("bob", "ch01", NOTHING, "see <b>"))
+    listing = Listing(rows, (LeftOut("notes.zip", "is a zip in a zip."),), n_students=2)
+    page = summary_page([record("ada"), record("bob")], SELECTIONS, listing=listing)
+    listed, students = page.index("What was handed in"), page.index("<h2>Students</h2>")
+    assert listed < students
+    for said in (listing.totals(), "ch01_attention.py", NOTHING, "see &lt;b&gt;", "(left out)"):
+        assert listed < page.index(said) < students
+    assert listed < page.index("notes.zip") < page.index("is a zip in a zip.") < students
+    assert "What was handed in" not in summary_page([record("ada")], SELECTIONS)
 
 
 def test_a_new_line_stays_and_other_control_characters_are_written_out():

@@ -1,5 +1,6 @@
 """Models by name: equal to TransformerLens, equal after saving, clear when there is none."""
 
+import json
 import logging
 
 import pytest
@@ -98,6 +99,16 @@ def test_a_saved_model_comes_back_in_half_precision(tmp_path):
     assert again.config == model.config
     for name, weight in model.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight.half().float())
+
+
+def test_a_config_that_the_file_is_too_small_for_is_refused_before_anything_is_built(tmp_path):
+    save_model(model_of(1), tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    for name in ("n_layers", "n_heads", "d_model", "d_vocab"):
+        (tmp_path / "config.json").write_text(json.dumps(settings | {name: 10**9}))
+        for load in (load_attention_only, load_model):
+            with pytest.raises(UnknownModel, match=f'"{name}": 1,000,000,000, but its files hold'):
+                load(str(tmp_path))
 
 
 def test_what_is_saved_can_be_read_by_others(tmp_path):

@@ -55,6 +55,11 @@ def file(name: str, text: str | bytes) -> Change:
     return write
 
 
+def shard(name: str) -> Change:
+    """An index that puts a weight in the file `name`."""
+    return file("model.safetensors.index.json", json.dumps({"weight_map": {"a": name}}))
+
+
 def renamed(prefix: str) -> Change:
     return weights(lambda w: {prefix + name: weight for name, weight in w.items()})
 
@@ -243,6 +248,24 @@ REFUSED: list[tuple[str, str, dict, Change, str]] = [
     ("counts of others", "llama", {}, file("token_counts.json", "[1]"), "counts of 1 ids"),
     ("a tokenizer cut off", "llama", {}, file("tokenizer.json", "{"), "Cannot read the tokenizer"),
     ("an id without a row", "llama", {}, config(pad_token_id=99), "Padding_idx must be within"),
+    (
+        "a shard outside",
+        "llama",
+        {},
+        shard("../secret.safetensors"),
+        "'../secret.safetensors', which",
+    ),
+    (
+        "a shard by its whole path",
+        "llama",
+        {},
+        shard("/etc/passwd"),
+        "'/etc/passwd', which is outsi",
+    ),
+    ("a shard with a backslash", "gpt2", {}, shard("a\\..\\..\\b"), "lie beside its index"),
+    ("layers for hours", "llama", {}, config(num_hidden_layers=10**7), "10,000,000, but its files"),
+    ("layers for hours, too", "gpt2", {}, config(n_layer=10**7), '"n_layer": 10,000,000'),
+    ("far too wide", "llama", {}, config(hidden_size=10**9), '"hidden_size": 1,000,000,000'),
 ]
 
 RIGHT: list[tuple[str, str, dict, Change]] = [

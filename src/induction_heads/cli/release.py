@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from induction_heads.cli.options import require_writable
+
 
 @click.command()
 @click.option(
@@ -43,6 +45,7 @@ def release(out: Path, as_zip: bool, source: Path) -> None:
     zipped = out.with_name(f"{out.name}.zip")
     if as_zip and zipped.exists():
         raise click.UsageError(f"{zipped} already exists. Remove it, or choose another --out.")
+    require_writable(out)
     try:
         pack = student_files(source)
         write_folder(pack, out)

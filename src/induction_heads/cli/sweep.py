@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from induction_heads.cli.options import cluster_options, require_both
+from induction_heads.cli.options import cluster_options, require_both, require_writable
 from induction_heads.near_names import suggestion
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def sweep(
         close = suggestion(family, FAMILIES, known="Families:")
         raise click.UsageError(f"No family is called {family!r}. {close}")
     require_both(backend, scheduler)
+    require_writable(out)
     swept, folder = FAMILIES[family].sample(share), SweepFolder(out)
     settings = settings_of(family, share, swept.models)
     try:

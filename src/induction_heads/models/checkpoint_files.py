@@ -4,10 +4,11 @@ Every refusal is one sentence with a name in it: of a file, a setting or a weigh
 """
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -118,7 +119,7 @@ def require_plain_numbers(folder: Path) -> None:
     Whole numbers and floating-point numbers of 8 bits are what quantized weights are stored in.
     Read as they are, they give another model. Masks and other buffers may be of any type.
     """
-    for name, kind in _stored_types(folder):
+    for name, kind, _ in _stored(folder):
         if kind in _NUMBERS or not name.endswith(("weight", "bias")) or _BUFFERS.search(name):
             continue
         raise UnknownModel(
@@ -127,19 +128,21 @@ def require_plain_numbers(folder: Path) -> None:
         )
 
 
-def _stored_types(folder: Path) -> Iterator[tuple[str, str]]:
-    """The name and the number type of every tensor in the files that would be loaded."""
+def _stored(folder: Path) -> Iterator[tuple[str, str, int]]:
+    """Name, number type and number of values of every tensor in the files that would be loaded."""
     whole = folder / "model.safetensors"
     stored = [whole] if whole.is_file() else sorted(folder.glob("model-*.safetensors"))
     for path in stored:
         with suppress(OSError, SafetensorError), safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118
-                yield name, str(file.get_slice(name).get_dtype())
+                tensor = file.get_slice(name)
+                yield name, str(tensor.get_dtype()), math.prod(tensor.get_shape())
     for path in () if stored else sorted(folder.glob("pytorch_model*.bin")):
         with suppress(Exception):  # A file that cannot be read is refused where it is loaded.
             tensors = torch.load(path, map_location="meta", weights_only=True)
             for name, tensor in tensors.items():
-                yield name, _SHORT.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
+                kind = _SHORT.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
+                yield name, kind, tensor.numel()
 
 
 _SHORT = {
@@ -148,6 +151,51 @@ _SHORT = {
     torch.float16: "F16",
     torch.bfloat16: "BF16",
 }
+
+
+_LAYERS = ("n_layers", "n_layer", "num_layers", "num_hidden_layers", "decoder_layers")
+_WIDTHS = (
+    *("d_model", "d_head", "d_vocab", "n_embd", "hidden_size", "vocab_size"),
+    *("n_heads", "n_head", "num_heads", "num_attention_heads"),
+    *("n_inner", "ffn_dim", "intermediate_size"),
+)
+"""Settings of which every value is a row, a column or a head of some weight."""
+
+
+def require_possible_sizes(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise UnknownModel, naming a setting, if the files are too small for the config's sizes.
+
+    The library builds the model of a config before it looks at the weights, and one with ten
+    million layers would take hours.
+    """
+    stored = [size for _, _, size in _stored(folder)]
+    held = {"layers": len(stored), "values": sum(stored)}
+    for names, kind in ((_LAYERS, "layers"), (_WIDTHS, "values")):
+        for name in names:
+            size = config.get(name)
+            if isinstance(size, int) and stored and size > held[kind]:
+                raise UnknownModel(
+                    f'The config in {folder} has "{name}": {size:,}, but its files hold '
+                    f"{len(stored):,} weights with {held['values']:,} values in all. The config "
+                    "belongs to another model, or files are missing."
+                )
+
+
+def require_files_inside(folder: Path) -> None:
+    """Raise UnknownModel if an index of shards names a file outside the folder."""
+    for path in sorted(folder.glob("*.index.json")):
+        try:
+            index = json.loads(path.read_text(encoding="utf-8-sig"))
+            names = {*index["weight_map"].values()}
+        except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+            continue  # Refused, with the reason, where the shards are loaded.
+        for name in names:
+            shard = PurePosixPath(str(name).replace("\\", "/"))
+            if shard.is_absolute() or ".." in shard.parts or ":" in str(name):
+                raise UnknownModel(
+                    f"{path} names the file {name!r}, which is outside {folder}. The files of a "
+                    "checkpoint lie beside its index."
+                )
 
 
 def require_whole_files(folder: Path) -> None:

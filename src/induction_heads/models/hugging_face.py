@@ -17,10 +17,12 @@ from induction_heads.models.checkpoint_files import (
     UnknownModel,
     read_config,
     reason,
+    require_files_inside,
     require_finite_weights,
     require_matching_weights,
     require_plain_numbers,
     require_plain_settings,
+    require_possible_sizes,
     require_token,
     require_whole_files,
 )
@@ -76,7 +78,9 @@ def load_hugging_face(
     config = read_config(folder)
     architecture = _checked_architecture(folder, config)
     require_plain_settings(folder, config)
+    require_files_inside(folder)
     require_plain_numbers(folder)
+    require_possible_sizes(folder, config)
     tokenizer = load_tokenizer(folder)
     bos = leading_token(folder, tokenizer, architecture)
     # TransformerLens may add tokens of its own to the tokenizer.

@@ -19,6 +19,7 @@ from induction_heads.models.checkpoint_files import (
     reason,
     require_finite_weights,
     require_matching_weights,
+    require_possible_sizes,
     require_token,
     require_whole_files,
 )
@@ -93,6 +94,7 @@ def _with_weights(folder: Path, weights: dict[str, Tensor]) -> AttentionOnly:
     """The model of the folder's config with these weights. Raises UnknownModel if they differ."""
     config = _config(folder)
     require_token(config.bos_token, config.d_vocab, folder / "config.json")
+    require_possible_sizes(folder, asdict(config))
     model = AttentionOnly(config)
     expected = {name: weight.shape for name, weight in model.state_dict().items()}
     misshapen = [
