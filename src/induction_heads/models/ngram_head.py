@@ -11,7 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from induction_heads.data.tokens import after, earlier_matches
-from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
+from induction_heads.models.attention_only import (
+    AttentionLayer,
+    AttentionOnly,
+    AttentionOnlyConfig,
+)
 
 
 def ngram_induction_layer(
@@ -50,6 +54,7 @@ class WithNgramHead(AttentionOnly):
         for layer in self.layers[:-1]:
             residual = residual + layer(residual)
         last = self.layers[-1]
+        assert isinstance(last, AttentionLayer)
         values = self.looked_at(tokens) @ last.norm(residual)
         residual = residual + last(residual) + values @ self.W_V @ self.W_O
         return self.norm(residual) @ self.W_U
