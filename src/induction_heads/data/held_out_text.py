@@ -3,8 +3,8 @@
 It is every twentieth file of the standard library of Python 3.11.7, on whose other files they were
 trained. Another version of Python has other files, and a file held out there may be one that the
 models were trained on, so the running Python's own files would not do.
-`python -m induction_heads.data.held_out_text` writes the file again from a Python 3.11.7. The text
-is under the PSF License Agreement; see `held_out_source.LICENSE.txt`.
+`python -m induction_heads.data.held_out_text` writes the file again from a Python 3.11.7. The files
+are unchanged, under the PSF License Agreement; see `held_out_source.LICENSE.txt`.
 """
 
 import gzip
