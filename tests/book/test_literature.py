@@ -92,3 +92,11 @@ def test_keys_of_one_role_are_separate_works():
         "elhage2021",
         "olsson2022",
     ]
+
+
+def test_every_work_has_one_level_of_reading():
+    _, _, levels = MAP.partition("(literature-read)=")
+    levels, _, _ = levels.partition("\n## Where each work is cited")
+    rows = re.findall(r"^\| [a-z ]+ \| (\{cite:t\}.+) \|$", levels, flags=re.M)
+    assert len(rows) == 5
+    assert sorted(cited_works.keys("\n".join(rows))) == sorted(BIBLIOGRAPHY)
