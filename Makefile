@@ -7,6 +7,7 @@
 #   make test      tests of the package, course, notebooks and pages, with coverage
 #   make test-all  also the long tests (a class of 100, whole sweeps on a cluster)
 #   make check     ruff, pyright, coverage; types, lint and format of the JavaScript after npm install
+#   make ebook     the book as one PDF and one EPUB, after make book (needs Chromium)
 #   make bench     speed ratios (BENCH=--quick for the short form)
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ LAB := jupyterlab==4.6.6
 # many tests wait for a browser, a time limit or a process of their own.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv install lab everything book test test-all check bench serve clean
+.PHONY: help venv install lab everything book ebook test test-all check bench serve clean
 help:
 	@sed -n 's/^# *\(  make .*\|For authors:\)/\1/p' Makefile
 
@@ -56,6 +57,9 @@ book: everything
 	@# A failed build is forgotten, or Sphinx would not repeat its warnings next time.
 	$(BIN)/jupyter-book build book/ -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 	@echo "The site is ready: open $(CURDIR)/_build/html/index.html"
+
+ebook: everything
+	$(BIN)/python book/ebook.py
 
 # The notebooks run beside the other tests, which often wait. Their report comes after the others'.
 # Those that `make book` has run with the same code and inputs have passed: they are not run again.

@@ -48,7 +48,7 @@ PACKAGE_ENDINGS = (
 )
 """What a file of the package may end with; anything else there is left out."""
 COURSE = "src/induction_heads/course/"
-AUTHORS_TARGETS = ("test", "test-all", "check", "bench")
+AUTHORS_TARGETS = ("test", "test-all", "check", "ebook", "bench")
 TOP = "induction-heads"
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 
