@@ -30,8 +30,8 @@ STYLES = ("pygments.css", "styles/sphinx-book-theme.css", "exercise.css", "pages
 """The site's style sheets that shape what a page prints, within `_static`."""
 
 # A page as it looks without scripts, except that formulas are MathML, which needs no script.
-# The code of figures, which the site folds away, is left out. A figure that needs a script shows its
-# table instead.
+# The code of figures, which the site folds away, is left out. A figure that needs a script shows
+# its table instead.
 ARTICLE = """async () => {
   if (window.MathJax?.startup) await MathJax.startup.promise;
   for (const formula of document.querySelectorAll("mjx-container")) {
