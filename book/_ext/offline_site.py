@@ -10,6 +10,8 @@ from icon_font import write_icon_fonts
 from page_description import description_tag
 from page_images import with_sizes
 from page_needs import keep_needed, large_scripts, sketch
+from search_texts import SCRIPT as SEARCH_TEXTS
+from search_texts import write_search_texts
 from sphinx.application import Sphinx
 
 HOVER_SCRIPT, EXPLORER_SCRIPT = "circuitsvis.js", "explorer.js"
@@ -55,6 +57,9 @@ def finish_page(app: Sphinx, pagename, templatename, context, doctree) -> None:
         context["generate_toctree_html"] = partial(labeled_toctree, toctree)
     for name in (HOVER_SCRIPT, EXPLORER_SCRIPT):
         app.add_js_file(name, loading_method="defer")  # On all pages; most drop it below.
+    if pagename == "search":
+        for name in (SEARCH_TEXTS, "excerpts.js"):
+            app.add_js_file(name, loading_method="defer")
     scripts = context.get("script_files", [])
     context["next_scripts"] = large_scripts(scripts, body, sketch_of_next(app, pagename))
     for files in (scripts, context.get("css_files", [])):
@@ -100,6 +105,7 @@ def finish_site(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         copy_hover_script(Path(app.outdir))
         write_icon_fonts(Path(app.outdir))
+        write_search_texts(app.env, Path(app.outdir) / "_static")
 
 
 def setup(app: Sphinx) -> dict:

@@ -1,4 +1,4 @@
-"""Width and height of every image of a page, so that the text does not move as images load."""
+"""Images of a page: their size, so that the text does not move, and a link to enlarge each."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,10 @@ from PIL import Image
 PIXELS_PER_POINT = 150 / 72
 """A vector figure is as large on the page as a bitmap with 150 dots per inch."""
 
-IMAGE = re.compile(r'<img (?P<rest>(?![^>]*\b(?:width|height)=)[^>]*\bsrc="(?P<source>[^"]+)")')
+IMAGE = re.compile(
+    r"(?P<link><a\b[^>]*>\s*)?<img (?P<rest>(?![^>]*\b(?:width|height)=)[^>]*"
+    r'\bsrc="(?P<source>[^"]+)"[^>]*>)'
+)
 POINTS = re.compile(r'<svg[^>]*? width="([\d.]+)pt" height="([\d.]+)pt"')
 
 
@@ -25,13 +28,19 @@ def image_size(path: Path) -> tuple[int, int] | None:
 
 
 def with_sizes(body: str, paths: dict[str, Path]) -> str:
-    """The HTML with a size for each image that has none and whose file name is in `paths`."""
+    """The HTML with a size for each image that has none and whose file name is in `paths`.
+
+    Such an image also becomes a link to its file, which fills the screen, unless it is in a link.
+    """
 
     def sized(match: re.Match) -> str:
         path = paths.get(match["source"].rsplit("/", 1)[-1])
         size = image_size(path) if path else None
         if size is None:
             return match[0]
-        return f'<img width="{size[0]}" height="{size[1]}" {match["rest"]}'
+        image = f'<img width="{size[0]}" height="{size[1]}" {match["rest"]}'
+        if match["link"]:
+            return match["link"] + image
+        return f'<a class="enlarge" href="{match["source"]}">{image}</a>'
 
     return IMAGE.sub(sized, body)

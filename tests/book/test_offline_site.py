@@ -82,12 +82,16 @@ def test_a_figure_is_as_large_as_vectors_as_at_150_dots_an_inch(tmp_path):
     assert image_size(tmp_path / "vectors.svg") == image_size(tmp_path / "pixels.png") == (450, 300)
 
 
-def test_images_without_a_size_get_one_and_others_stay(tmp_path):
+def test_images_without_a_size_get_one_and_a_link_to_enlarge_them_and_others_stay(tmp_path):
     Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
     paths = {"a.png": tmp_path / "a.png"}
-    body = '<img alt="A" src="_images/a.png" /><img width="9" src="a.png" /><img src="b.png" />'
-    sized = with_sizes(body, paths)
-    assert sized == body.replace('<img alt="A"', '<img width="30" height="20" alt="A"')
+    others = '<img width="9" src="a.png" /><img src="b.png" />'
+    sized = '<img width="30" height="20" alt="A" src="_images/a.png" />'
+    assert with_sizes(f'<img alt="A" src="_images/a.png" />{others}', paths) == (
+        f'<a class="enlarge" href="_images/a.png">{sized}</a>{others}'
+    )
+    linked = '<a href="ch04.html">\n<img alt="A" src="_images/a.png" /></a>'
+    assert with_sizes(linked, paths) == f'<a href="ch04.html">\n{sized}</a>'
 
 
 def test_a_description_is_the_first_sentence_or_two_without_markup():

@@ -97,6 +97,9 @@ def test_search_from_disk_leads_to_the_term(visit):
     seen.tab.keyboard.type("decoy")
     seen.tab.keyboard.press("Enter")
     seen.tab.wait_for_selector("#search-results li a")
+    excerpt = seen.tab.locator("#search-results .search-excerpt").first
+    assert "decoy" in excerpt.inner_text()
+    assert excerpt.locator("mark").first.inner_text().lower() == "decoy"
     seen.tab.locator("#search-results li a").first.click()
     seen.tab.wait_for_selector("article .highlighted")
     assert "search.html" not in seen.tab.url
