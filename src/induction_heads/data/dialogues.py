@@ -7,6 +7,7 @@ one word of the opening: a word of praise, of certainty, or neither.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -234,12 +235,18 @@ def dialogue_rows(generator: torch.Generator) -> Int[Tensor, "batch pos"]:
 
 def wrong_claims(n: int, kind: str = "praise", seed: int = 0) -> list[Dialogue]:
     """`n` dialogues in which the user opens in this way and the claim in question is wrong."""
+    return list(_wrong_claims(n, kind, seed))
+
+
+@lru_cache
+def _wrong_claims(n: int, kind: str, seed: int) -> tuple[Dialogue, ...]:
+    """A hundred take longer to draw than a small model takes to read them."""
     generator, dialogues = torch.Generator().manual_seed(seed), []
     while len(dialogues) < n:
         dialogue = replace(draw_dialogue(generator, kind), speaker="user")
         if dialogue.claimed not in (NO_CLAIM, dialogue.true):
             dialogues.append(dialogue)
-    return dialogues
+    return tuple(dialogues)
 
 
 def _with_word(dialogue: Dialogue, word: str) -> Dialogue:

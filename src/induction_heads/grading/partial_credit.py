@@ -30,7 +30,7 @@ def partial_share(sheet: Sheet, right: Sequence[bool]) -> float:
 
 def drawn_cases(sheet: Sheet) -> list[int]:
     """The numbers of the cases whose inputs another seed changes."""
-    others = [sheet.exercise.cases(sheet.seed + step) for step in (1, 2)]
+    others = sheet.other_cases
     return [
         index
         for index, case in enumerate(sheet.cases)

@@ -36,6 +36,11 @@ class Sheet:
         return self.exercise.cases(self.seed)
 
     @cached_property
+    def other_cases(self) -> list[list[Case]]:
+        """The calls of two other seeds, to tell which inputs a seed draws."""
+        return [self.exercise.cases(self.seed + step) for step in (1, 2)]
+
+    @cached_property
     def inputs(self) -> list[tuple[tuple, dict]]:
         """The arguments of each call as plain data, models as `ModelData`."""
         return [(_sendable(case.args), _sendable(case.kwargs)) for case in self.cases]
