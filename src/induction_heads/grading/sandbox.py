@@ -5,7 +5,6 @@ packages and this package without the checks. The user's files are not in it. Tw
 used where the kernel offers them: a filter of system calls, and control groups.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from induction_heads.grading import control_groups, system_calls, user_ids
 from induction_heads.grading.control_groups import ControlGroups, NoGroups
+from induction_heads.grading.worker_process import worker_environment
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SYSTEM = (
@@ -94,7 +94,7 @@ code = os.waitstatus_to_exitcode(os.wait()[1])
 sys.exit(0 if code == 7 else f"a process in new namespaces ended with {{code}}")
 """
     command = [sys.executable, "-P", "-c", probe]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    environment = worker_environment(Path(OWN_FOLDER))
     trial = subprocess.run(
         bubblewrap(command), env=environment, capture_output=True, text=True, check=False
     )
