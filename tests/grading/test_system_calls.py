@@ -9,7 +9,7 @@ from induction_heads.grading import system_calls
 from induction_heads.grading.system_calls import ALLOW, ARCHITECTURES, END, REFUSE, program
 
 MACHINES = list(ARCHITECTURES)
-READ, GETPID, CLONE, MMAP = (0, 63), (39, 172), (56, 220), (9, 222)
+READ, GETPID, CLONE, MMAP, FCNTL = (0, 63), (39, 172), (56, 220), (9, 222), (72, 25)
 
 
 def decision(machine: str, number: int, *args: int, audit: int | None = None) -> int:
@@ -45,9 +45,12 @@ def test_every_listed_call_is_refused_and_ordinary_ones_are_allowed(machine: str
         )
         for number in calls.values()
     }
+    newer = range(system_calls.NEWER_CALLS, 600)
+    expected |= dict.fromkeys(newer, REFUSE | errno.ENOSYS)
     decided = {number: decision(machine, number) for number in range(600)}
     assert {number: decided[number] for number in expected} == expected
     assert {decided[n] for n in decided if n not in expected} == {ALLOW}
+    assert max(set(expected) - set(newer)) < system_calls.NEWER_CALLS
     assert {decided[call[column]] for call in (READ, GETPID, CLONE, MMAP)} == {ALLOW}
 
 
@@ -61,8 +64,17 @@ def test_flags_decide_about_namespaces_and_shared_memory(machine: str):
         assert decision(machine, clone, flags) == REFUSE | errno.EPERM, hex(flags)
     private, shared_file = 0x22, 0x01
     assert [decision(machine, mmap, 0, 9, 3, f) for f in (private, shared_file)] == [ALLOW, ALLOW]
-    for flags in (0x21, 0x23, 0x40021):
+    for flags in (0x21, 0x23, 0x40021, 0x40022):
         assert decision(machine, mmap, 0, 9, 3, flags) == REFUSE | errno.EPERM, hex(flags)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_file_can_be_duplicated_but_not_locked_in_parts(machine: str):
+    fcntl = FCNTL[ARCHITECTURES[machine].column]
+    duplicate, get_flags, lock, lock_of_a_file, lease = 1030, 3, 6, 37, 1024
+    assert [decision(machine, fcntl, 4, each) for each in (duplicate, get_flags)] == [ALLOW] * 2
+    for command in (lock, lock_of_a_file, lease):
+        assert decision(machine, fcntl, 4, command) == REFUSE | errno.EPERM, command
 
 
 def test_calls_of_another_architecture_end_the_process():

@@ -1,8 +1,9 @@
 """The system calls that a submission may not make: a filter that the kernel runs (seccomp, Linux).
 
 A filter looks at numbers and flags only. It refuses what no exercise needs: namespaces and mounts,
-the kernel's keyrings, memory that no limit counts, sockets, and a look into other processes. A
-refused call fails like any other, and calls of another architecture end the process.
+the kernel's keyrings, memory that no limit counts, what the whole machine has only one of, sockets,
+and a look into other processes. A refused call fails like any other, and calls of another
+architecture end the process.
 """
 
 import ctypes
@@ -16,10 +17,16 @@ SET_SECCOMP, FILTER_MODE = 22, 2
 LOAD, AND, EQUAL, AT_LEAST, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 ALLOW, REFUSE, END = 0x7FFF0000, 0x00050000, 0x80000000
 NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
-X32_CALLS = 0x40000000
-NEW_NAMESPACES = 0x7E020000
+NEWER_CALLS = 463
+"""The first number that these tables do not know: calls of later kernels, and those of x32."""
+WHOLE = 0xFFFFFFFF
+NEW_NAMESPACES = (0x20000, *(1 << bit for bit in range(25, 31)))
 SHARED_WITHOUT_FILE = 0x21
 """MAP_SHARED | MAP_ANONYMOUS: such pages stay in memory when no process has them mapped."""
+LARGE_PAGES = 0x40000
+"""MAP_HUGETLB: pages that a machine sets aside, and that are not in the memory of a process."""
+LOCKS = (6, 7, 37, 38, 1024)
+"""Commands of `fcntl` that lock parts of a file, as many as one likes, or lease it."""
 
 REFUSED = {
     # name: (x86_64, aarch64)
@@ -83,6 +90,8 @@ REFUSED = {
     "setdomainname": (171, 162),
     "lookup_dcookie": (212, 18),
     "vhangup": (153, 58),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
 }
 """Refused with "Operation not permitted"."""
 
@@ -92,13 +101,22 @@ ABSENT = {
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
+    "io_setup": (206, 0),
 }
 """Refused with "Function not implemented"."""
 
 NETWORK = {"socket": (41, 198), "socketpair": (53, 199)}
 """Refused with "Network is unreachable". Unread data in the buffers of sockets is memory too."""
 
-CLONE, MMAP = (56, 220), (9, 222)
+Pairs = tuple[tuple[int, int], ...]
+
+BY_ARGUMENT: tuple[tuple[tuple[int, int], int, Pairs], ...] = (
+    # clone(flags, …), mmap(_, _, _, flags, …), fcntl(_, command, …)
+    ((56, 220), 0, tuple((flag, flag) for flag in NEW_NAMESPACES)),
+    ((9, 222), 3, tuple((flags, flags) for flags in (SHARED_WITHOUT_FILE, LARGE_PAGES))),
+    ((72, 25), 1, tuple((WHOLE, command) for command in LOCKS)),
+)
+"""(numbers, place of an argument, pairs of mask and value that the argument must not have)."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +125,11 @@ class Architecture:
 
     column: int
     audit: int
-    has_x32: bool
 
 
 ARCHITECTURES = {
-    "x86_64": Architecture(0, 0xC000003E, has_x32=True),
-    "aarch64": Architecture(1, 0xC00000B7, has_x32=False),
+    "x86_64": Architecture(0, 0xC000003E),
+    "aarch64": Architecture(1, 0xC00000B7),
 }
 
 
@@ -129,9 +146,9 @@ def program(machine: str) -> bytes:
         instruction(EQUAL, kind.audit, if_true=1),
         instruction(RETURN, END),
         instruction(LOAD, NUMBER_AT),
+        instruction(AT_LEAST, NEWER_CALLS, if_false=1),
+        _refusal(errno.ENOSYS),
     ]
-    if kind.has_x32:
-        lines += [instruction(AT_LEAST, X32_CALLS, if_false=1), _refusal(errno.ENOSYS)]
     for calls, problem in (
         (REFUSED, errno.EPERM),
         (ABSENT, errno.ENOSYS),
@@ -140,9 +157,8 @@ def program(machine: str) -> bytes:
         for numbers in calls.values():
             number = numbers[kind.column]
             lines += [instruction(EQUAL, number, if_false=1), _refusal(problem)]
-    lines += _by_flags(CLONE[kind.column], 0, NEW_NAMESPACES, 0, allowed_if_equal=True)
-    shared = SHARED_WITHOUT_FILE
-    lines += _by_flags(MMAP[kind.column], 3, shared, shared, allowed_if_equal=False)
+    for calls, argument, refused in BY_ARGUMENT:
+        lines += _by_argument(calls[kind.column], argument, refused)
     return b"".join([*lines, instruction(RETURN, ALLOW)])
 
 
@@ -150,18 +166,22 @@ def _refusal(problem: int) -> bytes:
     return instruction(RETURN, REFUSE | problem)
 
 
-def _by_flags(
-    number: int, argument: int, mask: int, value: int, *, allowed_if_equal: bool
-) -> list[bytes]:
-    """Allow or refuse the call `number` by whether `argument & mask` equals `value`."""
-    allowed, refused = instruction(RETURN, ALLOW), _refusal(errno.EPERM)
+def _by_argument(number: int, argument: int, refused: Pairs) -> list[bytes]:
+    """Refuse the call `number` if `argument & mask == value` for one of the pairs."""
+    tests = [
+        line
+        for mask, value in refused
+        for line in (
+            instruction(LOAD, ARGUMENTS_AT + 8 * argument),  # The lower half: little-endian.
+            instruction(AND, mask),
+            instruction(EQUAL, value, if_false=1),
+            _refusal(errno.EPERM),
+        )
+    ]
     return [
-        instruction(EQUAL, number, if_false=5),
-        instruction(LOAD, ARGUMENTS_AT + 8 * argument),  # The lower half: little-endian machines.
-        instruction(AND, mask),
-        instruction(EQUAL, value, if_false=1),
-        allowed if allowed_if_equal else refused,
-        refused if allowed_if_equal else allowed,
+        instruction(EQUAL, number, if_false=len(tests) + 1),
+        *tests,
+        instruction(RETURN, ALLOW),
     ]
 
 
