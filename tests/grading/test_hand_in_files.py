@@ -323,7 +323,7 @@ def test_a_file_that_is_not_text_is_reported(tmp_path, kind):
         "link": "links are not followed",
         "pipe": "is not an ordinary file",
         "folder": "There is no file",
-        "large": "larger than 1 MB",
+        "large": "larger than 512 kB",
         "encoding": "rot",
         "bytes": "not Python source in UTF-8",
     }

@@ -347,7 +347,7 @@ def test_a_long_message_of_a_worker_is_cut():
 def test_a_file_too_large_to_be_an_answer_is_not_read(tmp_path: Path):
     (tmp_path / f"{STEM}.py").write_bytes(b"#" * (2**20 + 1))
     submission = read_submission(tmp_path, STEM)
-    assert submission.problem == f"{STEM}.py is larger than 1 MB."
+    assert submission.problem == f"{STEM}.py is larger than 512 kB."
     assert submission.source == ""
 
 

@@ -112,6 +112,33 @@ def test_a_roster_names_the_students_of_any_system(tmp_path):
     assert [person.login for person in absent_persons(roster, students)] == ["mc867"]
 
 
+def test_a_file_name_chosen_by_a_student_does_not_name_another_student(tmp_path):
+    (tmp_path / "roster.csv").write_text(ROSTER)
+    roster = Roster(read_roster(tmp_path / "roster.csv"))
+    canvas = entries(
+        tmp_path / "canvas",
+        "noetheremmy_1235_56791_x_1234_assignsubmission_file_ch01_attention.py",
+        "curiemarie_1236_56792_x_1234_56789_ch01_attention.py",
+    )
+    moodle = entries(
+        tmp_path / "moodle",
+        "Emmy Noether_205_assignsubmission_file_x_1234_56789_ch01_attention.py",
+    )
+    assert [s.name for s in find_students(canvas, roster)[0]] == ["en882", "mc867"]
+    assert [s.name for s in find_students(moodle, roster)[0]] == ["en882"]
+    assert names(canvas) == ["curiemarie", "noetheremmy"]
+
+
+@pytest.mark.parametrize("others", [["week-emmy/"], ["week-emmy/", "week-zoe/"]])
+def test_a_login_that_ends_in_another_login_is_another_student(tmp_path, others):
+    (tmp_path / "roster.csv").write_text(ROSTER)
+    roster = Roster(read_roster(tmp_path / "roster.csv"))
+    entries(tmp_path / "class", "week-x-ada-l/", *others)
+    students = {s.path.name: s.name for s in find_students(tmp_path / "class", roster)[0]}
+    assert students["week-x-ada-l"] == "week-x-ada-l"
+    assert students["week-emmy"] == "en882"
+
+
 def test_a_roster_that_cannot_be_used_says_why(tmp_path):
     problems = {
         "": "is empty",

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import build
-from collections_of_harm import HAND_INS, WORKS
+from collections_of_odd_files import HAND_INS, WORKS
 
 from induction_heads.grading.results import ChapterResult
 from induction_heads.grading.running_submission import Limits

@@ -322,7 +322,7 @@ def not_utf_8(folder: Path) -> None:
 @hand_in("declares the encoding")
 def slow_codec(folder: Path) -> None:
     """An encoding that takes a minute to decode."""
-    (own(folder) / FILE).write_bytes(b"# coding: punycode\n-" + b"b9a" * 300_000)
+    (own(folder) / FILE).write_bytes(b"# coding: punycode\n-" + b"b9a" * 150_000)
 
 
 # Notebooks.

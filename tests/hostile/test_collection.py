@@ -9,10 +9,18 @@ from pathlib import Path
 import aftermath
 import pytest
 from build import RIGHT
-from collections_of_harm import FILE, HAND_INS, STEM, WORKS, HandIn
+from collections_of_odd_files import FILE, HAND_INS, STEM, WORKS, HandIn
 
+from induction_heads.files import write_atomically
 from induction_heads.grading import gradebook
-from induction_heads.grading.students import DuplicateStudent, find_students, read_student
+from induction_heads.grading.listing import listing
+from induction_heads.grading.students import (
+    DuplicateStudent,
+    Student,
+    find_students,
+    read_student,
+)
+from induction_heads.grading.worker_process import MAX_MARKS
 
 # CPU time, so that a busy machine makes no difference. Tracing for coverage about doubles it.
 SECONDS = 20.0 if sys.gettrace() else 10.0
@@ -49,10 +57,20 @@ def test_a_hostile_hand_in_is_refused_and_touches_nobody(case: HandIn, tmp_path:
     else:
         assert case.outcome in (mine.problem or "")
         assert "return matrix" not in mine.source
-    assert not aftermath.unprintable(mine.problem or "")
+    for shown in shown_about(students):
+        assert not aftermath.unprintable(shown), ascii(shown)
+        assert "\u0301" * (MAX_MARKS + 1) not in shown
     assert content(tmp_path) == before
     assert seconds < SECONDS
     assert memory < MEMORY, f"{memory / 2**20:,.0f} MB"
+
+
+def shown_about(students: list[Student]) -> list[str]:
+    """What a teacher reads about the hand-ins before anything is graded."""
+    hand_ins = [(student, read_student(student, CHAPTERS)) for student in students]
+    problems = [s.problem or "" for _, hand_in in hand_ins for s in hand_in.submissions]
+    rows = listing(hand_ins, []).rows
+    return [*problems, *(text for row in rows for text in vars(row).values())]
 
 
 def case_name(case: HandIn) -> str:
@@ -72,6 +90,7 @@ NAMES = {
     "markup": "<script>alert(1)<",
     "quotes": "a\"b'c`d",
     "300 bytes": "ä" * 120,
+    "letters of four bytes": "\U00020000" * 63,
     "a terminal code": "\x1b[2Jpassed",
     "reversed letters": "ada\u202egpj.exe",
     "a hidden mark": "ada\u200b",
@@ -101,8 +120,9 @@ def test_a_name_cannot_break_a_path_a_table_or_a_page(name: str, tmp_path: Path)
     assert safe.encode("utf-8")
     cell = gradebook_cell(safe)
     assert cell[0] not in "=+-@＝＋－＠\t\r"
-    (tmp_path / "out" / safe).mkdir(parents=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [safe]
+    (tmp_path / "out").mkdir()
+    write_atomically(tmp_path / "out" / f"{safe}.json", "{}")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{safe}.json"]
 
 
 def gradebook_cell(name: str) -> str:

@@ -29,6 +29,7 @@ from induction_heads.grading.notebook_source import (
 )
 from induction_heads.grading.source_code import Function, is_stub, near_name
 from induction_heads.grading.submission import MAX_BYTES, NotReadable, Submission, decoded
+from induction_heads.grading.worker_process import printable
 
 Chapters = Mapping[str, Collection[str]]
 """The stem of each chapter → the names of its exercises."""
@@ -177,7 +178,7 @@ def _chapter_file(
     equals = [code for rank, code in ranked if rank == best]
     made = partial(ChapterFile, name=taken.name, n_written=taken.n_written(names))
     if len({code.text for code in equals}) > 1:
-        listed = " and ".join(sorted(code.name for code in equals)[:MAX_SHOWN])
+        listed = " and ".join(sorted(shown(code.name) for code in equals)[:MAX_SHOWN])
         problem = f"The submission has {len(equals)} files for {stem}: {listed}. Submit only one."
         submission = Submission(stem, problem=problem)
     else:
@@ -259,8 +260,8 @@ def _nothing(files: Files, stem: str) -> Submission:
 
 
 def shown(name: str) -> str:
-    """The name of a file, with anything that is not printable as escapes, and not too long."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    """The name of a file, with anything that is not visible as escapes, and not too long."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in printable(name))
     return text if len(text) <= 100 else f"…{text[-99:]}"
 
 

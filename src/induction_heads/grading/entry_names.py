@@ -33,9 +33,10 @@ def entry_name(name: str, is_folder: bool, folder: str = "") -> EntryName | None
     suffix = "" if is_folder else _suffix(name)
     if suffix is None:
         return None
-    if match := _MOODLE.fullmatch(name):
-        return EntryName(match["student"], match["id"], is_part=True)
-    if not is_folder and (match := _CANVAS.fullmatch(name)):
+    forms = (_MOODLE,) if is_folder else (_MOODLE, _CANVAS)
+    if matches := [match for form in forms if (match := form.fullmatch(name))]:
+        # The student chose the end of the name, which may look as another system writes names.
+        match = min(matches, key=lambda match: len(match["student"]))
         return EntryName(match["student"], match["id"], is_part=True)
     if not is_folder and suffix != ".zip" and (match := _FLAT.fullmatch(name)):
         return EntryName(match["student"], is_part=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from induction_heads.grading.submission import NotReadable, read_regular
+from induction_heads.grading.submission import NotReadable, read_regular, too_large
 
 MAX_ZIP = 50 * 2**20
 MAX_ENTRIES = 5000
@@ -153,14 +153,14 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> byte
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise NotReadable("uses an unusual compression method. Submit an ordinary zip")
     if info.file_size > limit:
-        raise NotReadable(f"is larger than {limit // 2**20} MB")
+        raise too_large(limit)
     try:
         with archive.open(info) as file:
             data = file.read(limit + 1)
     except Exception as error:  # Broken streams raise zlib, struct, EOF and more.
         raise NotReadable("is damaged in the zip") from error
     if len(data) > limit:
-        raise NotReadable(f"is larger than {limit // 2**20} MB")
+        raise too_large(limit)
     return data
 
 

@@ -144,7 +144,7 @@ def _remark(file: ChapterFile) -> str:
     elif not file.is_valid:
         remark = "not valid Python"
     elif file.submission.beside:
-        remark += f", with {', '.join(f'{name}.py' for name, _ in file.submission.beside)}"
+        remark += f", with {', '.join(shown(f'{name}.py') for name, _ in file.submission.beside)}"
     others = [f"{shown(name)} ({n_written})" for name, n_written in file.others[:4]]
     more = f" and {len(file.others) - 4} more" if len(file.others) > 4 else ""
     return f"{remark}; not taken: {', '.join(others)}{more}" if others else remark

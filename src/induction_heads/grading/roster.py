@@ -8,6 +8,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,17 +145,31 @@ class Roster:
             for key in person.forms():
                 self._by_key.setdefault(key, []).append(person)
 
-    def person(self, student: str, number: str = "") -> Person | None:
-        """The person with this number, or with this name, or whose login ends the name."""
+    def person(self, student: str, number: str = "", start: str | None = None) -> Person | None:
+        """The person with this number, or with this name, or whose login follows `start` in it.
+
+        By default any start will do.
+        """
         for key in (number, student):
             persons = self._by_key.get(folded(key), []) if key else []
             if len(persons) == 1:
                 return persons[0]
-        ends = [p for p in self.persons if _ends_with(student, {p.github, p.login} - {""})]
+        start = self.common_start([student]) if start is None else start
+        ends = [p for p in self.persons if start in _starts(student, p)]
         return ends[0] if len(ends) == 1 else None
 
+    def common_start(self, students: Sequence[str]) -> str:
+        """What is before the login in most of the names that end in one: `homework-`.
 
-def _ends_with(student: str, logins: set[str]) -> bool:
-    """Whether the name is a prefix and a login, as GitHub Classroom names folders."""
-    ends = tuple(f"{sign}{login.casefold()}" for sign in "-_" for login in logins)
-    return bool(ends) and student.casefold().endswith(ends)
+        GitHub Classroom writes such names. A student who chooses the login `x-ada` is not `ada`.
+        """
+        starts = Counter(start for s in students for p in self.persons for start in _starts(s, p))
+        return min(starts, key=lambda start: (-starts[start], len(start), start), default="")
+
+
+def _starts(student: str, person: Person) -> set[str]:
+    """What is before a login of the person in a name that ends in it, with `-` or `_` between."""
+    name = student.casefold()
+    logins = {login.casefold() for login in (person.github, person.login) if login}
+    starts = {name.removesuffix(login) for login in logins if name.endswith(login)}
+    return {start for start in starts if start.endswith(("-", "_"))}

@@ -22,6 +22,8 @@ from induction_heads.grading.worker_process import MAX_MARKS, printable
 
 SKIPPED = ("__MACOSX", "desktop.ini", "Thumbs.db")
 MAX_NAME = 80
+MAX_NAME_BYTES = 200
+"""A file system takes names of 255 bytes, and the names of files have endings."""
 
 
 class DuplicateStudent(ValueError):
@@ -91,14 +93,15 @@ def find_students(
         else:
             key = (_folded(name.student), name.id) if name.is_part else ("", entry.name)
             groups.setdefault(key, []).append((entry, name))
-    students = [_student(group, roster) for group in groups.values()]
+    start = roster.common_start([g[0][1].student for g in groups.values()]) if roster else ""
+    students = [_student(group, roster, start) for group in groups.values()]
     students = _told_apart(students, [group[0][1] for group in groups.values()])
     return sorted(students, key=lambda student: (_folded(student.name), student.name)), left_out
 
 
-def _student(group: Sequence[tuple[Path, EntryName]], roster: Roster | None) -> Student:
+def _student(group: Sequence[tuple[Path, EntryName]], roster: Roster | None, start: str) -> Student:
     path, name = group[0]
-    person = roster.person(name.student, name.id) if roster else None
+    person = roster.person(name.student, name.id, start) if roster else None
     label = safe_name(person.label if person else name.student)
     return Student(label, path, tuple(path for path, _ in group[1:]), person)
 
@@ -147,7 +150,8 @@ def safe_name(name: str) -> str:
     """
     normal = unicodedata.normalize("NFC", name)
     safe = "".join(c if _is_plain(c) and shown == c else "_" for c, shown in _shown(normal))
-    safe = re.sub(r"^[\s.\-~]", "_", safe.rstrip(" ."))[:MAX_NAME].rstrip(" .")
+    safe = re.sub(r"^[\s.\-~]", "_", safe.rstrip(" ."))[:MAX_NAME]
+    safe = safe.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .")
     if safe == normal and not _is_reserved(safe):
         return safe
     code = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]

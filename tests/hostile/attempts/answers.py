@@ -1,12 +1,15 @@
 """Answers that are meant to break whoever compares them. None is right, and none may pass."""
 
 import gc
+import json
 import os
+import struct
 import sys
 import threading
 import time
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from induction_heads.grading import wire
 from induction_heads.models.plain_data import FactoredData, HookData, ModelData
@@ -265,3 +268,42 @@ def replaces_the_module_that_answers():
     for name in [name for name in sys.modules if name.startswith("induction_heads.grading")]:
         vars(sys.modules[name]).clear()
     return "right"
+
+
+def a_view_that_is_negated_later():
+    return torch.ones(2, 2, dtype=torch.complex64).conj().imag
+
+
+def sends_bools_that_are_neither():
+    header = json.dumps({"0": {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    block = struct.pack("<Q", len(header)) + header + bytes([0, 1, 2, 255])
+    forge_bytes(
+        b'["dict", [["event", "done"], ["status", "returned"], ["message", ""], '
+        b'["value", ["tensor", "0"]]]]',
+        block,
+    )
+
+
+class Everything(TorchFunctionMode):
+    """Every operation of PyTorch gives the same."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return True
+
+
+def leaves_a_mode_for_every_operation():
+    Everything().__enter__()
+    return torch.ones(2)
+
+
+def raises_errors_in_errors():
+    error = ValueError("right")
+    for _ in range(50_000):
+        error = ExceptionGroup("right", [error])
+    raise error
+
+
+def is_named_by_terminal_codes():
+    code = raises_with_marks.__code__.replace(co_name="\x1b[2J\u202e", co_qualname="\x1b[2J\u202e")
+    raises_with_marks.__code__ = code
+    raises_with_marks()
