@@ -38,6 +38,22 @@ def test_one_submission_does_not_see_changes_by_another(forking: WorkerPool, tmp
     assert error_text(bench, RAISES.format("hasattr(torch, 'x')")) == "False"
 
 
+def test_a_worker_that_asks_to_be_traced_does_not_end_the_fork_server(
+    forking: WorkerPool, tmp_path: Path
+):
+    """Without the filter of system calls it may ask, and then its parent is told of its signals."""
+    bench = Bench(tmp_path, forking)
+    source = """
+import ctypes, signal
+def row_sums(matrix):
+    ctypes.CDLL(None).ptrace(0, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGCHLD)
+    return matrix.sum(1)
+"""
+    assert bench.check(HEAD + source)[0].status == "timeout"
+    assert bench.check(ANSWER)[0].passed
+
+
 def test_forked_workers_start_with_the_same_random_state(forking: WorkerPool, tmp_path: Path):
     bench = Bench(tmp_path, forking)
     source = RAISES.format("torch.rand(1).item()")

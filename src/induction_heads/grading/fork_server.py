@@ -103,7 +103,7 @@ def _poll(child: Child) -> None:
     if child.code is not None:
         return
     pid, status = os.waitpid(child.pid, os.WNOHANG)
-    if pid:
+    if pid and not os.WIFSTOPPED(status):  # One that asks to be traced stops at every signal.
         child.code = os.waitstatus_to_exitcode(status)
     elif child.alone and memory_in_use(child.first) > MAX_MEMORY:
         child.why = f"used more than {MAX_MEMORY // 2**30} GB of memory"

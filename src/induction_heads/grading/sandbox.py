@@ -110,7 +110,8 @@ def _missing_layers() -> tuple[str, ...]:
     if why := system_calls.missing():
         missing.append(
             f"System calls are not filtered, because {why}. A submission may leave messages in the "
-            "kernel for another one, and hold memory that no limit counts."
+            "kernel for another one, hold memory that no limit counts, and use up what all "
+            "programs of the machine share."
         )
     try:
         ControlGroups(GROUP_LIMIT).close()
