@@ -33,7 +33,7 @@ def run_tests(user: str, python: str, tests: list[str]) -> subprocess.CompletedP
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",
         }
-        options = ["-q", "-rs", "-p", "no:cacheprovider", "-m", "long or not long"]
+        options = ["-q", "-rs", "--tb=short", "-p", "no:cacheprovider", "-m", "long or not long"]
         paths = [str(Path(__file__).with_name(test)) for test in tests]
         return subprocess.run(
             [*as_user(user), python, "-m", "pytest", *options, *paths],

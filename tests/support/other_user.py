@@ -56,7 +56,8 @@ def _is_usable(python: str, user: str) -> bool:
         f"sys.exit(sys.version_info[:2] != {sys.version_info[:2]} "
         "or importlib.util.find_spec('torch') is None)"
     )
-    command = [*as_user(user), python, "-c", code]
+    # `setpriv` itself may start what the user may not: `env` may not.
+    command = [*as_user(user), "env", python, "-c", code]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(PACKAGES)}
     done = subprocess.run(command, env=environment, cwd="/", check=False, capture_output=True)
     return done.returncode == 0

@@ -1,5 +1,4 @@
 # verdict: row_sums=passed, doubled=passed
-# limits: most=30
 """Leaves threads behind that spin for ever and are not daemons."""
 
 import threading
