@@ -11,9 +11,11 @@ from induction_heads.models.descriptions import DESCRIPTIONS
 @click.option("--json", "as_json", is_flag=True, help="Print name and description as JSON.")
 def models(as_json: bool) -> None:
     """List the models that `analyze` and `load_model` know by name."""
+    from induction_heads.models.any_order import ANY_ORDER, DESCRIPTION
     from induction_heads.models.hand_built import KINDS
 
-    hand_built = {f"hand-built:{kind}": line for kind, line in KINDS.items()}
+    kinds = KINDS | {ANY_ORDER: DESCRIPTION}
+    hand_built = {f"hand-built:{kind}": line for kind, line in kinds.items()}
     if as_json:
         click.echo(json.dumps(DESCRIPTIONS | hand_built, indent=2, ensure_ascii=False))
         return

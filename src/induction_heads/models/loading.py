@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from induction_heads.files import write_atomically
+from induction_heads.models.any_order import ANY_ORDER, hand_built_any_order
 from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig
 from induction_heads.models.checkpoint_files import (
     UnknownModel,
@@ -299,7 +300,7 @@ def load_model(
 
     `name` is one of these, tried in this order:
 
-    - `hand-built:KIND`, see `KINDS`;
+    - `hand-built:KIND`, see `KINDS`, or `hand-built:any_order`;
     - a zoo name (`toy-2l`);
     - a folder on this machine, written by `save_model` or in Hugging Face format;
     - a name on the Hugging Face hub (`gpt2`, `EleutherAI/pythia-70m`) or the short name that
@@ -336,7 +337,8 @@ def _load(name: str, bridge: bool, device: str, dtype: str | None, progress: boo
         raise UnknownModel(f"dtype={dtype!r} is not known. Choose one of: {', '.join(DTYPES)}.")
     tokenizer = None
     if name.startswith("hand-built:"):
-        model = hand_built(name.removeprefix("hand-built:"))
+        kind = name.removeprefix("hand-built:")
+        model = hand_built_any_order() if kind == ANY_ORDER else hand_built(kind)
     else:
         folder, step = find_checkpoint(name, progress=progress)
         if not (folder / "config.json").is_file():

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from induction_heads.data.matching_rows import lag_rows, lag_table
+from induction_heads.interp.ablation import attention_hook
 from induction_heads.interp.activations import attention_patterns
 from induction_heads.interp.losses import per_token_loss
 from induction_heads.interp.matching_scores import lag_posterior
@@ -152,6 +153,30 @@ def attention_to_confirmations(
     return (confirmed @ counts[0][both]) / (other @ counts[0][both])
 
 
+def losses_with_mean_patterns(
+    model: HookedModel, rows: dict[int, Int[Tensor, "row pos"]]
+) -> dict[str, list[float]]:
+    """The loss of the last 16 tokens in nats when a layer looks where it does on average, by layer.
+
+    The mean is over "all rows", or over "rows of the same lag", for which the choice is thus made.
+    """
+    tokens = torch.cat(list(rows.values()))
+    losses = {}
+    for name, n_groups in (("all rows", 1), ("rows of the same lag", len(rows))):
+
+        def mean_pattern(pattern: Tensor, hook: Any, n_groups: int = n_groups) -> Tensor:
+            groups = pattern.unflatten(0, (n_groups, -1))
+            return groups.mean(dim=1, keepdim=True).expand_as(groups).flatten(0, 1)
+
+        losses[name] = []
+        for layer in range(model.cfg.n_layers):
+            hooks = [(attention_hook(layer, "pattern"), mean_pattern)]
+            with torch.inference_mode():
+                logits = model.run_with_hooks(tokens, fwd_hooks=hooks)
+            losses[name].append(per_token_loss(logits, tokens)[:, -16:].mean().item())
+    return losses
+
+
 def ruler_losses(lags: tuple[int, ...]) -> dict[str, float]:
     """The loss of two predictors on the rows that every model is measured on, in nats.
 
@@ -195,4 +220,8 @@ def lag_result(name: str, settings: Settings = SETTINGS) -> dict[str, Any]:
         "within_tokens": rounded(
             attention_to_confirmations(model, rows, within_tokens=True), digits=3
         ),
+        "mean_patterns": {
+            name: [round(loss, 4) for loss in losses]
+            for name, losses in losses_with_mean_patterns(model, rows).items()
+        },
     }
