@@ -224,6 +224,23 @@ def most_hops_formula() -> str:
     raise NotImplementedError
 
 
+def share_equal_so_far(
+    ours: Int[Tensor, "place ahead"], theirs: Int[Tensor, "place ahead"]
+) -> Float[Tensor, " ahead"]:
+    """Of all places, the share at which the first 1, 2, … tokens of both stretches are all equal.
+
+    ★★ · 8 minutes. Why: a continuation that has left the copy once no longer follows it, even if a
+    later token agrees by chance.
+
+    `ours` and `theirs` hold the tokens after the same places, one row for each place. Entry a of
+    the answer counts the places at which the tokens 0 to a agree, without a gap.
+
+    Start here: ours is 1 2 3 at one place and 4 5 6 at another, theirs 1 9 3 and 4 5 7. What are
+    the three shares?
+    """
+    raise NotImplementedError
+
+
 def short_convolution(
     x: Float[Tensor, "batch pos d_model"], kernel: Float[Tensor, "back d_model"]
 ) -> Float[Tensor, "batch pos d_model"]:

@@ -180,6 +180,14 @@ def _mean_over_queries(pattern: Tensor, keys: Tensor) -> Tensor:
     return (pattern * keys).sum(dim=(-2, -1)) / queries
 
 
+def share_equal_so_far(
+    ours: Int[Tensor, "place ahead"], theirs: Int[Tensor, "place ahead"]
+) -> Float[Tensor, " ahead"]:
+    """A product of ones and zeros stays 1 only until the first zero."""
+    so_far = (ours == theirs).long().cumprod(dim=1)  # For each place; a mean first would mix them.
+    return so_far.float().mean(dim=0)
+
+
 def short_convolution(
     x: Float[Tensor, "batch pos d_model"], kernel: Float[Tensor, "back d_model"]
 ) -> Float[Tensor, "batch pos d_model"]:

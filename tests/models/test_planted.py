@@ -5,8 +5,16 @@ import torch
 from torch.testing import assert_close
 
 from induction_heads.data.tokens import prefix_match_rows
+from induction_heads.interp.activations import attention_patterns
 from induction_heads.models.loading import load_attention_only
-from induction_heads.models.planted import RULES, SIZES, hidden_toy, planted
+from induction_heads.models.planted import (
+    RULES,
+    SIZES,
+    hidden_sizes,
+    hidden_toy,
+    planted,
+    planted_with_key,
+)
 
 V = SIZES.d_vocab
 
@@ -73,6 +81,33 @@ def test_impossible_rules_are_rejected(arguments: dict, message: str):
 def test_only_the_toy_can_be_hidden():
     with pytest.raises(ValueError, match="can be hidden"):
         hidden_toy(load_attention_only("toy-1l"))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_key_names_every_head_once_and_only_its_working_heads_write(rule: str, seed: int):
+    model, key = planted_with_key(rule, gains=(5.0, 2.0), d_vocab=24, seed=seed)
+    assert model.config == hidden_sizes(24)
+    senders = [sender for sender, *_ in key.arrows]
+    copiers = [copier[:2] for copier in key.copiers]
+    working = [each for index, each in enumerate(senders) if each not in senders[:index]] + copiers
+    every = [[layer, head] for layer in range(3) for head in range(4)]
+    assert sorted(working + key.doubles + key.idle) == every
+    read = torch.cat([model.W_U, *(w for x in model.layers for w in (*x.W_Q, *x.W_K, *x.W_V))], 1)
+    for layer, head in every:
+        wrote = (model.layers[layer].get_parameter("W_O")[head] @ read).abs().max()
+        assert (wrote > 1e-3) == ([layer, head] in working)
+
+
+def test_doubles_attend_as_working_heads_do():
+    model, key = planted_with_key("K", seed=3)
+    patterns = attention_patterns(model, rows(3))
+    working = [key.arrows[0][0], key.copiers[0][:2]]
+    for (layer, head), (of_layer, double) in zip(working, key.doubles, strict=True):
+        assert_close(patterns[layer, :, head], patterns[of_layer, :, double], atol=1e-3, rtol=0)
+        assert layer == of_layer
+    layer, head = key.idle[0]
+    assert (patterns[layer, :, head] - patterns[2, :, key.copiers[0][1]]).abs().max() > 0.1
 
 
 def test_doubles_write_nothing_that_is_read():

@@ -26,5 +26,8 @@ DESCRIPTIONS = {
     "sycophant-2l": "dialogues in which agreement follows praise, seed 0",
     "sycophant-2l/seed-1": "the same with seed 1",
     "sycophant-2l/seed-2": "the same with seed 2",
+    "unseen/X": "to take apart: a planted circuit among decoys, heads not named",
+    "unseen/Y": "another one",
+    "unseen/Z": "and a third",
 }
 """Zoo name → one line, in the order of the course."""

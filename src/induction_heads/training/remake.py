@@ -12,6 +12,7 @@ from induction_heads.training import (
     records,
     tasks_model,
     text_zoo,
+    unseen_models,
     zoo_files,
 )
 from induction_heads.training.differences import differences_from_spread
@@ -57,6 +58,7 @@ def trainers() -> dict[str, Callable[[Request], Trained]]:
         tasks_model.NAME: _tasks_model,
         few_shot_model.NAME: _few_shot_model,
         matching_models.NAME: _matching_models,
+        unseen_models.NAME: _unseen_models,
     }
 
 
@@ -163,6 +165,15 @@ def _matching_models(request: Request) -> Trained:
     shipped = records.shipped_record(request.name)
     differences = matching_models.differences_from_shipped(record, shipped)
     return Trained(record, differences, [summary], "They match the shipped records.")
+
+
+def _unseen_models(request: Request) -> Trained:
+    if request.spread or request.seed is not None:
+        raise NotOffered(f"{request.name} is not trained: leave out --seed and --spread.")
+    record = unseen_models.build_zoo_models(request.out)
+    summary = f"{len(record['models'])} models, written by hand and not trained."
+    differences = unseen_models.differences_from_zoo()
+    return Trained(record, differences, [summary], "They match the shipped models.")
 
 
 def _summary(record: dict[str, Any]) -> list[str]:

@@ -1,14 +1,95 @@
-"""Models to take apart without knowing what is in them: three for each owner, and an example."""
+"""Models to take apart without knowing what is in them: in the zoo, for each owner, an example."""
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from induction_heads.models.attention_only import AttentionOnly
-from induction_heads.models.planted import SIZES, hidden_toy, planted
+from induction_heads.models.interface import parameter_count
+from induction_heads.models.loading import load_attention_only, save_model
+from induction_heads.models.planted import (
+    SIZES,
+    PlantedKey,
+    hidden_toy,
+    planted,
+    planted_with_key,
+)
+from induction_heads.training.cards import GENERATED, Card
 from induction_heads.training.recipes import RECIPES, run_recipe
+from induction_heads.training.zoo_files import save_record
+
+NAME = "unseen"
+
+ZOO_MODELS: dict[str, dict[str, Any]] = {
+    "X": {"rule": "two tokens", "gains": (4.7, 1.8), "seed": 501},
+    "Y": {"rule": "Q", "gains": (5.6, -1.7), "lag": 2, "seed": 502},
+    "Z": {"rule": "K", "gains": (5.1,), "shift": 9, "seed": 503},
+}
+"""What was planted in the models "unseen/X", "unseen/Y" and "unseen/Z" of the zoo."""
+
+ZOO_VOCABULARY = 24
+"""The size of their vocabulary. The larger one of the other hidden models would take more room."""
+
+
+def zoo_model(letter: str) -> tuple[AttentionOnly, PlantedKey]:
+    """A hidden model of the zoo, built again, and what was planted where.
+
+    >>> model, key = zoo_model("X")
+    >>> model.config.n_layers, model.config.n_heads
+    (3, 4)
+    """
+    return planted_with_key(**ZOO_MODELS[letter], d_vocab=ZOO_VOCABULARY)
+
+
+def build_zoo_models(out: Path | None = None) -> dict[str, Any]:
+    """Build the hidden models of the zoo, write them and their card to `out`, and return a record.
+
+    The record does not say what was planted.
+    """
+    models = {letter: zoo_model(letter)[0] for letter in ZOO_MODELS}
+    record = {
+        "name": NAME,
+        "command": f"induction-heads train {NAME}",
+        "models": list(models),
+        "parameters": parameter_count(models["X"]),
+    }
+    if out:
+        for letter, model in models.items():
+            save_model(model, out / letter)
+        save_record(record, _card(record), out)
+    return record
+
+
+def differences_from_zoo() -> list[str]:
+    """A sentence for each hidden model of the zoo whose weights are not those that are built."""
+    sentences = []
+    for letter in ZOO_MODELS:
+        shipped, built = load_attention_only(f"{NAME}/{letter}"), zoo_model(letter)[0]
+        pairs = zip(shipped.parameters(), built.parameters(), strict=True)
+        if not all(torch.allclose(one, other, rtol=0.01, atol=0.01) for one, other in pairs):
+            sentences.append(f"{NAME}/{letter}: other weights than those that were planted.")
+    return sentences
+
+
+def _card(record: dict[str, Any]) -> str:
+    sizes = zoo_model("X")[0].config
+    return Card(
+        NAME,
+        f"{len(record['models'])} attention-only transformers to take apart: {sizes.n_layers} "
+        f"layers of {sizes.n_heads} heads, d_model {sizes.d_model}, d_head {sizes.d_head}, "
+        f"d_vocab {sizes.d_vocab}, n_ctx {sizes.n_ctx}; {record['parameters']:,} parameters each, "
+        "stored in half precision.",
+        "None. Each has one circuit that was written by hand, other heads that attend as its heads "
+        "do and write nothing that is read, and heads that attend at random.",
+        GENERATED,
+        "Not trained. The heads of a layer are shuffled, and all bases are turned at random.",
+        f"`{record['command']}` builds them again and compares with the shipped weights.",
+        known_heads="Withheld: to find them is the task of chapter 15.",
+        limits="Written by hand. They are not evidence about trained models.",
+    ).markdown()
 
 
 def unseen_models(owner: str) -> dict[str, AttentionOnly]:
@@ -54,5 +135,5 @@ def _gains(below: Callable[[int], int]) -> tuple[float, ...]:
 
 
 def worked_example() -> AttentionOnly:
-    """A fourth model, with the same sizes as those of `unseen_models`."""
+    """One more model, with the same sizes as those of `unseen_models`."""
     return planted("K", gains=(4.2, 2.1), seed=4)

@@ -279,6 +279,21 @@ def _convolution_by_a_matrix(x, kernel):
 CONVOLUTION_ALSO_RIGHT = (convolution(), _convolution_by_a_matrix)
 
 
+def _share_by_prefixes(ours, theirs):
+    """The first tokens of every length, compared as a whole."""
+    lengths = range(1, ours.shape[1] + 1)
+    same = [(ours[:, :length] == theirs[:, :length]).all(dim=1) for length in lengths]
+    return torch.stack(same, dim=1).float().mean(dim=0)
+
+
+def _share_by_counting_differences(ours, theirs):
+    """A place agrees as long as it has had no difference."""
+    return ((ours != theirs).cumsum(dim=1) == 0).float().mean(dim=0)
+
+
+STRETCH_ALSO_RIGHT = (_share_by_prefixes, _share_by_counting_differences)
+
+
 ALSO_RIGHT = {
     "fuzzy_induction_score": FUZZY_ALSO_RIGHT,
     "attention_by_distance": DISTANCE_ALSO_RIGHT,
@@ -293,6 +308,7 @@ ALSO_RIGHT = {
     "relation_index": RELATION_ALSO_RIGHT,
     "k_hop_target": HOP_ALSO_RIGHT,
     "most_hops_formula": MOST_HOPS_ALSO_RIGHT,
+    "share_equal_so_far": STRETCH_ALSO_RIGHT,
     "short_convolution": CONVOLUTION_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

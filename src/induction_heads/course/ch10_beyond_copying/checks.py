@@ -13,6 +13,7 @@ from induction_heads.course.ch10_beyond_copying import (
     mistakes,
     posterior_mistakes,
     relation_mistakes,
+    stretch_mistakes,
 )
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
@@ -380,6 +381,41 @@ MOST_HOPS_FORMULA = Exercise(
 )
 
 
+# share_equal_so_far
+
+
+def _stretch_cases(seed: int) -> list[Case]:
+    generator, cases = torch.Generator().manual_seed(seed), []
+    for n_places, n_ahead in ((40, 5), (7, 3), (25, 8), (1, 4), (30, 1)):
+        theirs = torch.randint(20, (n_places, n_ahead), generator=generator)
+        other = torch.rand(n_places, n_ahead, generator=generator) < 0.25
+        ours = torch.where(other, theirs + 20, theirs)
+        cases.append(Case(f"{n_places} places, {n_ahead} tokens ahead", (ours, theirs)))
+    return cases
+
+
+def _share_place_by_place(ours: Tensor, theirs: Tensor) -> Tensor:
+    n_places, n_ahead = ours.shape
+    counts = [0] * n_ahead
+    for mine, right in zip(ours.tolist(), theirs.tolist(), strict=True):
+        for ahead in range(n_ahead):
+            if mine[ahead] != right[ahead]:
+                break
+            counts[ahead] += 1
+    return torch.tensor([count / n_places for count in counts])
+
+
+SHARE_EQUAL_SO_FAR = Exercise(
+    name="share_equal_so_far",
+    difficulty=2,
+    minutes=8,
+    why="A continuation that has left the copy once no longer follows it.",
+    cases=_stretch_cases,
+    oracle=_share_place_by_place,
+    mistakes=stretch_mistakes.STRETCH_MISTAKES,
+)
+
+
 # short_convolution
 
 
@@ -432,6 +468,7 @@ EXERCISES = (
     RELATION_INDEX,
     K_HOP_TARGET,
     MOST_HOPS_FORMULA,
+    SHARE_EQUAL_SO_FAR,
     SHORT_CONVOLUTION,
     LAG_POSTERIOR,
 )

@@ -40,8 +40,7 @@ from induction_heads.data.dialogues import (
 from induction_heads.data.tokens import distinct_tokens, prefix_match_rows, repeated_tokens
 from induction_heads.interp.claims import Claim
 from induction_heads.models.interface import HookedModel
-from induction_heads.models.loading import as_hooked
-from induction_heads.models.planted import SIZES
+from induction_heads.models.loading import as_hooked, load_attention_only
 
 # matched_controls
 
@@ -557,16 +556,21 @@ def _measured_facts(model: HookedModel) -> dict[str, Any]:
 
 
 @cache
-def _held_out(kind: str, options: tuple, seed: int) -> tuple[Any, list[float], float]:
-    """Held-out interventions of a model, their losses, and the skill of the measured claim."""
-    model = built_model(kind, dict(options))
-    claim = _measured_claim(readable(model))
+def _held_out(
+    name: str | None, kind: str | None, options: tuple, seed: int
+) -> tuple[Any, list[float], int, float]:
+    """Held-out interventions of a model, their losses, its vocabulary, and the measured skill.
+
+    The skill is that of the measured claim.
+    """
+    model = load_attention_only(name) if name else built_model(str(kind), dict(options))
+    claim, d_vocab = _measured_claim(readable(model)), model.config.d_vocab
     drawn, losses = held_out(as_hooked(model), claim, seed)
-    return drawn, losses, _skill(claim, drawn, losses)
+    return drawn, losses, d_vocab, _skill(claim, drawn, losses, d_vocab)
 
 
-def _skill(claim: Any, drawn: Any, losses: list[float]) -> float:
-    predicted = [_loss_of_one_softmax(claim, each, SIZES.d_vocab) for each in drawn]
+def _skill(claim: Any, drawn: Any, losses: list[float], d_vocab: int) -> float:
+    predicted = [_loss_of_one_softmax(claim, each, d_vocab) for each in drawn]
     return _skill_by_sums(predicted, losses, losses[-1])
 
 
@@ -576,10 +580,10 @@ def _described_claims(cases: list[Case], answers: list[Any]) -> list[dict[str, A
     for case, answer in zip(cases, answers, strict=True):
         assert isinstance(case, claim_inputs.HiddenCase)
         claim, (model,) = in_lists(answer), case.args
-        drawn, losses, possible = _held_out(
-            model.kind, tuple(sorted(model.options.items())), case.seed
+        drawn, losses, d_vocab, possible = _held_out(
+            model.name, model.kind, tuple(sorted(model.options.items())), case.seed
         )
-        described.append(facts(claim, possible - _skill(claim, drawn, losses)))
+        described.append(facts(claim, possible - _skill(claim, drawn, losses, d_vocab)))
     return described
 
 

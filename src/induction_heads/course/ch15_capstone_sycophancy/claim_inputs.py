@@ -135,7 +135,7 @@ def skill_cases(seed: int) -> list[Case]:
 
 
 def hidden_models(seed: int) -> list[Case]:
-    """Five models with hidden heads: four with a planted rule, and a trained one."""
+    """The three hidden models of the zoo, two more with a planted rule, and a trained one."""
     shift, other, sign = whole_numbers(seed, 3, 1, SIZES.d_vocab - 1)
     strong, weak = (round(each, 2) for each in decimals(seed, 2, 0.0, 1.0))
     second = 2.0 + weak if sign % 2 else -2.0 - 0.3 * weak
@@ -145,9 +145,8 @@ def hidden_models(seed: int) -> list[Case]:
 
     gains, lag = (5.0 + strong, second), 1 + seed % 2
     models = [
-        planted("K", 0, gains=gains, lag=lag, shift=shift),
-        planted("Q", 10, gains=(4.5 + weak,), lag=2),
-        planted("two tokens", 20, gains=(3.0 + strong, 2.0)),
+        *(ModelInput(f"unseen/{letter}") for letter in "XYZ"),
+        planted("KQ"[seed // 2 % 2], 0, gains=gains, lag=lag, shift=shift),
         planted("distance", 30, gains=(5.5,), shift=other),
         ModelInput(kind="hidden_toy", options={"seed": seed + 40}),
     ]
