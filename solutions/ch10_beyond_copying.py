@@ -184,7 +184,7 @@ def share_equal_so_far(
     ours: Int[Tensor, "place ahead"], theirs: Int[Tensor, "place ahead"]
 ) -> Float[Tensor, " ahead"]:
     """A product of ones and zeros stays 1 only until the first zero."""
-    so_far = (ours == theirs).long().cumprod(dim=1)  # For each place; a mean first would mix them.
+    so_far = (ours == theirs).cumprod(dim=1)  # For each place; a mean first would mix them.
     return so_far.float().mean(dim=0)
 
 
