@@ -7,6 +7,7 @@ import torch
 
 from induction_heads.data.matching_rows import lag_rows, lag_table
 from induction_heads.interp.activations import attention_patterns
+from induction_heads.interp.losses import per_token_loss
 from induction_heads.models.attention import causal_softmax
 from induction_heads.models.loading import load_model
 from induction_heads.training import lag_runs
@@ -160,3 +161,20 @@ def test_a_model_that_does_not_choose_has_no_shares():
     result = lag_runs.lag_result("3-lags-1-layer-s0", Settings(steps=3, learning_rate=1e-2))
     assert result["evidence"] is None
     assert result["other_rows"][0] == pytest.approx([1.0] * 4, abs=0.05)
+
+
+def test_the_mean_pattern_of_one_row_is_its_own_and_of_two_is_not():
+    model = load_model("matching/lags")
+    rows = lag_runs.held_out_lag_rows((1, 2), batch=1)
+    tokens = torch.cat(list(rows.values()))
+    clean = per_token_loss(model(tokens), tokens)[:, -16:].mean().item()
+    found = lag_runs.losses_with_mean_patterns(model, rows)
+    assert found["rows of the same lag"] == pytest.approx([clean, clean], abs=1e-4)
+    assert abs(found["all rows"][1] - clean) > 0.02
+
+
+def test_rows_that_are_equal_have_the_mean_pattern_of_each():
+    model, (row, *_) = load_model("matching/lags"), lag_runs.held_out_lag_rows((1, 2), 1).values()
+    clean = per_token_loss(model(row), row)[:, -16:].mean().item()
+    found = lag_runs.losses_with_mean_patterns(model, {1: row, 2: row})
+    assert found["all rows"] == pytest.approx([clean, clean], abs=1e-4)
