@@ -1,5 +1,6 @@
 """Three models of the zoo with a key, and three for each owner."""
 
+import re
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
@@ -129,5 +130,5 @@ def test_the_key_predicts_held_out_interventions_and_a_key_with_doubles_does_wor
 def test_the_card_names_no_head():
     card = (ZOO / "unseen" / "card.md").read_text(encoding="utf-8")
     record = (ZOO / "unseen" / "training.json").read_text(encoding="utf-8")
-    for word in ("L0H", "L1H", "L2H", "gain", "lag", "shift", '"rule"'):
-        assert word not in card + record
+    found = re.findall(r"\b(gains?|lag|shift|rule|match|L\d+H\d+)\b", card + record)
+    assert found == []
