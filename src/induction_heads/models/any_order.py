@@ -5,7 +5,9 @@ the idea of a code by falling attention is from the three-layer construction of 
 2024. The head of layer 0 looks at the tokens before, each with a share `RATIO` of the attention to
 the one after it, and writes their sum: the code of what came before a position. Layer 1 compares.
 Its key is that code. Its query is the same code one position later, which is the own token plus a
-share of the code that is already there. The layer norm before layer 1 brings all keys to one
+share of the code that is already there. So the query has one token more than the key, the oldest.
+With shares that fall, it may stay; with the rising ones of Ekbote et al. an MLP takes it out. The
+layer norm before layer 1 brings all keys to one
 length, without which the product would not be largest for equal codes.
 """
 

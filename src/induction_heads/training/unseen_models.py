@@ -87,7 +87,7 @@ def _card(record: dict[str, Any]) -> str:
         GENERATED,
         "Not trained. The heads of a layer are shuffled, and all bases are turned at random.",
         f"`{record['command']}` builds them again and compares with the shipped weights.",
-        known_heads="Withheld: to find them is the task of chapter 15.",
+        known_heads="Withheld: to find them is the task.",
         limits="Written by hand. They are not evidence about trained models.",
     ).markdown()
 
