@@ -7,8 +7,8 @@ the one after it, and writes their sum: the code of what came before a position.
 Its key is that code. Its query is the same code one position later, which is the own token plus a
 share of the code that is already there. So the query has one token more than the key, the oldest.
 With shares that fall, it may stay; with the rising ones of Ekbote et al. an MLP takes it out. The
-layer norm before layer 1 brings all keys to one
-length, without which the product would not be largest for equal codes.
+layer norm before layer 1 brings all keys to one length, without which the product would not be
+largest for equal codes.
 """
 
 import math
