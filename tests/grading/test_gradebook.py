@@ -142,24 +142,24 @@ def test_lateness_and_columns_by_hand_are_in_the_grades():
     assert row[5:] == ["1.33", "0.00", "15.00", "16.33"]
 
 
-def test_a_student_without_a_grade_has_empty_cells_and_not_zeros():
+def test_a_student_without_a_grade_has_no_points_and_not_zeros():
     failed = final("ada") | {"status": "not graded", "points": 0.0}
     assert rows(grades_csv([failed]))[1][5:] == [""] * 4
-    assert rows(moodle_csv([failed]))[1] == ["ada", "", "", "", "", "Not graded yet."]
+    assert rows(moodle_csv([failed]))[1] == ["ada", *"----", "Not graded yet."]
 
 
-def test_nothing_handed_in_is_empty_in_every_gradebook_and_no_part_of_the_mean():
+def test_nothing_handed_in_is_no_grade_in_any_gradebook_and_no_part_of_the_mean():
     part = final("ada") | {"absent": ["ch02_attention_patterns"]}
     nothing = absent_record(record("ada"), Person("Eve", "Eve Example"))
     project = nothing | {"columns": final("eve")["columns"], "points": 15.0}
     project |= {"max_points": 24.0}
     assert rows(grades_csv([part]))[1][5:] == ["1.33", "", "15.00", "16.33"]
-    assert rows(moodle_csv([part]))[1][1:-1] == ["44.45", "", "75.00", "68.06"]
+    assert rows(moodle_csv([part]))[1][1:-1] == ["44.45", "-", "75.00", "68.06"]
     assert "ch02: nothing handed in" in feedback_line(part)
     persons = {"Eve": Person("Eve", "Eve Example", "7")}
     row = rows(grades_csv([nothing], persons=persons))[1]
     assert row == ["Eve Example", "7", "", "Eve", "", "", "", ""]
-    assert rows(moodle_csv([nothing]))[1] == ["eve", "", "", "", "Nothing handed in"]
+    assert rows(moodle_csv([nothing]))[1] == ["eve", *"---", "Nothing handed in"]
     assert rows(grades_csv([project]))[1][5:] == ["", "", "15.00", "15.00"]
     assert feedback_line(project).startswith("15.00 of 24.00 points; ch01: nothing handed in;")
     assert mean_total([part, nothing]) == part["points"]
@@ -186,7 +186,7 @@ def test_the_file_for_moodle_has_lower_case_names_percentages_and_feedback():
 def test_moodle_never_gets_more_than_100():
     generous = final("ada") | {"points": 30.0}
     for cell in rows(moodle_csv([generous]))[1][1:-1]:
-        assert cell == "" or float(cell) <= 100
+        assert float(cell) <= 100
 
 
 def test_logins_that_look_like_numbers_are_written_digit_by_digit():

@@ -9,6 +9,7 @@ Gradescope: "Autograder specifications", section "Output format".
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -23,6 +24,10 @@ Persons = Mapping[str, Person]
 IDENTITY = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 TOTAL = "Induction heads: total"
 MAXIMA = "Points Possible"
+CANVAS_COMPUTES = re.compile(r"(Current|Final|Override) (Score|Points|Grade|Status)")
+"""Canvas skips a column whose heading contains such a name."""
+NO_GRADE = "-"
+"""What Moodle reads as no grade everywhere. An empty cell of a new grade item becomes 0."""
 FORMULA = "=+-@\t\r\n|%"
 NO_PERSONS: Persons = MappingProxyType({})
 
@@ -127,7 +132,16 @@ def _identity(record: StudentRecord, person: Person | None) -> list[str]:
     person = person or Person(student, student)
     # Canvas takes any row whose first cell contains these words for the maxima.
     name = neutral(person.name or student).replace(MAXIMA, MAXIMA.replace(" ", "_"))
-    return [name, neutral(person.id), "", neutral(person.login), neutral(person.section)]
+    return [name, *map(neutral, (person.id, person.sis_id, person.login, person.section))]
+
+
+def _heading(name: str) -> str:
+    """The heading of a column of points, which Canvas takes as the name of an assignment.
+
+    It would skip a "Final Score", and take a number in brackets for the assignment's id.
+    """
+    name = CANVAS_COMPUTES.sub(lambda match: match[0].lower(), name)
+    return neutral("Induction heads: " + re.sub(r"\((\d+)\)$", r"[\1]", name))
 
 
 def grades_csv(
@@ -139,12 +153,12 @@ def grades_csv(
     """One row for each student: identity, the points of each chapter and column, and their sum.
 
     A student without a grade has empty cells, and so has a chapter for which nothing was handed in.
-    No gradebook reads them as 0. With `points_possible` the first row has the maximum points.
+    Canvas does not read them as 0. With `points_possible` the first row has the maximum points.
     Canvas creates new assignments from it.
     """
     first = records[0] if records else {"exercises": [], "max_points": 0}
     names = [*by_chapter(first), *(column["name"] for column in first.get("columns", ()))]
-    rows = [[*IDENTITY, *(neutral(f"Induction heads: {name}") for name in names), TOTAL]]
+    rows = [[*IDENTITY, *map(_heading, names), TOTAL]]
     if points_possible and records:
         rows.append([f"    {MAXIMA}", "", "", "", "", *map(number, _all_maxima(first))])
     for record in records:
@@ -157,8 +171,8 @@ def moodle_csv(records: Sequence[StudentRecord], *, persons: Persons = NO_PERSON
     """One row for each student: user name, percentages, total of at most 100, feedback.
 
     Moodle stores user names in lower case and matches them exactly. It refuses a whole file with a
-    grade above 100, unless its administrator has raised the limit. Cells are empty as in
-    `grades_csv`.
+    grade above 100, unless its administrator has raised the limit. Where `grades_csv` has an empty
+    cell there is a hyphen.
     """
     first = records[0] if records else {"exercises": []}
     names = [*by_chapter(first), *(column["name"] for column in first.get("columns", ()))]
@@ -173,7 +187,9 @@ def moodle_csv(records: Sequence[StudentRecord], *, persons: Persons = NO_PERSON
 
 
 def _percent(points: float | None, maximum: float) -> str:
-    return "" if points is None or not maximum else number(min(100.0, 100 * points / maximum))
+    if points is None or not maximum:
+        return NO_GRADE
+    return number(min(100.0, 100 * points / maximum))
 
 
 def feedback_line(record: StudentRecord) -> str:

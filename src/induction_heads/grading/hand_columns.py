@@ -95,6 +95,8 @@ def _columns(lines: list[list[str]]) -> HandColumns:
         twice = next(name for name in meanings if meanings.count(name) > 1)
         raise BadColumns(f"two columns are called {twice!r}. Give each its own name.")
     maxima = {m[1]: float(m[2]) for name in head if (m := POINTS.fullmatch(name))}
+    if taken := maxima.keys() & {"total", *chapter_stems()}:
+        raise BadColumns(f"the gradebook has its own column {min(taken)!r}. Choose another name.")
     rows: dict[str, HandRow] = {}
     for number, line in enumerate(lines[1:], start=2):
         if not any(line):

@@ -17,6 +17,7 @@ COLUMNS = {
     "login": ("login", "sis login id", "login id", "username", "user name"),
     "name": ("name", "student", "full name", "student name"),
     "id": ("id", "user id", "id number", "identifier"),
+    "sis_id": ("sis user id",),
     "section": ("section", "sections", "group", "groups"),
     "github": ("github", "github_username", "github username", "github login"),
     "email": ("email", "email address", "e-mail"),
@@ -24,6 +25,8 @@ COLUMNS = {
     "last": ("last name", "surname", "lastname"),
 }
 """What a column holds → its possible headings, in lowercase."""
+CANVAS = {"sis user id", "sis login id"}
+"""The headings by which an export of Canvas is recognized."""
 MAX_BYTES = 2**21
 
 
@@ -33,7 +36,11 @@ class BadRoster(ValueError):
 
 @dataclass(frozen=True)
 class Person:
-    """One row of the list. Any of the texts may be empty, but not both `login` and `name`."""
+    """One row of the list. Any of the texts may be empty, but not both `login` and `name`.
+
+    `id` is the number of the account in Canvas, if the list comes from there. `sis_id` is the
+    number that the school gave.
+    """
 
     login: str = ""
     name: str = ""
@@ -41,6 +48,7 @@ class Person:
     section: str = ""
     github: str = ""
     email: str = ""
+    sis_id: str = ""
 
     @property
     def label(self) -> str:
@@ -49,7 +57,7 @@ class Person:
 
     def forms(self) -> set[str]:
         """The forms in which the name of an entry may identify this person."""
-        texts = [self.login, self.name, self.id, self.github, self.email]
+        texts = [self.login, self.name, self.id, self.sis_id, self.github, self.email]
         texts += [self.email.partition("@")[0], *_turned(self.name)]
         return {key for text in texts if (key := folded(text))}
 
@@ -114,6 +122,9 @@ def _columns(path: Path, header: list[str]) -> dict[str, int]:
             f"{path} has the columns {', '.join(header)}. "
             "Expected login, name, id and section, and at least login or name."
         )
+    if "id" in columns and not CANVAS & set(names):
+        # Canvas looks for its own number first: another one may belong to someone else there.
+        columns["sis_id"] = columns.pop("id")
     return columns
 
 
@@ -124,7 +135,8 @@ def _person(columns: dict[str, int], row: list[str]) -> Person:
 
     name = cell("name") or " ".join(filter(None, [cell("first"), cell("last")]))
     login = cell("login") or cell("github")
-    return Person(login, name, cell("id"), cell("section"), cell("github"), cell("email"))
+    rest = map(cell, ("id", "section", "github", "email", "sis_id"))
+    return Person(login, name, *rest)
 
 
 def _require_different(path: Path, persons: Sequence[Person]) -> None:
