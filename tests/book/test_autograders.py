@@ -1,4 +1,4 @@
-"""What teachers copy into GitHub Classroom, Gradescope and nbgrader works as it stands."""
+"""What teachers copy into GitHub Classroom and Gradescope works as it stands."""
 
 import json
 import os
@@ -11,15 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from other_user import NO_USER, PACKAGES, no_python, python_of, quiet_user
 
 from induction_heads.course.registry import chapter_exercises, select
-from induction_heads.grading.students import find_students, read_student
 
 ROOT = Path(__file__).resolve().parents[2]
 TEACH = ROOT / "book" / "teach"
@@ -206,55 +202,6 @@ def test_a_script_is_executable_and_bash_can_read_it(script):
     path = TEACH / "classroom" / script
     assert os.access(path, os.X_OK)
     subprocess.run(["bash", "-n", path], check=True)
-
-
-def nbgrader_cell() -> str:
-    """The cell in the page for teachers."""
-    (cell,) = re.findall(r"^```python\n(.*?)^```", (TEACH / "grading.md").read_text(), re.M | re.S)
-    return cell
-
-
-RIGHT = "import torch\ndef causal_mask(n):\n    return torch.ones(n, n).tril().bool()"
-IMPORTED = "from induction_heads.models.attention import causal_mask"
-
-
-@pytest.mark.parametrize(
-    ("cell", "said"),
-    [
-        (RIGHT, None),
-        (RIGHT.replace("tril", "triu"), "the mask is transposed"),
-        (IMPORTED, "Write causal_mask yourself"),
-    ],
-)
-def test_the_nbgrader_cell_passes_what_is_right_and_says_what_is_not(cell, said, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
-    cells = [nbformat.v4.new_code_cell(source) for source in (cell, nbgrader_cell())]
-    client = NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=600)
-    if said is None:
-        client.execute()
-        return
-    with pytest.raises(CellExecutionError) as caught:
-        client.execute()
-    assert "AssertionError" in str(caught.value)
-    assert said in str(caught.value)
-
-
-def test_grade_reads_what_nbgrader_collected_and_ignores_its_test_cells(tmp_path):
-    """`submitted/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb`, with a cell that changes the check."""
-    cheat = "import induction_heads.grading.report as r\nr.Report.passed = True"
-    meta = {"nbgrader": {"grade": True, "grade_id": "mask", "points": 0, "locked": True}}
-    cells = [nbformat.v4.new_code_cell(source) for source in (RIGHT, cheat)]
-    cells.append(nbformat.v4.new_code_cell(nbgrader_cell(), metadata=meta))
-    notebook = tmp_path / "submitted" / "ada" / "ps1" / "ch01_attention.ipynb"
-    notebook.parent.mkdir(parents=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-    ((student,), _) = find_students(tmp_path / "submitted")
-    (submission,) = read_student(student, {"ch01_attention": ["causal_mask"]}).submissions
-    assert student.name == "ada"
-    assert submission.problem is None
-    assert "def causal_mask" in submission.source
-    assert "Report.passed" not in submission.source
-    assert "assert report" not in submission.source
 
 
 def test_the_class_file_in_the_page_is_understood(tmp_path):
