@@ -1,4 +1,4 @@
-"""The recipe for nbgrader in the page for teachers, run by nbgrader itself where it is installed."""
+"""The recipe for nbgrader in the page for teachers, run by nbgrader where it is installed."""
 
 import csv
 import os

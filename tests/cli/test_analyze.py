@@ -240,3 +240,11 @@ def test_long_work_writes_lines_to_a_log(monkeypatch, capsys):
     with progress_bar.progress_bar(4, "probes of m") as step:
         step()
     assert capsys.readouterr().err == ""
+
+
+def test_each_column_of_the_table_is_explained_below_it():
+    done = run("toy-2l", "--seeds", "2")
+    assert done.exit_code == 0, done.output
+    below = " ".join(done.output.split("Scores: ")[1].split())
+    for column in ("kinds", "induction, lowest", "match of 1", "copies repeats", "logits"):
+        assert column in below, column

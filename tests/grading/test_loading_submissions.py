@@ -27,6 +27,11 @@ SURVIVES = {
         "def causal_mask(): return 1\n"
         "from induction_heads.models.attention import causal_mask\ndef f(): return causal_mask()"
     ),
+    "the check of the course": (
+        "from induction_heads import check, hint, load_model\nimport induction_heads as ih\n"
+        "def f(): return 1\nreport = check(f)\nassert report.passed, report\nprint(ih.hint('f'))"
+    ),
+    "a module called check": "import check\nfrom check import *\ndef f(): return 1\ncheck.check(f)",
     "an assignment, and such an import": (
         "mine = lambda: 1\ncausal_mask = mine\n"
         "from induction_heads.models.attention import *\ndef f(): return causal_mask()"

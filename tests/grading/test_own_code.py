@@ -1,12 +1,18 @@
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
 
+from induction_heads.course.registry import find_exercise
 from induction_heads.grading import own_code
+from induction_heads.grading.judge import judge_function
 from induction_heads.grading.own_code import WriteYourOwn, exercises_in_library, refuse_calls
 from induction_heads.models import attention
+from induction_heads.models.loading import load_attention_only
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -56,3 +62,33 @@ def test_a_module_that_is_imported_later_is_changed_then(monkeypatch):
     module = __import__(name, fromlist=["x"])
     with pytest.raises(WriteYourOwn):
         getattr(module, function)()
+
+
+def relabeled(seed: int, noise: float, renumber: bool):
+    """The shipped model with some noise, and with its token ids in another order or not."""
+    model = load_attention_only("toy-2l")
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.arange(model.config.d_vocab)
+    order = torch.randperm(len(ids), generator=generator) if renumber else ids
+    with torch.no_grad():
+        model.W_E.copy_(model.W_E[order])
+        model.W_U.copy_(model.W_U[:, order])
+        for weight in model.parameters():
+            weight.add_(noise * torch.randn(weight.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize(("noise", "renumber"), [(0.0, False), (0.01, False), (0.0, True)])
+def test_a_shipped_model_passes_as_trained_only_with_its_token_ids_renumbered(noise, renumber):
+    """The page for teachers says so. Renumbering would need a comparison up to the order of ids."""
+
+    def answer(seed):
+        return relabeled(seed, noise, renumber)
+
+    _, exercise = find_exercise("train_induction_heads")
+    result = judge_function(exercise, answer)
+    assert result.status == ("passed" if renumber else "failed"), result.message
+    assert renumber or "not those of a model of the package" in result.message
+    page = (ROOT / "book" / "teach" / "grading.md").read_text()
+    assert "accepts\n  one whose token ids were renumbered" in page
+    assert "`will_form` can look up in the table of the sweep how such runs ended" in page
