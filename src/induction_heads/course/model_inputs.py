@@ -28,6 +28,7 @@ def flawed_induction(
     backup: int = 0,
     hole: int = 0,
     sink: float | None = None,
+    sink_at: tuple[int, ...] = (),
     n_heads: int = 2,
     seed: int = 0,
     **options: Any,
@@ -39,7 +40,7 @@ def flawed_induction(
     so much, and the induction head prevents it, whether or not anything repeats. `backup` is the
     distance at which another head of layer 1 looks back and copies, whatever the tokens are. `hole`
     is a distance at which the head never looks, not even at a match. `sink` is the score before the
-    softmax that every query gives to BOS, wherever it is.
+    softmax that every query gives to BOS, wherever it is, or only the queries at `sink_at`.
     """
     model = hand_built("induction", n_heads=n_heads, seed=seed, bos_token=0, **options)
     layer = model.layers[1]
@@ -63,7 +64,8 @@ def flawed_induction(
             layer.W_Q[head, :, free] = -2 * match * scale * position.T @ back
             layer.W_K[head, :, free] = position.T
         if sink is not None:
-            layer.W_Q[head, :, -1] = sink * scale * position.sum(dim=0)
+            queries = position[list(sink_at)] if sink_at else position
+            layer.W_Q[head, :, -1] = sink * scale * queries.sum(dim=0)
             layer.W_K[head, :, -1] = model.W_E[0]
         if backup:
             other = (head + 1) % n_heads

@@ -9,10 +9,10 @@ from induction_heads.course.ch04_induction_heads.inputs import (
     ranked,
     tokens_by_python_random,
 )
+from induction_heads.course.ch04_induction_heads.loss_mistakes import _loss_by_gather
 from induction_heads.course.ch04_induction_heads.mistakes import (
     _finder,
     _harmonic,
-    _loss_by_gather,
     _stray_by_count,
     _stripe_by_index,
     _stripe_by_mask,

@@ -2,14 +2,14 @@
 
 import torch
 
+from induction_heads.course.ch05_qk_and_ov_circuits.copying_mistakes import _by_rows
 from induction_heads.course.ch05_qk_and_ov_circuits.mistakes import (
     _by_gather,
-    _by_rows,
     _core,
-    _logits,
     _product,
     _ratio,
     _scores,
+    logits_by_token,
 )
 
 
@@ -24,7 +24,7 @@ def _logits_from_the_bilinear_form(model, layer, head):
 QK_ALSO_RIGHT = (_scores, _scores_from_the_bilinear_form)
 
 
-OV_ALSO_RIGHT = (_logits, _logits_from_the_bilinear_form)
+OV_ALSO_RIGHT = (logits_by_token, _logits_from_the_bilinear_form)
 
 
 def _by_trace(circuit):

@@ -4,10 +4,10 @@ import torch
 
 from induction_heads.course.ch07_ablation.circuit_mistakes import circuit_by
 from induction_heads.course.ch07_ablation.inputs import PERIODS
+from induction_heads.course.ch07_ablation.knockout_mistakes import knockout_by
 from induction_heads.course.ch07_ablation.mistakes import (
     _ablated,
     _zero_by_mask,
-    knockout_by,
     scores_by,
 )
 from induction_heads.course.ch07_ablation.patching_mistakes import (

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from induction_heads.course.ch01_attention import mistakes
+from induction_heads.course.ch01_attention import count_mistakes, mistakes
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
 from induction_heads.course.random_inputs import whole_numbers
@@ -45,7 +45,7 @@ VISIBLE_PAIRS_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _visible_pairs,
     compare=formula(n_pos=(1, 60)),
-    mistakes=mistakes.PAIRS_MISTAKES,
+    mistakes=count_mistakes.PAIRS_MISTAKES,
 )
 
 
@@ -202,7 +202,7 @@ COUNT_ATTENTION_PARAMETERS = Exercise(
     "QK and OV matrices.",
     cases=_count_cases,
     oracle=_count_in_a_model,
-    mistakes=mistakes.COUNT_MISTAKES,
+    mistakes=count_mistakes.COUNT_MISTAKES,
 )
 
 EXERCISES = (

@@ -60,37 +60,6 @@ MASK_MISTAKES = (
 )
 
 
-# visible_pairs_formula
-
-PAIRS_MISTAKES = (
-    Mistake(
-        "the diagonal is left out",
-        lambda: "n_pos * (n_pos - 1) / 2",
-        "With one position, how many pairs are there? A query may look at itself.",
-    ),
-    Mistake(
-        "half of all pairs",
-        lambda: "n_pos**2 / 2",
-        "Try 3 positions. Which entries lie neither above nor below the diagonal?",
-    ),
-    Mistake(
-        "the sum is not halved",
-        lambda: "n_pos * (n_pos + 1)",
-        "Is your number for 2 positions larger than 2 × 2? What was counted twice?",
-    ),
-    Mistake(
-        "no pair is hidden",
-        lambda: "n_pos**2",
-        "That is the whole square. Which pairs does the mask take away?",
-    ),
-    Mistake(
-        "the pairs of the last query alone",
-        lambda: "n_pos",
-        "That is the number of keys the last query sees. What about the queries before it?",
-    ),
-)
-
-
 # attention_pattern
 
 
@@ -107,6 +76,10 @@ def _variant(
         return scores.masked_fill(~visible(queries.shape[-2]), hidden).softmax(dim=axis)
 
     return pattern
+
+
+def _hidden_keys(n_pos: int) -> Bool[Tensor, "query key"]:
+    return ~_mask_by_comparison(n_pos)
 
 
 def _by_division(queries: Tensor, keys: Tensor) -> Tensor:
@@ -168,7 +141,7 @@ PATTERN_MISTAKES = (
     ),
     Mistake(
         "the mask is inverted: the keys that may be seen are hidden",
-        _variant(visible=lambda n_pos: ~_mask_by_comparison(n_pos)),
+        _variant(visible=_hidden_keys),
         "The last query sees nothing in your pattern. Does True in your mask mean hide or keep?",
     ),
     Mistake(
@@ -182,10 +155,42 @@ PATTERN_MISTAKES = (
         _variant(hidden=-100.0),
         "Scores that may be seen can be lower than −100. Which score always gives a weight of 0?",
     ),
+    Mistake(
+        "the mask is inverted, with a large negative number for −∞",
+        _variant(visible=_hidden_keys, hidden=-1e9),
+        "Only the last row of your pattern looks at the past, and at all of it alike. Does True "
+        "in your mask mean hide or keep?",
+    ),
 )
 
 
 # attention_head
+
+
+def _wrong_masks(made_of: Callable[..., Callable[..., Tensor]]) -> tuple[Mistake, ...]:
+    """The mistakes in which other keys are hidden; `made_of` takes the options of `_variant`."""
+    return (
+        Mistake(
+            "the mask is inverted: the keys that may be seen are hidden",
+            made_of(visible=_hidden_keys),
+            "The last position has nothing left to look at. Does True mean hide or keep?",
+        ),
+        Mistake(
+            "the mask is inverted, with a large negative number for −∞",
+            made_of(visible=_hidden_keys, hidden=-1e9),
+            "Which positions does query 0 look at in your version? Does True mean hide or keep?",
+        ),
+        Mistake(
+            "the mask is transposed",
+            made_of(visible=lambda n_pos: _mask_by_comparison(n_pos).T),
+            "The last position sees only itself here. Which axis of the mask is the query?",
+        ),
+        Mistake(
+            "a query may not look at itself",
+            made_of(visible=lambda n_pos: _ones(n_pos).tril(-1)),
+            "Position 0 of your answer is NaN. Which key is there for query 0?",
+        ),
+    )
 
 
 def _head_with(pattern: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -256,11 +261,7 @@ HEAD_MISTAKES = (
         _head_with(_variant(axis=-2)),
         "Do the weights with which one position mixes the values add up to 1 in your version?",
     ),
-    Mistake(
-        "the mask is inverted: the keys that may be seen are hidden",
-        _head_with(_variant(visible=lambda n_pos: ~_mask_by_comparison(n_pos))),
-        "The last position has nothing left to look at. Does True mean hide or keep?",
-    ),
+    *_wrong_masks(lambda **options: _head_with(_variant(**options))),
 )
 
 
@@ -270,11 +271,12 @@ HEAD_MISTAKES = (
 def _matrices_with(
     scale: Callable[[int, int], float] = lambda d_head, d_model: d_head**0.5,
     visible: Callable[[int], Tensor] = _mask_by_comparison,
+    hidden: float = -math.inf,
 ) -> Callable[..., Tensor]:
     """`attention_from_circuits` with one step changed."""
 
     def head(residual: Tensor, W_QK: Tensor, W_OV: Tensor, d_head: int) -> Tensor:
-        pattern = _variant(lambda _: scale(d_head, residual.shape[-1]), visible)
+        pattern = _variant(lambda _: scale(d_head, residual.shape[-1]), visible, hidden)
         return pattern(residual @ W_QK, residual) @ residual @ W_OV
 
     return head
@@ -329,56 +331,5 @@ MATRICES_MISTAKES = (
         lambda residual, W_QK, W_OV, d_head: _right_matrices(residual, W_OV, W_QK, d_head),
         "Which of the two matrices says where to look, and which says what is moved from there?",
     ),
-)
-
-
-# count_attention_parameters
-
-
-COUNT_MISTAKES = (
-    Mistake(
-        "W_O is left out",
-        lambda n, h, m, d: 3 * n * h * m * d,
-        "You counted queries, keys and values. How does a head get back to d_model?",
-    ),
-    Mistake(
-        "one head per layer is counted",
-        lambda n, h, m, d: 4 * n * m * d,
-        "Do the heads of a layer share their matrices?",
-    ),
-    Mistake(
-        "one layer is counted",
-        lambda n, h, m, d: 4 * h * m * d,
-        "Which of the four arguments does your answer not use?",
-    ),
-    Mistake(
-        "n_heads × d_head is taken to be d_model",
-        lambda n, h, m, d: 4 * n * m**2,
-        "That holds for many published models. Does the definition of a head require it?",
-    ),
-    Mistake(
-        "the matrices are counted as d_model × d_model",
-        lambda n, h, m, d: 4 * n * h * m**2,
-        "How many numbers does one query have?",
-    ),
-    Mistake(
-        "d_model is taken to be n_heads × d_head",
-        lambda n, h, m, d: 4 * n * h * h * d * d,
-        "One argument is not used in your answer. Is it always the product of two others?",
-    ),
-    Mistake(
-        "the products are counted instead of the weights",
-        lambda n, h, m, d: 2 * n * h * m**2,
-        "W_QK and W_OV are products. Which matrices does the model store and train?",
-    ),
-    Mistake(
-        "biases are counted",
-        lambda n, h, m, d: n * (h * (4 * m * d + 3 * d) + m),
-        "Which of the numbers you counted are not in W_Q, W_K, W_V or W_O?",
-    ),
-    Mistake(
-        "the count is a float",
-        lambda n, h, m, d: float(4 * n * h * m * d),
-        "The value is right. Which operation along the way gives a float?",
-    ),
+    *_wrong_masks(_matrices_with),
 )

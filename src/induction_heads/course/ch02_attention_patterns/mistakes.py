@@ -109,6 +109,11 @@ FIRST_MISTAKES = (
         "You left query 0 out of the sum. How many weights did you add, and what do you divide by?",
     ),
     _one_number(_first_by_subtraction),
+    Mistake(
+        "row 0 in place of column 0, without its first entry",
+        lambda pattern: pattern[..., 0, 1:].mean(dim=-1),
+        "Your score is 0 for every head. Which axis of the pattern did you fix at 0?",
+    ),
 )
 
 

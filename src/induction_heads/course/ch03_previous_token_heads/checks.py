@@ -182,6 +182,10 @@ def _readout_cases(seed: int) -> list[Case]:
     sizes = {"d_vocab": 24, "n_ctx": 12, "n_heads": 3, "seed": seed}
     loud = _hand_built("loud_positions", **sizes)
     quiet = _hand_built("loud_positions", **sizes, loudness=0.2)
+    # What reaches a position from all others depends on where they are, sixty times as much as on
+    # their tokens.
+    spread = {"d_vocab": 40, "n_ctx": 40, "sharpness": 2.0, "loudness": 60.0}
+    spread = _hand_built("loud_positions", **spread, seed=seed + 1)
     # Rows contain every token, so that chance does not decide how many loud ones are in them.
     unequal = _hand_built("loud_and_quiet_tokens", d_vocab=48, n_ctx=48, seed=seed + 1)
     by_head = {"d_vocab": 48, "n_ctx": 48, "sharpness": 3.0, "loud_by_head": True}
@@ -195,6 +199,7 @@ def _readout_cases(seed: int) -> list[Case]:
         Case("a head that moves positions more than tokens", (loud, 0, head)),
         Case("a head that moves tokens more than positions", (quiet, 0, head)),
         Case("a head with little more weight one back than elsewhere", (weak, 0, weak_head)),
+        Case("a weak head that moves positions more than tokens", (spread, 0, weak_head)),
         Case("a weak head, and tokens of two norms", (unequal, 0, weak_head)),
         Case("a head that writes some tokens three times as loud", (by_head, 0, weak_head)),
         Case("a head that looks one back at position 1 alone", (short, 0, weak_head)),

@@ -58,7 +58,8 @@ GAP_MISTAKES = (
 
 def _pattern_with(
     scale: str | None = "d_head",
-    mask: bool = True,
+    future: Callable[[Tensor], Tensor] | None = lambda ones: ones.triu(1),
+    hidden: float = -1e9,
     swapped: bool = False,
     over: int = -1,
     token: bool = False,
@@ -72,8 +73,9 @@ def _pattern_with(
         scores = (x @ W_Q) @ (x @ W_K).T
         scores = scores if scale is None else scores / getattr(model.cfg, scale) ** 0.5
         scores = scores.T if swapped else scores
-        future = torch.ones_like(scores).triu(1).bool()
-        return (scores.masked_fill(future, -1e9) if mask else scores).softmax(dim=over)
+        if future is not None:
+            scores = scores.masked_fill(future(torch.ones_like(scores)).bool(), hidden)
+        return scores.softmax(dim=over)
 
     return answer
 
@@ -81,12 +83,12 @@ def _pattern_with(
 PATTERN_MISTAKES = (
     Mistake(
         "the future is not masked",
-        _pattern_with(mask=False),
+        _pattern_with(future=None),
         "How much weight may query 0 give key 5? Look at the first row of your answer.",
     ),
     Mistake(
         "the mask comes after the softmax",
-        lambda *given: _pattern_with(mask=False)(*given).tril(),
+        lambda *given: _pattern_with(future=None)(*given).tril(),
         "Add up a row of your answer. Where did the rest of its weight go?",
     ),
     Mistake(
@@ -121,6 +123,26 @@ PATTERN_MISTAKES = (
         "the head is always head 0",
         _pattern_with(first_head=True),
         "Two heads of one layer gave you the same pattern. Which index picks the head?",
+    ),
+    Mistake(
+        "the mask is inverted: the keys that may be seen are hidden",
+        _pattern_with(future=torch.tril, hidden=-math.inf),
+        "The last query has no key left. Does True in your mask mean hide or keep?",
+    ),
+    Mistake(
+        "the mask is inverted, with a large negative number for −∞",
+        _pattern_with(future=torch.tril),
+        "Only the last query looks at the past here. Does True in your mask mean hide or keep?",
+    ),
+    Mistake(
+        "the mask is transposed",
+        _pattern_with(future=lambda ones: ones.tril(-1)),
+        "Position 0 may look at all others in your version. Is the query the row or the column?",
+    ),
+    Mistake(
+        "a query may not look at itself",
+        _pattern_with(future=torch.triu, hidden=-math.inf),
+        "The first row is NaN. Which key may the first query see?",
     ),
 )
 
@@ -263,6 +285,15 @@ def _weights_one_back(*given: Any) -> Tensor:
     return _one_back(head_on_rows(*given)[1])
 
 
+def _values_of_tokens(model: HookedModel, layer: int, head: int) -> float:
+    """Positions decide where the head looks, and nothing else."""
+    tokens, pattern, _ = head_on_rows(model, layer, head)
+    _, _, W_V, W_O = head_weights(model, layer, head)
+    written = pattern @ model.W_E[tokens] @ W_V @ W_O
+    distances = torch.cdist(written[:, 1:], model.W_E @ W_V @ W_O)
+    return (distances.argmin(dim=-1) == tokens[:, :-1]).float().mean().item()
+
+
 READOUT_MISTAKES = (
     Mistake(
         "the current token is read",
@@ -327,5 +358,11 @@ READOUT_MISTAKES = (
         "a percentage",
         lambda *given: 100 * _read_as(_what_it_would_write)(*given),
         "Can a share of all readings be larger than 1?",
+    ),
+    Mistake(
+        "the positions are left out of what is written and of the candidates",
+        _values_of_tokens,
+        "Your candidates match what you wrote, but the head writes something else. What does it "
+        "read at a position besides the token?",
     ),
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.ch04_induction_heads import (
+    loss_mistakes,
     mistakes,
     prefix_mistakes,
     token_mistakes,
@@ -302,6 +303,13 @@ def _find_cases(seed: int) -> list[Case]:
         _model_case("fixed offset 15, threshold 0.3", "fixed_offset", 0.3, offset=15, seed=seed),
         *holes,
         _model_case("a head that also looks at BOS", "flawed_induction", 0.2, **SINK, seed=seed),
+        _model_case(
+            "a head that looks away at the first query of the last copy",
+            "flawed_induction",
+            **{**SINK, "match": 30.0, "sink": 120.0},
+            sink_at=tuple(period + 1 for period in PERIODS),
+            seed=seed + 1,
+        ),
         *others,
     ]
 
@@ -467,7 +475,7 @@ PER_TOKEN_LOSS = Exercise(
     why="The pattern says where a head looks; the loss says what the model gains.",
     cases=_loss_cases,
     oracle=_loss_by_loops,
-    mistakes=mistakes.LOSS_MISTAKES,
+    mistakes=loss_mistakes.LOSS_MISTAKES,
 )
 
 

@@ -73,7 +73,7 @@ SCORE_MISTAKES = (
     ),
     Mistake(
         "the loop begins at query `period`, also behind a BOS token",
-        lambda pattern, period: pattern.diagonal(1 - period, -2, -1)[..., 1:].mean(dim=-1),
+        lambda pattern, period: _diagonal(pattern, period)[..., 1:].mean(dim=-1),
         "Behind a BOS token, is query `period` in the last copy? Try to count from the end.",
     ),
     Mistake(
@@ -121,6 +121,16 @@ SCORE_MISTAKES = (
         "averaged over batch and heads too",
         lambda pattern, period: _stripe_by_index(pattern, period).mean(),
         "How many heads are in the input, and how many scores in the output? Keep the batch axes.",
+    ),
+    Mistake(
+        "the loop begins at query `period`, and the sum is divided by `period`",
+        lambda pattern, period: _diagonal(pattern, period)[..., 1:].sum(dim=-1) / period,
+        "Behind a BOS token your loop has one query more than a copy has tokens. Which one?",
+    ),
+    Mistake(
+        "the loop runs over queries `period` to 2 · `period` − 1, also behind a BOS token",
+        lambda pattern, period: _diagonal(pattern, period)[..., 1 : period + 1].mean(dim=-1),
+        "Behind a BOS token, where does the last copy begin, and does your loop reach its end?",
     ),
 )
 
@@ -204,6 +214,17 @@ UNIFORM_MISTAKES = (
         lambda period: 1 / (1.5 * period + 0.5),
         "The mean of 1/n is not 1 over the mean of n. Add the weights themselves.",
     ),
+    Mistake(
+        "the first query of the second copy is left out of the sum",
+        lambda period: (_harmonic(2 * period) - _harmonic(period + 1)) / period,
+        "The first token of the second copy has an earlier copy as well. How many queries are in "
+        "your sum for period 1?",
+    ),
+    Mistake(
+        "the queries are those behind a BOS token",
+        lambda period: (_harmonic(2 * period + 1) - _harmonic(period + 1)) / period,
+        "There is no BOS token here. At which position does the second copy begin?",
+    ),
 )
 
 
@@ -244,6 +265,22 @@ def _finder(
         return order(_listed(lowest(rows), threshold))
 
     return answer
+
+
+def _all_of_the_diagonal(pattern, period):
+    return _diagonal(pattern, period).mean(dim=-1)
+
+
+def _from_query_period(pattern, period):
+    return _diagonal(pattern, period)[..., 1:].mean(dim=-1)
+
+
+def _without_the_first(pattern, period):
+    return _diagonal(pattern, period)[..., 1 - period :].mean(dim=-1)
+
+
+def _of_keys(pattern, period):
+    return _stripe_by_index(pattern.mT, period)
 
 
 FIND_MISTAKES = (
@@ -320,77 +357,37 @@ FIND_MISTAKES = (
         _finder(mean_over=3),
         "Could your batch have as many rows as a layer has heads? Which axis did the mean remove?",
     ),
-)
-
-
-# per_token_loss
-
-
-def _loss_by_gather(logits, tokens):
-    log_probabilities = logits[:, :-1].log_softmax(dim=-1)
-    return -log_probabilities.gather(-1, tokens[:, 1:, None]).squeeze(-1)
-
-
-def _chosen(values: Tensor, tokens: Tensor) -> Tensor:
-    return values.gather(-1, tokens[..., None]).squeeze(-1)
-
-
-LOSS_MISTAKES = (
     Mistake(
-        "each token is predicted at its own position",
-        lambda logits, tokens: -_chosen(logits.log_softmax(-1), tokens)[:, 1:],
-        "The logits at position i come after the model has read token i. Which position predicts "
-        "it?",
+        "period 12 is not tried",
+        _finder(periods=(8, 16)),
+        "A head that misses matches 11 back is on your list. Which periods are to be tried?",
     ),
     Mistake(
-        "no shift: one loss for every position",
-        lambda logits, tokens: -_chosen(logits.log_softmax(-1), tokens),
-        "Is there a prediction for the first token? And a truth for the last prediction?",
+        "period 16 is not tried",
+        _finder(periods=(8, 12)),
+        "A head that misses matches 15 back is on your list. Which periods are to be tried?",
     ),
     Mistake(
-        "shifted the wrong way",
-        lambda logits, tokens: -_chosen(logits[:, 1:].log_softmax(-1), tokens[:, :-1]),
-        "You compare each position with the token before it. In which direction does it predict?",
+        "the first query of the last copy is left out",
+        _finder(stripe=_without_the_first),
+        "A head that looks away at the start of the second copy scores too high. How many queries "
+        "does a copy have?",
     ),
     Mistake(
-        "averaged over the batch",
-        lambda logits, tokens: _loss_by_gather(logits, tokens).mean(dim=0),
-        "The spread over rows is gone. Which axes should the answer have?",
+        "the loop begins at query `period`, also behind a BOS token",
+        _finder(stripe=_from_query_period),
+        "A model with BOS has one token in front of the first copy. Is query `period` in the "
+        "last copy then?",
     ),
     Mistake(
-        "one number for all tokens",
-        lambda logits, tokens: _loss_by_gather(logits, tokens).mean(),
-        "`cross_entropy` averages by default. How would you see the loss of the second copy alone?",
+        "the mean runs over the whole diagonal",
+        _finder(stripe=_all_of_the_diagonal),
+        "The diagonal begins in the first copy, where nothing repeats yet. Which of its queries "
+        "count?",
     ),
     Mistake(
-        "in bits",
-        lambda logits, tokens: _loss_by_gather(logits, tokens) / math.log(2),
-        "Nats use the natural logarithm. Which one did you use?",
-    ),
-    Mistake(
-        "the sign is reversed",
-        lambda logits, tokens: -_loss_by_gather(logits, tokens),
-        "Can a logarithm of a probability be positive? A surprise should never be negative.",
-    ),
-    Mistake(
-        "the probability, not its logarithm",
-        lambda logits, tokens: _loss_by_gather(logits, tokens).neg().exp(),
-        "A perfect prediction gives 1 here. What should its loss be?",
-    ),
-    Mistake(
-        "the raw logit",
-        lambda logits, tokens: -_chosen(logits[:, :-1], tokens[:, 1:]),
-        "Add 5 to every logit of a position. Should the loss change?",
-    ),
-    Mistake(
-        "the softmax runs over the positions",
-        lambda logits, tokens: -_chosen(logits[:, :-1].log_softmax(1), tokens[:, 1:]),
-        "Over which axis should the probabilities sum to 1?",
-    ),
-    Mistake(
-        "the softmax underflows",
-        lambda logits, tokens: -_chosen(logits[:, :-1].softmax(-1), tokens[:, 1:]).log(),
-        "The probability of an unlikely token was rounded to 0, so its logarithm is −inf. Which "
-        "function does both steps at once?",
+        "queries and keys are swapped",
+        _finder(stripe=_of_keys),
+        "Every head scores 0. Is the stripe below the diagonal or above it?",
     ),
 )

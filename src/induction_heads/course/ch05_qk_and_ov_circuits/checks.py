@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.course.ch05_qk_and_ov_circuits import mistakes
+from induction_heads.course.ch05_qk_and_ov_circuits import copying_mistakes, mistakes
 from induction_heads.course.compare import close_product, closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.random_inputs import decimals, whole_numbers
@@ -187,7 +187,7 @@ LOGIT_COPYING_SCORE = Exercise(
     cases=_sample_cases,
     oracle=_share_by_loops,
     compare=closeness(1e-3, 1e-3),
-    mistakes=mistakes.LOGIT_MISTAKES,
+    mistakes=copying_mistakes.LOGIT_MISTAKES,
 )
 
 

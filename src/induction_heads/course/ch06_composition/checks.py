@@ -50,7 +50,8 @@ def _random(seed: int) -> ModelInput:
 def _pair_cases(seed: int) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     cases = [Case("two identities", (torch.eye(4), torch.eye(4)))]
-    for rows, middle, columns in ((5, 5, 5), (4, 6, 3), (2, 7, 9)):
+    # As many columns as rows, so that the other order of the factors is also a product.
+    for rows, middle, columns in ((5, 5, 5), (4, 6, 4), (7, 2, 7)):
         W_A = torch.randn(rows, middle, generator=generator)
         W_B = torch.randn(middle, columns, generator=generator) * 3
         cases.append(Case(f"{rows} × {middle} and {middle} × {columns}", (W_A, W_B)))

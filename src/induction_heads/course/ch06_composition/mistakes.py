@@ -77,6 +77,22 @@ SCORE_MISTAKES = (
         "If both matrices double, the product grows by four. By how much does your denominator "
         "grow?",
     ),
+    Mistake(
+        "the product is W_B W_A",
+        _ratio(lambda W_A, W_B: _product_norm(W_B, W_A), _frobenius),
+        "Rows are multiplied from the right. Which matrix acts first, and on which side of the "
+        "product is it then?",
+    ),
+    Mistake(
+        "divided by the norm of W_B only",
+        lambda W_A, W_B: (_product_norm(W_A, W_B) / _frobenius(W_B)).item(),
+        "Does a writer with doubled weights score twice as much in your version?",
+    ),
+    Mistake(
+        "divided by the norm of W_A and multiplied by that of W_B",
+        lambda W_A, W_B: (_product_norm(W_A, W_B) / _frobenius(W_A) * _frobenius(W_B)).item(),
+        "In which order does Python work through a / b * c? What do parentheses change?",
+    ),
 )
 
 
@@ -156,6 +172,11 @@ BASELINE_MISTAKES = (
         "not divided by the norms",
         _sampled(_thin_pair, score=lambda W_A, W_B: _product_norm(W_A, W_B).item()),
         "A composition score lies between 0 and 1. What is yours divided by?",
+    ),
+    Mistake(
+        "the sum, not the mean",
+        _sampled(_thin_pair, mean=sum),
+        "Your number grows with `samples`. Can a composition score be above 1?",
     ),
 )
 

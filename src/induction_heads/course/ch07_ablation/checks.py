@@ -8,6 +8,7 @@ from torch import Tensor
 
 from induction_heads.course.ch07_ablation import (
     circuit_mistakes,
+    knockout_mistakes,
     mistakes,
     patching_mistakes,
     path_mistakes,
@@ -222,7 +223,7 @@ STRIPE_KNOCKOUT = Exercise(
     why="It removes one behavior and leaves the rest of the head.",
     cases=_knockout_cases,
     oracle=_without_stripe,
-    mistakes=mistakes.KNOCKOUT_MISTAKES,
+    mistakes=knockout_mistakes.KNOCKOUT_MISTAKES,
 )
 
 
@@ -244,7 +245,7 @@ KNOCKOUT_GAIN_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _gain_of_a_row,
     compare=formula(s=(0.05, 0.95)),
-    mistakes=mistakes.GAIN_MISTAKES,
+    mistakes=knockout_mistakes.GAIN_MISTAKES,
 )
 
 
@@ -312,6 +313,7 @@ _FLAWS: dict[str, dict[str, Any]] = {
     },
     "which another head replaces at period 16": {"backup": 15},
     "which misses matches at period 12": {"hole": 11},
+    "which looks away at the first query of a copy": {"sink": 120.0, "sink_at": (9, 13, 17)},
     # The position before the ones that count, at each period.
     "which matters before the second token of a copy": {
         "prevented": ((8, 40.0), (12, 40.0), (16, 40.0)),

@@ -13,7 +13,8 @@ def circuit_by(
     move=lambda mark: torch.cat([torch.zeros_like(mark[:, :1]), mark[:, :-1]], dim=1),
     stream=lambda model, tokens: model.W_E[tokens],
     scale=math.sqrt,
-    causal: bool = True,
+    ahead=lambda ones: ones.triu(1),
+    hidden=-math.inf,
     query=lambda x, mark: x,
     key=lambda x, mark: mark,
     value=lambda x, mark: x,
@@ -31,9 +32,7 @@ def circuit_by(
         for head in map(tuple, chosen):
             queries, keys = query(x, mark) @ model.W_Q[head], key(x, mark) @ model.W_K[head]
             scores = queries @ keys.mT / scale(model.cfg.d_head)
-            if causal:
-                ahead = torch.ones(n_pos, n_pos).triu(1).bool()
-                scores = scores.masked_fill(ahead, -math.inf)
+            scores = scores.masked_fill(ahead(torch.ones(n_pos, n_pos)).bool(), hidden)
             values = value(x, mark) @ model.W_V[head] @ model.W_O[head]
             written = written + scores.softmax(dim=-1) @ values
         return total(written, x) @ model.W_U
@@ -65,7 +64,7 @@ CIRCUIT_MISTAKES = (
     ),
     Mistake(
         "queries see later keys",
-        circuit_by(causal=False),
+        circuit_by(ahead=torch.zeros_like),
         "Which keys may the query at position 2 look at?",
     ),
     Mistake(
@@ -102,5 +101,25 @@ CIRCUIT_MISTAKES = (
         "the direct path is added",
         circuit_by(total=lambda written, x: written + x),
         "Does the current token itself say what comes next in this story?",
+    ),
+    Mistake(
+        "the mask is inverted: the keys that may be seen are hidden",
+        circuit_by(ahead=torch.tril),
+        "The last query has nothing left to look at. Does True in your mask mean hide or keep?",
+    ),
+    Mistake(
+        "the mask is inverted, with a large negative number for −∞",
+        circuit_by(ahead=torch.tril, hidden=-1e9),
+        "Only the last query looks at the past here. Does True in your mask mean hide or keep?",
+    ),
+    Mistake(
+        "the mask is transposed",
+        circuit_by(ahead=lambda ones: ones.tril(-1)),
+        "The last query sees only itself in your version. Which axis of the mask is the query?",
+    ),
+    Mistake(
+        "a query may not look at itself",
+        circuit_by(ahead=torch.triu),
+        "Query 0 has no key left. Which key is hidden from it that it may see?",
     ),
 )

@@ -1,5 +1,6 @@
 """Inputs and plain definitions that the checks and the mistakes of chapter 7 share."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,20 +32,29 @@ def measured(
     head: int,
     periods: tuple[int, ...] = PERIODS,
     repeats: bool = False,
+    start: Callable[[int], int] = lambda period: -period,
+    more: int = 0,
 ) -> list[Rows]:
-    """(induction score, rise, control's rise) at each period."""
+    """(induction score, rise, control's rise) at each period.
+
+    `start(period)` is the first entry of the stripe's diagonal that counts, and `more` the number
+    of tokens that count in the losses beside the last period − 1.
+    """
     weights, found = digest(model), []
     for period in periods:
-        key = weights, layer, head, period, repeats
+        counted = start(period), more
+        key = weights, layer, head, period, repeats, counted
         if key not in _known:
             if len(_known) > 4096:
                 _known.clear()
-            _known[key] = _at_period(model, layer, head, period, repeats)
+            _known[key] = _at_period(model, layer, head, period, repeats, *counted)
         found.append(_known[key])
     return found
 
 
-def _at_period(model: HookedModel, layer: int, head: int, period: int, repeats: bool) -> Rows:
+def _at_period(
+    model: HookedModel, layer: int, head: int, period: int, repeats: bool, start: int, more: int
+) -> Rows:
     tokens = make_repeated_tokens(model, period, batch=32, seed=period)
     other = make_repeated_tokens(model, period, batch=32, seed=period + 1)
     control = other if repeats else torch.cat([tokens[:, :-period], other[:, -period:]], dim=1)
@@ -52,10 +62,10 @@ def _at_period(model: HookedModel, layer: int, head: int, period: int, repeats: 
     for rows in (tokens, control):
         clean, seen, _ = forward(model, rows)
         rise = losses(total(model, rows, layer, head), rows) - losses(clean, rows)
-        rises.append(rise[:, 1 - period :].mean().item())
+        rises.append(rise[:, 1 - period - more :].mean().item())
         if rows is tokens:
             stripe = seen[layer, head].diagonal(1 - period, dim1=-2, dim2=-1)
-            looks = stripe[:, -period:].mean().item()
+            looks = stripe[:, start:].mean().item()
     return looks, rises[0], rises[1]
 
 

@@ -106,6 +106,11 @@ MEAN_MISTAKES = (
         _ablated(lambda z, head: 0.0),
         "That is the other hook. What does this head write on average?",
     ),
+    Mistake(
+        "the sum over the rows, not their mean",
+        _ablated(lambda z, head: z[:, :, head].sum(dim=0)),
+        "With twice as many rows the head would write twice as much. What do you divide by?",
+    ),
 )
 
 
@@ -141,6 +146,10 @@ def _all_but_one(model, tokens, layer, head):
 def _last_head(model, tokens, layer, head):
     """A function made in a loop finds the last head of the layer when it is called."""
     return _silent_loss(model, tokens, layer, model.cfg.n_heads - 1)
+
+
+def _last_of_all(model, tokens, layer, head):
+    return _silent_loss(model, tokens, model.cfg.n_layers - 1, model.cfg.n_heads - 1)
 
 
 def _all_before_too(model, tokens, layer, head):
@@ -196,6 +205,12 @@ SCORES_MISTAKES = (
         "only the second half of the tokens counts",
         scores_by(_second_half, lambda changed, _: changed),
         "The exercise asks for the mean over all tokens. Which ones are in your mean?",
+    ),
+    Mistake(
+        "functions created in a loop share variables, the layer as well",
+        scores_by(_last_of_all),
+        "All heads of the model score the same. A function created in a loop looks up its "
+        "variables when it is called: which layer and which head are there after the loops?",
     ),
 )
 
@@ -272,114 +287,5 @@ PRESERVING_MISTAKES = (
         "the whole layer is silenced",
         _layer_silent,
         "One head of the layer is removed. What happens to the others?",
-    ),
-)
-
-
-# stripe_knockout
-
-
-def knockout_by(
-    shift: int = 1,
-    *,
-    first: Callable[[int, int], int] = lambda n_pos, period: n_pos - period,
-    fill: str = "even",
-    scale: bool = True,
-):
-    """`stripe_knockout` on key = query − period + shift, and with other ways to fill the rows.
-
-    `first(n_pos, period)` is the first query that loses its stripe.
-    """
-
-    def answer(pattern, period):
-        n_pos = pattern.shape[-1]
-        query, key = torch.arange(n_pos)[:, None], torch.arange(n_pos)
-        gone = (query - key == period - shift) & (query >= first(n_pos, period))
-        kept = pattern * ~gone
-        left = kept.sum(dim=-1, keepdim=True)
-        if not scale:
-            return kept
-        if fill in ("even", "everywhere", "stripe too"):
-            others = ((key <= query) | (fill == "everywhere")) & (~gone | (fill == "stripe too"))
-            return torch.where(left > 1e-6, kept / left, others / others.sum(-1, keepdim=True))
-        if fill == "self":
-            return kept + torch.eye(n_pos) * (1 - left)
-        return torch.where(left > 1e-6, kept / left, kept)
-
-    return answer
-
-
-KNOCKOUT_MISTAKES = (
-    Mistake(
-        "the rows no longer sum to 1",
-        knockout_by(scale=False),
-        "Sum each row. Does the head only look elsewhere, or does it also write less?",
-    ),
-    Mistake(
-        "the earlier copy loses its diagonal too",
-        knockout_by(first=lambda n_pos, period: 0),
-        "Which queries have an earlier copy at all? Count them from the end.",
-    ),
-    Mistake(
-        "the first query of the last copy keeps its stripe",
-        knockout_by(first=lambda n_pos, period: n_pos - period + 1),
-        "How many rows have you changed, and how many queries does the last copy have?",
-    ),
-    Mistake(
-        "the queries are counted from the front",
-        knockout_by(first=lambda n_pos, period: period),
-        "There may be tokens in front of the first copy, such as BOS. From which end is the last "
-        "copy counted?",
-    ),
-    Mistake(
-        "a row entirely on the stripe is spread over the stripe as well",
-        knockout_by(fill="stripe too"),
-        "Where nothing was left, does your answer put weight back on the stripe?",
-    ),
-    Mistake(
-        "a row entirely on the stripe is spread over later keys too",
-        knockout_by(fill="everywhere"),
-        "Which keys can a query see? Look above the diagonal of your answer.",
-    ),
-    Mistake(
-        "the key is the token itself, one period back",
-        knockout_by(0),
-        "Does an induction head look at the earlier copy, or at what came after it?",
-    ),
-    Mistake(
-        "the freed weight goes to the query's own position",
-        knockout_by(fill="self"),
-        "The rest of a row should keep its proportions. What do you divide by?",
-    ),
-    Mistake(
-        "a row entirely on the stripe stays empty",
-        knockout_by(fill="empty"),
-        "What does your code return for a perfect induction head? Sum its rows.",
-    ),
-)
-
-
-# knockout_gain_formula
-
-GAIN_MISTAKES = (
-    Mistake(
-        "the weight that is left, not the factor",
-        lambda: "1 - s",
-        "That is the sum of the other weights. What must they sum to afterwards?",
-    ),
-    Mistake(
-        "the freed weight is added",
-        lambda: "1 + s",
-        "Try s = 0.9: the others sum to 0.1. Which factor takes 0.1 to 1?",
-    ),
-    Mistake(
-        "divided by the stripe's weight",
-        lambda: "1 / s",
-        "If the stripe has almost no weight, by how much should the others grow?",
-    ),
-    Mistake(
-        "the odds",
-        lambda: "s / (1 - s)",
-        "With s = 0.5 your factor is 1: the row would not change. Does it sum to 1?",
     ),
 )

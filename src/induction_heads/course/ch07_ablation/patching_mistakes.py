@@ -161,6 +161,14 @@ ACTIVATION_MISTAKES = (
         patched_by(measure=_all_positions),
         "At which position does the model answer?",
     ),
+    Mistake(
+        "functions created in a loop share variables",
+        patched_by(
+            put=lambda z, other, head: torch.cat([z[:, :, :-1], other[:, :, -1:]], dim=2),
+        ),
+        "All heads of a layer get the same number here. A function created in a loop looks up its "
+        "variables when it is called: which head does it find then?",
+    ),
 )
 
 

@@ -1,6 +1,7 @@
 """Known mistakes of the last two exercises of chapter 7, each with its hint."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def path_by(
     heads=lambda place, receiver: place == receiver,
     sides=lambda side: side,
     last=11,
-    sign=1,
+    scale=1,
     period=12,
 ):
     """`path_ablation` with other receivers, other sides, or another mean."""
@@ -31,7 +32,7 @@ def path_by(
         )
         changed, clean = forward(model, tokens, cut=cut)[0], forward(model, tokens)[0]
         rise = losses(changed, tokens)[:, -last:] - losses(clean, tokens)[:, -last:]
-        return sign * rise.mean().item()
+        return scale * rise.mean().item()
 
     return answer
 
@@ -109,13 +110,23 @@ PATH_MISTAKES = (
     ),
     Mistake(
         "the sign is reversed",
-        path_by(sign=-1),
+        path_by(scale=-1),
         "For a rise, which loss is subtracted from which: with the path, or without it?",
     ),
     Mistake(
         "the loss of all tokens",
         path_by(last=999),
         "What can be copied in the first block? Which tokens should count?",
+    ),
+    Mistake(
+        "one token too few",
+        path_by(last=10),
+        "Eleven tokens of the second copy can be predicted. Which one is missing in your mean?",
+    ),
+    Mistake(
+        "the sum over the tokens, not their mean",
+        path_by(scale=32 * 11),
+        "Your rise is larger than any loss of a token. Over how many tokens did you add?",
     ),
 )
 
@@ -124,7 +135,13 @@ PATH_MISTAKES = (
 
 
 def verdict(
-    periods=PERIODS, repeats=False, pick=min, rule=None, size=lambda rise: rise, highest=max
+    periods=PERIODS,
+    repeats=False,
+    pick=min,
+    rule=None,
+    size=lambda rise: rise,
+    highest=max,
+    **counted: Any,
 ):
     """`verify_induction_behavior` with other periods, another control or another rule."""
     rule = rule or (
@@ -132,11 +149,12 @@ def verdict(
     )
 
     def answer(model, layer, head):
-        looks, rises, controls = zip(*measured(model, layer, head, periods, repeats), strict=True)
+        found = measured(model, layer, head, periods, repeats, **counted)
+        looks, rises, controls = zip(*found, strict=True)
         rise = pick(map(size, rises))
-        found = (pick(looks), rise, highest(map(size, controls)))
+        numbers = (pick(looks), rise, highest(map(size, controls)))
         names = ("induction_attention", "loss_increase", "control_loss_increase")
-        return dict(zip(names, found, strict=True)) | {"is_induction": bool(rule(*found))}
+        return dict(zip(names, numbers, strict=True)) | {"is_induction": bool(rule(*numbers))}
 
     return answer
 
@@ -213,5 +231,44 @@ VERIFY_MISTAKES = (
         "the control repeats as well",
         verdict(repeats=True),
         "What can the control tell you if its second block is a copy too?",
+    ),
+    *(
+        Mistake(
+            f"period {period} is not tried",
+            verdict(tuple(other for other in PERIODS if other != period)),
+            f"What would your verdict be on a head that fails only at period {period}?",
+        )
+        for period in PERIODS
+    ),
+    Mistake(
+        "the control of the last period only",
+        verdict(highest=lambda controls: [*controls][-1]),
+        "Attention and rise have three values each. How many does your control have?",
+    ),
+    Mistake(
+        "the sign of the rise is reversed",
+        verdict(size=lambda rise: -rise),
+        "A needed head has a rise above 0. Which loss is larger without it?",
+    ),
+    Mistake(
+        "the first query of the last copy is left out",
+        verdict(start=lambda period: 1 - period),
+        "The loss leaves the first token out, because nothing predicts it. Does the attention of "
+        "that query have a match to find?",
+    ),
+    Mistake(
+        "the loop begins at query `period`, also behind a BOS token",
+        verdict(start=lambda period: 1),
+        "Behind a BOS token, is query `period` in the last copy? Try to count from the end.",
+    ),
+    Mistake(
+        "the attention is a mean over the whole diagonal",
+        verdict(start=lambda period: 0),
+        "The diagonal starts in the first copy. Which of its queries have an earlier copy?",
+    ),
+    Mistake(
+        "the first token of the last copy counts in the losses",
+        verdict(more=1),
+        "Which token of the second copy can nothing predict? How many are left?",
     ),
 )

@@ -8,7 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from induction_heads.course.ch08_phase_change import chain_mistakes, mistakes
+from induction_heads.course.ch08_phase_change import (
+    chain_mistakes,
+    mistakes,
+    train_mistakes,
+)
 from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise
 from induction_heads.course.formulas import formula
@@ -518,7 +522,7 @@ TRAIN_INDUCTION_HEADS = Exercise(
     compare=_same_facts,
     describe=_described_models,
     seconds=600,
-    mistakes=mistakes.TRAIN_MISTAKES,
+    mistakes=train_mistakes.TRAIN_MISTAKES,
 )
 
 

@@ -10,9 +10,6 @@ import torch
 from torch import Tensor
 
 from induction_heads.course.exercise import Mistake
-from induction_heads.models.attention_only import AttentionOnly, AttentionOnlyConfig, initialize
-from induction_heads.models.hand_built import hand_built
-from induction_heads.models.loading import load_attention_only, load_snapshots
 
 Curve = Sequence[tuple[int, float]]
 
@@ -32,6 +29,11 @@ def late_minus_early(share: int = 4, sign: int = 1, total: Callable[..., Tensor]
 def _by_rows_of_the_batch(losses):
     n = max(1, len(losses) // 4)
     return (losses[-n:].mean() - losses[:n].mean()).item()
+
+
+def _quarter_of_the_rows(losses):
+    n = len(losses) // 4
+    return (losses[:, -n:].mean() - losses[:, :n].mean()).item()
 
 
 def _ratio(losses):
@@ -69,6 +71,11 @@ LEARNING_MISTAKES = (
         "sums instead of means",
         late_minus_early(total=torch.sum),
         "Should the score grow with the number of rows in the batch?",
+    ),
+    Mistake(
+        "quarters of the number of rows",
+        _quarter_of_the_rows,
+        "Twice as many rows change your answer. Of which axis do you take a quarter?",
     ),
 )
 
@@ -199,6 +206,11 @@ FORMULA_MISTAKES = (
         lambda: "log(V)",
         "That is the loss before any training. What else does this model know?",
     ),
+    Mistake(
+        "the sign is reversed",
+        lambda: "r * log(r / P) + (1 - r) * log((1 - r) / (V - P))",
+        "Can a loss be below 0? What stands in front of the logarithm of a probability?",
+    ),
 )
 
 
@@ -281,6 +293,7 @@ def correlates(
     together: Callable[[Sequence[float], Sequence[float]], float] = pearson,
     control: str = "control_loss",
     control_change: Callable[[Sequence[float]], list[float]] | None = None,
+    sign: int = 1,
 ):
     """`induction_formation_correlates` of another head, of levels, or with another control."""
 
@@ -290,8 +303,8 @@ def correlates(
         other = [snapshot[control] for snapshot in snapshots]
         moved = control_change or change
         return {
-            "levels": together(best, learning),
-            "changes": together(change(best), change(learning)),
+            "levels": sign * together(best, learning),
+            "changes": sign * together(change(best), change(learning)),
             "control": together(moved(best), moved(other)),
         }
 
@@ -358,72 +371,9 @@ CORRELATES_MISTAKES = (
         correlates(together=lambda x, y: abs(pearson(x, y))),
         "One score rises while the other falls. What sign do you expect?",
     ),
-)
-
-
-# train_induction_heads. Mistakes are made from weights at hand, so that no check trains them.
-
-
-def shaken(model: AttentionOnly, seed: int) -> AttentionOnly:
-    """The model with a trace of noise in its weights, so that each seed has its own."""
-    copy = AttentionOnly(model.config)
-    copy.load_state_dict(model.state_dict())
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in copy.parameters():
-            weight += 1e-4 * torch.randn(weight.shape, generator=generator)
-    return copy.requires_grad_(False)
-
-
-def _untrained(seed: int, scale: float = 1.0) -> AttentionOnly:
-    config = AttentionOnlyConfig(2, n_heads=2, d_model=64, d_head=32, d_vocab=64, n_ctx=32)
-    model = initialize(AttentionOnly(config), std=0.1, seed=seed).requires_grad_(False)
-    model.W_U.mul_(scale)
-    return model
-
-
-def _early(seed: int) -> AttentionOnly:
-    snapshots = load_snapshots("toy-2l")
-    return shaken(snapshots[max(step for step in snapshots if step <= 120)], seed)
-
-
-TRAIN_MISTAKES = (
     Mistake(
-        "one layer",
-        lambda seed: shaken(load_attention_only("toy-1l"), seed),
-        "Can a key in a one-layer model know the token before it? Chapter 6 has the argument.",
-    ),
-    Mistake(
-        "repeats do not help the model",
-        _untrained,
-        "Was it trained at all? If so, does the previous token in your rows ever tell which one "
-        "comes next?",
-    ),
-    Mistake(
-        "stopped before the change",
-        _early,
-        "It knows which tokens are in the context. Has the loss really stopped falling where you "
-        "stop?",
-    ),
-    Mistake(
-        "always the same distance",
-        lambda seed: shaken(hand_built("fixed_offset", d_vocab=64, n_ctx=32, offset=15), seed),
-        "A head that always looks the same distance back predicts all of your rows. What must "
-        "change from row to row?",
-    ),
-    Mistake(
-        "the training rows are memorized",
-        lambda seed: _untrained(seed, scale=40.0),
-        "It is confident and wrong on new rows. Does `sample` draw new rows each time?",
-    ),
-    Mistake(
-        "the weights of the package",
-        lambda seed: shaken(load_attention_only("toy-2l"), seed),
-        "That model was trained by others. What does it take to make your own do the same?",
-    ),
-    Mistake(
-        "the seed changes nothing",
-        lambda seed: hand_built("induction", d_vocab=64, n_ctx=32, seed=0),
-        "Two seeds gave the same weights. Where do you use `seed`?",
+        "the in-context-learning score has the other sign",
+        correlates(sign=-1),
+        "The score is late loss minus early loss. Does it rise or fall when the context helps?",
     ),
 )

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from induction_heads.course.ch09_what_must_go_right import mistakes, time_mistakes
+from induction_heads.course.ch09_what_must_go_right import formula_mistakes, mistakes
 from induction_heads.course.compare import closeness
 from induction_heads.course.exercise import Case, Exercise, ModelInput
 from induction_heads.course.formulas import formula
@@ -95,7 +95,7 @@ CHANCE_REPEATS_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _share_of_repeats,
     compare=formula(n=(2, 60), V=(3, 90)),
-    mistakes=mistakes.CHANCE_MISTAKES,
+    mistakes=formula_mistakes.CHANCE_MISTAKES,
 )
 
 
@@ -116,7 +116,7 @@ INTACT_REPEATS_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _all_four_stay,
     compare=formula(q=(0.02, 0.95)),
-    mistakes=mistakes.INTACT_MISTAKES,
+    mistakes=formula_mistakes.INTACT_MISTAKES,
 )
 
 
@@ -148,7 +148,7 @@ EMERGENCE_TIME_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _time_of_the_mark,
     compare=formula(N=(4, 80), c=(0.2, 3.0), g=(0.5, 4.0)),
-    mistakes=time_mistakes.TIME_MISTAKES,
+    mistakes=formula_mistakes.TIME_MISTAKES,
 )
 
 

@@ -74,6 +74,13 @@ def _with_all_repeats(tokens):
     return shares | {"one_distance": share}
 
 
+def _as_numbers(tokens):
+    """All but the share of one distance as numbers of tokens."""
+    shares, n_next = counted(tokens), len(tokens) * (tokens.shape[1] - 1)
+    sizes = {"repeated": tokens.numel(), "usable": n_next, "by_heart": n_next}
+    return shares | {name: round(shares[name] * size) for name, size in sizes.items()}
+
+
 STATISTICS_MISTAKES = (
     Mistake(
         "tokens of other rows count as earlier",
@@ -107,65 +114,10 @@ STATISTICS_MISTAKES = (
         "What can be learned by heart is the same in every row. Over which rows do you count "
         "pairs?",
     ),
-)
-
-
-# The two formulas
-
-CHANCE_MISTAKES = (
     Mistake(
-        "the chance for the last token, not the mean over the row",
-        lambda: "1 - (1 - 1/V)**(n - 1)",
-        "The first token of a row repeats nothing. Which tokens does your answer describe?",
-    ),
-    Mistake(
-        "the chance that anything repeats at all",
-        lambda: "1 - exp(-n * (n - 1) / (2*V))",
-        "For long rows your formula is nearly 1. Is every token of such a row a repeat?",
-    ),
-    Mistake(
-        "each earlier token adds 1/V",
-        lambda: "(n - 1) / (2*V)",
-        "Try n = 1000 and V = 10: can a share be that large? What do two equal earlier tokens add?",
-    ),
-    Mistake(
-        "the share of different ids",
-        lambda: "V / n * (1 - (1 - 1/V)**n)",
-        "For n = 1 your formula gives 1. How many tokens of a one-token row occurred earlier?",
-    ),
-    Mistake(
-        "the ids that do not occur",
-        lambda: "(1 - 1/V)**n",
-        "That is the share of ids missing from the row. What share of its tokens does the "
-        "exercise ask for?",
-    ),
-)
-
-INTACT_MISTAKES = (
-    Mistake(
-        "one token must stay",
-        lambda: "1 - q",
-        "How many tokens does the pair have, and how many its copy?",
-    ),
-    Mistake(
-        "only the pair must stay",
-        lambda: "(1 - q)**2",
-        "A head finds B through the earlier A. What if that A is lost?",
-    ),
-    Mistake(
-        "three tokens must stay",
-        lambda: "(1 - q)**3",
-        "Count again: A and B of the first copy, A and B of the second. Is the last B free?",
-    ),
-    Mistake(
-        "the chances of loss are added",
-        lambda: "1 - 4*q",
-        "Try q = 0.5: can a chance be below zero?",
-    ),
-    Mistake(
-        "all four must be lost",
-        lambda: "1 - q**4",
-        "One lost token is enough to spoil the repeat. How many does your formula allow?",
+        "numbers of tokens, not shares",
+        _as_numbers,
+        "Twice as many rows double your numbers. By what is each of them to be divided?",
     ),
 )
 
@@ -234,6 +186,9 @@ def _names_looked_up_late(patterns, seed=0, steps=30):
     return torch.tensor(train(model, recipe.sample, settings, seed=seed, progress=False).losses)
 
 
+LAST_LAYER = RECIPES["toy-2l"].config.n_layers - 1
+
+
 CLAMP_MISTAKES = (
     Mistake(
         "functions created in a loop share variables",
@@ -284,6 +239,12 @@ CLAMP_MISTAKES = (
         clamped(lambda f, h, layer, s: put_in(f, h, layer, _right), seeded=False),
         "In two runs with different seeds, what should differ?",
     ),
+    Mistake(
+        "functions created in a loop share the number of the layer",
+        clamped(lambda f, h, layer, s: put_in(f, h, LAST_LAYER, _right)),
+        "The patterns of the last layer are held in all layers. A function created in a loop "
+        "looks up its variables when it is called: which layer's number does it find then?",
+    ),
 )
 
 
@@ -316,6 +277,13 @@ def gap_by(
 
 def _gap(clean, joint, alone):
     return joint - clean - sum(each - clean for each in alone)
+
+
+def _shared_everywhere(model, tokens, heads):
+    """All hooks are made once, and each silences the last head's number in its own layer."""
+    same = [(layer, heads[-1][1]) for layer, _ in heads]
+    alone = [loss_without(model, tokens, [head]) for head in same]
+    return _gap(loss_without(model, tokens, []), loss_without(model, tokens, same), alone)
 
 
 GAP_MISTAKES = (
@@ -364,6 +332,12 @@ GAP_MISTAKES = (
         "a ratio, not a difference",
         gap_by(lambda c, joint, alone: (joint - c) / sum(a - c for a in alone)),
         "What is your number if the heads are independent? Which unit does the exercise ask for?",
+    ),
+    Mistake(
+        "functions created in a loop share variables, also where heads are silenced alone",
+        _shared_everywhere,
+        "Two heads of one layer have the same rise alone. A function created in a loop looks up "
+        "its variables when it is called: which head does it find then?",
     ),
 )
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from induction_heads.course.ch10_beyond_copying import (
     convolution_mistakes,
+    distance_mistakes,
     inputs,
     longest_mistakes,
     mistakes,
@@ -78,7 +79,7 @@ ATTENTION_BY_DISTANCE = Exercise(
     why="Whether a head matches by degrees shows only in a curve.",
     cases=inputs.distance_cases,
     oracle=_distance_by_loops,
-    mistakes=mistakes.DISTANCE_MISTAKES,
+    mistakes=distance_mistakes.DISTANCE_MISTAKES,
 )
 
 

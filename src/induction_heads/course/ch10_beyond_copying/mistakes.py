@@ -27,7 +27,14 @@ def marks(tokens: Tensor, counts: Counts, extra: Any) -> Tensor:
 
 
 def score(
-    counts: Counts, *, over_all: bool = False, latest: bool = False, mean_of_keys: bool = False
+    counts: Counts,
+    *,
+    over_all: bool = False,
+    latest: bool = False,
+    mean_of_keys: bool = False,
+    divide: bool = True,
+    over_pairs: bool = False,
+    of_keys: bool = False,
 ):
     """The attention to the keys that count, as a mean over the queries that have one."""
 
@@ -38,8 +45,14 @@ def score(
             place = torch.arange(1, mask.shape[-1] + 1) * mask
             mask = mask & (place == place.amax(dim=-1, keepdim=True))
         number = asked.sum(dim=-1) if not over_all else torch.tensor(tokens.shape[1])
+        if not divide:
+            number = torch.ones_like(number)
+        if over_pairs:
+            number = mask.sum(dim=(-2, -1))
         if mean_of_keys:
             mask = _evenly(mask.float())
+        if of_keys:
+            pattern = pattern.mT
         if pattern.ndim == 4:
             return torch.einsum("bhqk,bqk->bh", pattern, mask.float()) / number.reshape(-1, 1)
         return torch.einsum("bqk,bqk->b", pattern, mask.float()) / number
@@ -55,6 +68,29 @@ def at(counts: Counts, shift: int = 1) -> Counts:
         return 0 <= source < query and counts(row, query, source, extra)
 
     return moved
+
+
+def wrong_means(score_by: Callable[..., Callable], with_pairs: bool = True) -> tuple[Mistake, ...]:
+    """What goes wrong in every score of this kind; `score_by` takes the options of `score`."""
+    pairs = Mistake(
+        "the mean over the pairs of a query and a key, not over the queries",
+        score_by(over_pairs=True),
+        "A head that spreads all of its attention over two such keys scores 1/2 in your version. "
+        "By which number is the sum to be divided?",
+    )
+    return (
+        Mistake(
+            "the sum over the queries, not their mean",
+            score_by(divide=False),
+            "Your score grows with the length of the rows. How many queries are in the sum?",
+        ),
+        *([pairs] if with_pairs else []),
+        Mistake(
+            "queries and keys are swapped",
+            score_by(of_keys=True),
+            "What you read lies above the diagonal. Which axis of the pattern is the query?",
+        ),
+    )
 
 
 # fuzzy_induction_score
@@ -111,113 +147,7 @@ FUZZY_MISTAKES = (
         score(lambda r, q, k, s: k < q and at(_like)(r, q, k, s)),
         "If the token before the query is similar, which key comes right after it?",
     ),
-)
-
-
-# attention_by_distance
-
-
-def by_distance(
-    *,
-    shift: int = 1,
-    turned: bool = False,
-    per_query: bool = False,
-    per_row: bool = False,
-    empty: float = torch.nan,
-    exact_left_out: bool = False,
-    nearest: bool = False,
-    neighbor_left_out: bool = False,
-    seen_only: bool = False,
-    of_key: bool = False,
-):
-    """A version of `attention_by_distance` with one thing changed."""
-
-    def answer(pattern, tokens, distance):
-        heads = pattern if pattern.ndim == 4 else pattern[:, None]
-        n_pos, steps = tokens.shape[1], distance[tokens[:, :, None], tokens[:, None, :]]
-        steps = steps.mT if turned else steps
-        earlier = torch.ones(n_pos, n_pos, dtype=torch.bool).tril(-2 if neighbor_left_out else -1)
-        if of_key:
-            steps = steps.roll(-1, dims=-1)
-        if nearest:
-            steps = torch.where(earlier, steps, 99)
-            earlier = earlier & (steps == steps.amin(dim=-1, keepdim=True))
-        columns = []
-        largest = steps[:, earlier].max() if seen_only else distance.max()
-        for apart in range(int(largest) + 1):
-            mask = (steps == apart) & earlier
-            if exact_left_out:
-                mask = mask & (tokens[:, :, None] != tokens[:, None, :])
-            key = torch.nn.functional.pad(mask, (1, 0))[..., :-1] if shift else mask
-            sums = torch.einsum("rhqk,rqk->rh", heads, key.float())
-            number = mask.any(dim=-1).sum(dim=-1) if per_query else mask.sum(dim=(1, 2))
-            if per_row:
-                column = (sums / number[:, None]).nanmean(dim=0)
-            else:
-                column = sums.sum(dim=0) / number.sum()
-            columns.append(column.nan_to_num(nan=empty))
-        found = torch.stack(columns, dim=-1)
-        return found if pattern.ndim == 4 else found[0]
-
-    return answer
-
-
-DISTANCE_MISTAKES = (
-    Mistake(
-        "attention to the earlier token itself",
-        by_distance(shift=0),
-        "A head that attends to similar tokens would do well in your version. Which key does "
-        "induction need?",
-    ),
-    Mistake(
-        "the distance is read in the wrong direction",
-        by_distance(turned=True),
-        "`distance[a, b]` need not be symmetric. Which of the two is the query's id?",
-    ),
-    Mistake(
-        "a sum for each query, not a mean over pairs",
-        by_distance(per_query=True),
-        "A query may have several earlier tokens at the same distance. How many pairs is that?",
-    ),
-    Mistake(
-        "each row is averaged first",
-        by_distance(per_row=True),
-        "One row may have many pairs at a distance and another few. Over what does the mean run?",
-    ),
-    Mistake(
-        "zero where there is no pair",
-        by_distance(empty=0.0),
-        "A curve that touches zero says that the head does not attend there. What do you know "
-        "about a distance that never occurs?",
-    ),
-    Mistake(
-        "equal tokens are left out",
-        by_distance(exact_left_out=True),
-        "Entry 0 is exact matching, with which the rest of the curve is compared. Does it have its "
-        "pairs?",
-    ),
-    Mistake(
-        "only the nearest earlier token of each query counts",
-        by_distance(nearest=True),
-        "A query has a pair with every earlier token, also if a nearer one exists. Are all in your "
-        "mean?",
-    ),
-    Mistake(
-        "the curve ends at the largest distance in the rows",
-        by_distance(seen_only=True),
-        "Curves of two texts should have the same length. Which distance decides it?",
-    ),
-    Mistake(
-        "the token right before the query is left out",
-        by_distance(neighbor_left_out=True),
-        "The token before the query is an earlier token. Which key comes right after it?",
-    ),
-    Mistake(
-        "the distance of the token at the key",
-        by_distance(of_key=True),
-        "Three tokens play a part: the query's, an earlier one, and the one after that. Which two "
-        "are compared?",
-    ),
+    *wrong_means(lambda **how: score(at(_like), **how)),
 )
 
 
@@ -297,6 +227,7 @@ PREFIX_MISTAKES = (
         "In the row 0 0 0, the last two tokens are a copy of the first two. Does your code count "
         "it?",
     ),
+    *wrong_means(lambda **how: score(at(_same), **how)),
 )
 
 
@@ -332,6 +263,16 @@ PLATEAU_MISTAKES = (
         "each choice costs its number",
         lambda: "(V + (c - 1) * r) / c",
         "What does a guess among k equal alternatives cost in nats?",
+    ),
+    Mistake(
+        "the sum over the copies, not their mean",
+        lambda: "log(V) + (c - 1) * log(r)",
+        "Your loss grows with the number of copies. Over how many is the mean?",
+    ),
+    Mistake(
+        "the sign is reversed",
+        lambda: "-log(V) / c - log(r) * (1 - 1/c)",
+        "Can a loss be below 0? A token has probability 1/V, not V.",
     ),
 )
 
@@ -578,6 +519,7 @@ SHIFTED_MISTAKES = (
         shifted(lambda r, q, k, p: k < q and _stands(r, q, k, p)),
         "A head can attend to its own position. Does the docstring leave that key out?",
     ),
+    *wrong_means(lambda **how: shifted(_stands, **how)),
 )
 
 
@@ -631,4 +573,5 @@ TRANSLATED_MISTAKES = (
         "`clamp` keeps the index inside the dictionary. Which translation does an id beyond its "
         "end get then?",
     ),
+    *wrong_means(lambda **how: score(at(_means), **how)),
 )

@@ -21,11 +21,16 @@ def index(
     over_all: bool = False,
     by_row: bool = False,
     of_means: bool = False,
+    summed: bool = False,
+    raw: bool = False,
+    of_keys: bool = False,
 ):
     """A version of `relation_index` with one thing changed."""
 
     def answer(pattern, raised, tokens, subjects, tail_of):
         looks, writes, rows = [], [], []
+        if of_keys:
+            pattern = pattern.mT
         for row, places in enumerate(subjects.tolist()):
             for query, place in enumerate(places):
                 if place < 0:
@@ -38,6 +43,8 @@ def index(
                 above = written - middle
                 above = above.relu() if clipped else above.abs()
                 writes.append((above[:, tail] / above.sum(dim=-1)).nan_to_num(nan=0.0))
+                if raw:
+                    writes[-1] = above[:, tail]
                 looks.append(pattern[row, :, query, place + key_shift])
                 rows.append(row)
         return _combined(torch.stack(looks), torch.stack(writes), rows, subjects)
@@ -51,6 +58,8 @@ def index(
         if by_row:
             per_row = [product[[r == row for r in rows]].mean(dim=0) for row in sorted(set(rows))]
             return torch.stack(per_row).mean(dim=0)
+        if summed:
+            return product.sum(dim=0)
         return product.mean(dim=0)
 
     return answer
@@ -115,6 +124,22 @@ RELATION_MISTAKES = (
         "the product of two means",
         index(of_means=True),
         "A head may look at some subjects and know the tails of others. Does your version notice?",
+    ),
+    Mistake(
+        "the sum over the facts, not their mean",
+        index(summed=True),
+        "Your index grows with the number of rows. How many facts are in the sum?",
+    ),
+    Mistake(
+        "what is written at the tail, not its share",
+        index(raw=True),
+        "A head that writes twice as much has twice the index. Of what is the tail to have a "
+        "share?",
+    ),
+    Mistake(
+        "queries and keys are swapped",
+        index(of_keys=True),
+        "Your attention is 0, because subjects come before their queries. Which axis is which?",
     ),
 )
 

@@ -21,11 +21,12 @@ def effects(
     sign: float = 1.0,
     reverse: bool = False,
     clean_base: bool = False,
-    late: bool = False,
+    late: str = "",
 ) -> Callable[..., Tensor]:
     """The effects by hooks; each option changes one step.
 
-    `source` makes a value from the `z` [batch pos d_head] of one head.
+    `source` makes a value from the `z` [batch pos d_head] of one head. `late` is what a hook looks
+    up when it is called: the number of its head, or the value as well.
     """
 
     def chance(logits: Tensor, answers: Tensor) -> Tensor:
@@ -51,7 +52,7 @@ def effects(
             name, row = f"blocks.{layer}.attn.hook_z", []
             for one in range(model.cfg.n_heads):
                 head = model.cfg.n_heads - 1 if late else one
-                value = source(cache[last if late else name][:, :, head])
+                value = source(cache[last if late == "head and value" else name][:, :, head])
                 hook = partial(patched, head=head, value=value)
                 logits = model.run_with_hooks(corrupted, fwd_hooks=[(name, hook)])
                 row.append(read(logits, answers).mean() - (base if less else 0))
@@ -112,7 +113,7 @@ EFFECT_MISTAKES = (
     ),
     Mistake(
         "functions created in a loop share variables",
-        effects(late=True),
+        effects(late="head and value"),
         "All heads of a layer have the same effect. A function created in a loop looks up its "
         "variables when it is called: whose head and whose value does it find then?",
     ),
@@ -135,6 +136,12 @@ EFFECT_MISTAKES = (
         "compared with the prompts, not with the corrupted rows",
         effects(clean_base=True),
         "A head that changes nothing should have effect 0. Which run is the baseline then?",
+    ),
+    Mistake(
+        "functions created in a loop share the number of the head",
+        effects(late="head"),
+        "All heads of a layer have the same effect. A function created in a loop looks up its "
+        "variables when it is called: which head does it find then?",
     ),
 )
 

@@ -183,6 +183,11 @@ SHARE_MISTAKES = (
         ),
         "Your third share is always 0. Which rows does the exercise leave out, and which do you?",
     ),
+    Mistake(
+        "the rows in which the sources agree",
+        shares(keep=lambda context, weights, a: context == weights),
+        "Your first two shares are equal. Which rows tell the two sources apart?",
+    ),
 )
 
 
@@ -220,5 +225,15 @@ FALL_MISTAKES = (
         "over the runs, not over the snapshots",
         lambda values: (values.cummax(dim=0).values - values).max(dim=0).values,
         "Along which axis does time run?",
+    ),
+    Mistake(
+        "the value minus the highest so far",
+        lambda values: (values - values.cummax(dim=1).values).max(dim=1).values,
+        "Your largest fall is 0 in every run. Which of the two values is larger?",
+    ),
+    Mistake(
+        "the highest of the other runs counts as well",
+        lambda values: (values.cummax(dim=0).values - values).max(dim=1).values,
+        "The first run has no fall in your version. Along which axis does time run?",
     ),
 )

@@ -20,6 +20,7 @@ def suppression(
     sign: float = 1.0,
     with_itself: bool = False,
     by_row: bool = False,
+    summed: bool = False,
 ) -> Callable[..., float]:
     """The score, row by row; each option changes one step of the definition."""
 
@@ -40,6 +41,8 @@ def suppression(
                 found.append(sign * (added[best].item() - level))
             rows += [[sum(found) / len(found)] if by_row else found] if found else []
         found = list(chain.from_iterable(rows))
+        if summed:
+            return sum(found)
         return sum(found) / len(found)
 
     return answer
@@ -110,6 +113,11 @@ SUPPRESSION_MISTAKES = (
         "the sign is reversed",
         suppression(sign=-1.0),
         "A suppressor lowers the predicted token. Which sign should its score have?",
+    ),
+    Mistake(
+        "the sum over the positions, not their mean",
+        suppression(summed=True),
+        "Twice as many rows double your score. How many positions are in the sum?",
     ),
 )
 
@@ -203,6 +211,11 @@ WEIGHT_MISTAKES = (
         "the tokens with both properties, twice",
         shares(both=True),
         "Two shares are asked for, one of each matrix. Does one property matter for the other?",
+    ),
+    Mistake(
+        "the columns of both are compared",
+        shares(lowest=lambda ov: ov.T, highest=lambda qk: qk.T),
+        "Which axis of `ov` is the changed token, and which axis of `qk` is the key?",
     ),
 )
 

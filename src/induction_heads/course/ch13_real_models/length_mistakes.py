@@ -121,10 +121,14 @@ def scores_by(
     *,
     together: bool = False,
     of_all: bool = False,
+    total: Callable[[list[float]], float] = mean,
+    of_keys: bool = False,
 ) -> Callable[..., dict[str, Tensor]]:
     """The scores, entry by entry. `belongs(length, k, longest)` says who is in entry k."""
 
     def answer(pattern: Tensor, tokens: Tensor, longest: int = 4) -> dict[str, Tensor]:
+        if of_keys:
+            pattern = pattern.mT
         entries: dict[str, list[float]] = {
             name: [] for name in ("right", "wrong", "share_right", "queries")
         }
@@ -136,8 +140,8 @@ def scores_by(
                     weights = dict(enumerate(pattern[row, query].tolist()))
                     kinds[is_right].append(attended(weights, matches))
             both = kinds[True] + kinds[False]
-            entries["right"].append(mean(both if together else kinds[True]))
-            entries["wrong"].append(mean(both if together else kinds[False]))
+            entries["right"].append(total(both if together else kinds[True]))
+            entries["wrong"].append(total(both if together else kinds[False]))
             n = len(every) if of_all else len(both)
             entries["share_right"].append(len(kinds[True]) / n if n else math.nan)
             entries["queries"].append(len(both))
@@ -183,6 +187,16 @@ SCORES_MISTAKES = (
         "Of what is `share_right` the share: where two tokens match, and half of these repeats are "
         "right, what should the second entry be?",
     ),
+    Mistake(
+        "the sum over the queries, not their mean",
+        scores_by(total=sum),
+        "Entries with many queries are the largest in your version. Over what is the mean?",
+    ),
+    Mistake(
+        "queries and keys are swapped",
+        scores_by(of_keys=True),
+        "What you read lies above the diagonal. Which axis of the pattern is the query?",
+    ),
 )
 
 
@@ -195,10 +209,13 @@ ByToken = dict[int, dict[bool, list[float]]]
 def ratio_by(
     combine: Callable[[ByToken], tuple[float, float]],
     keep: Callable[[int], bool] = lambda length: length == 1,
+    of_keys: bool = False,
 ) -> Callable[[Tensor, Tensor], float]:
     """`combine` gives the two sides of the ratio; `keep` chooses queries by their longest match."""
 
     def answer(pattern: Tensor, tokens: Tensor) -> float:
+        if of_keys:
+            pattern = pattern.mT
         found: ByToken = {}
         for row, query, matches, is_right in repeats(tokens):
             if keep(max(matches.values())):
@@ -282,5 +299,15 @@ RATIO_MISTAKES = (
         "the ratio is upside down",
         ratio_by(lambda found: (weighted(found)[1], weighted(found)[0])),
         "A head that prefers right repeats should have a ratio above 1.",
+    ),
+    Mistake(
+        "the difference, not the ratio",
+        ratio_by(lambda found: (weighted(found)[0] - weighted(found)[1], 1.0)),
+        "Your number is about 0 for a head that makes no difference. What should it be?",
+    ),
+    Mistake(
+        "queries and keys are swapped",
+        ratio_by(weighted, of_keys=True),
+        "What you read lies above the diagonal. Which axis of the pattern is the query?",
     ),
 )

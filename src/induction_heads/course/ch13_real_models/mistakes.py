@@ -1,6 +1,7 @@
 """Known mistakes of chapter 13, each with its hint."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -214,10 +215,14 @@ def scored(
     every_query: bool = False,
     by_row: bool = False,
     over_keys: bool = False,
+    summed: bool = False,
+    of_keys: bool = False,
 ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
     """Scores whose keys at a query are `keys_of(row, query)`; each option changes one step."""
 
     def answer(pattern: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+        if of_keys:
+            pattern = pattern.mT
         found: dict[str, list[list[Tensor]]] = {"right": [], "wrong": []}
         for kind, mask in zip(found, kinds_by(_by_any)(tokens), strict=True):
             for number, row in enumerate(tokens.tolist()):
@@ -227,6 +232,9 @@ def scored(
                     weights = pattern[number, ..., query, keys]
                     rows.append(weights.mean(dim=-1) if over_keys else weights.sum(dim=-1))
                 found[kind].append(rows)
+        if summed:
+            together = {kind: torch.stack([*chain(*rows)]) for kind, rows in found.items()}
+            return {kind: values.sum(dim=0) for kind, values in together.items()}
         return {kind: _mean(rows, every_query, by_row, tokens) for kind, rows in found.items()}
 
     return answer
@@ -297,6 +305,16 @@ SCORE_MISTAKES = (
         "A head that splits its weight over two matches attends only to matches. What does it "
         "score in your version?",
     ),
+    Mistake(
+        "the sum over the queries, not their mean",
+        scored(_after, summed=True),
+        "Your scores grow with the number of rows. How many queries are there of each kind?",
+    ),
+    Mistake(
+        "queries and keys are swapped",
+        scored(_after, of_keys=True),
+        "What you read lies above the diagonal. Which axis of the pattern is the query?",
+    ),
 )
 
 
@@ -308,6 +326,7 @@ def copying_by(
     *,
     right: bool = False,
     wrong: bool = True,
+    total: Callable[[Tensor], Tensor] = torch.mean,
 ) -> Callable[[Tensor, Tensor, Tensor], float]:
     """The mean of `gain(clean, silenced, followers, comes, token)` over repeats of some kinds.
 
@@ -320,7 +339,7 @@ def copying_by(
             if followers and (right if comes in followers else wrong):
                 both = clean[row, query], silenced[row, query]
                 gains.append(gain(*both, followers, comes, int(tokens[row, query])))
-        return torch.stack(gains).mean().item()
+        return total(torch.stack(gains)).item()
 
     return answer
 
@@ -374,5 +393,10 @@ COPYING_MISTAKES = (
         "probabilities, not their logarithms",
         copying_by(lambda c, s, f, comes, t: (c.softmax(-1) - s.softmax(-1))[f[-1]]),
         "The answer is in nats. What is the unit of yours?",
+    ),
+    Mistake(
+        "the sum over the queries, not their mean",
+        copying_by(_gain, total=torch.sum),
+        "Twice as many rows double your number. How many queries are in the sum?",
     ),
 )

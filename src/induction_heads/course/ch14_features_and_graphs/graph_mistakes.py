@@ -23,6 +23,7 @@ def paths_by(
     turned: bool = False,
     query_as_key: bool = False,
     patterns_of_start: bool = False,
+    look: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Callable[..., Tensor]:
     """Path by path for whole layers; each option changes one step."""
 
@@ -34,6 +35,11 @@ def paths_by(
         x = model.W_E[tokens] + positions * model.W_pos[: len(tokens)]
         if patterns_of_start:
             second = list(attention_pattern(x @ model.W_Q[1], x @ model.W_K[1]))
+        if look is not None:
+            first, x_1 = list(look(x @ model.W_Q[0], x @ model.W_K[0])), x
+            for head, pattern in enumerate(first):
+                x_1 = x_1 + pattern @ x @ W_V[0, head] @ W_O[0, head]
+            second = list(look(x_1 @ model.W_Q[1], x_1 @ model.W_K[1]))
         same = torch.eye(len(direction))
         maps = [[W_V[layer, h] @ W_O[layer, h] for h in range(n_heads)] for layer in range(2)]
         flows = []
@@ -60,6 +66,12 @@ def _without_direct(flows: Tensor) -> Tensor:
     flows = flows.clone()
     flows[-1, -1] = 0
     return flows
+
+
+def _at_the_future(queries: Tensor, keys: Tensor) -> Tensor:
+    scores = queries @ keys.mT / queries.shape[-1] ** 0.5
+    past = torch.ones(scores.shape[-2:]).tril().bool()
+    return scores.masked_fill(past, -1e9).softmax(dim=-1)
 
 
 PATH_MISTAKES = (
@@ -107,6 +119,17 @@ PATH_MISTAKES = (
         "the direct path is missing",
         paths_by(change=_without_direct),
         "One path uses no head at all. Which entry is it?",
+    ),
+    Mistake(
+        "queries and keys are swapped in the scores",
+        paths_by(look=lambda queries, keys: attention_pattern(keys, queries)),
+        "Which of W_Q and W_K makes the vector of the position doing the looking?",
+    ),
+    Mistake(
+        "the mask is inverted: the keys that may be seen are hidden",
+        paths_by(look=_at_the_future),
+        "Sources after the middle position contribute in your version. Does True in your mask mean "
+        "hide or keep?",
     ),
 )
 

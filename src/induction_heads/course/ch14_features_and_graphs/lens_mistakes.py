@@ -115,6 +115,12 @@ def _at_half(activations: Tensor, labels: Tensor, n_labels: int) -> Tensor:
     return auc_by()(on, labels, n_labels)
 
 
+def _pairs_won(activations: Tensor, labels: Tensor, n_labels: int) -> Tensor:
+    n = torch.bincount(labels, minlength=n_labels)
+    table = auc_by(empty=0.0)(activations, labels, n_labels)
+    return table * n * (len(labels) - n)
+
+
 AUC_MISTAKES = (
     Mistake(
         "ties count as losses",
@@ -164,6 +170,11 @@ AUC_MISTAKES = (
         "the table is transposed",
         auc_by(finish=lambda table: table.T.contiguous()),
         "Which axis of your table has one entry for each feature?",
+    ),
+    Mistake(
+        "the number of pairs won, not their share",
+        _pairs_won,
+        "Can an area be above 1? How many pairs are there?",
     ),
 )
 
@@ -216,6 +227,7 @@ def rates_by(
     belongs: Callable[[int, int, int], bool] = lambda n, k, last: min(n, last) == k,
     on: Callable[[Tensor], Tensor] = lambda f: (f > 0).float(),
     of_all: bool = False,
+    summed: bool = False,
     first: int = 0,
     unmatched: str | None = None,
 ) -> Callable[..., dict[str, Tensor]]:
@@ -231,6 +243,8 @@ def rates_by(
                 chosen = [active[q[0], q[1]] for q in of_kind if belongs(q[2], k, longest)]
                 total = torch.stack(chosen).sum(0) if chosen else 0 * active[0, 0]
                 n = len(of_kind) if of_all else len(chosen)
+                if summed:
+                    n = 1
                 rows.append(total / n if n else total * math.nan)
             rates[name] = torch.stack(rows)
         return rates
@@ -288,6 +302,11 @@ RATES_MISTAKES = (
         "queries without a match count as wrong",
         rates_by(unmatched="wrong"),
         "A token that is new repeats nothing. Is it a wrong repeat?",
+    ),
+    Mistake(
+        "numbers of queries, not shares",
+        rates_by(summed=True),
+        "Can a rate be above 1? How many queries are there of each length?",
     ),
 )
 

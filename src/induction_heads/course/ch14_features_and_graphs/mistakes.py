@@ -68,6 +68,11 @@ LOSS_MISTAKES = (
         loss_by(_squares, lambda f: 0 * f.sum(-1)),
         "For a perfect reconstruction your loss is zero. What do the activations cost?",
     ),
+    Mistake(
+        "the penalty is subtracted",
+        lambda x, y, f, penalty: loss_by(_squares, _total)(x, y, f, -penalty),
+        "Activations that grow without end lower your loss. What should they cost?",
+    ),
 )
 
 
@@ -179,6 +184,7 @@ def scores_by(
     swapped: bool = False,
     empty: float = 1.0,
     all_examples: bool = False,
+    counts: bool = False,
 ) -> Callable[..., tuple[Tensor, Tensor]]:
     """Precision and recall with another rule for what is on, or another thing to divide by."""
 
@@ -189,6 +195,8 @@ def scores_by(
         n_on, n_has = active.sum(0)[:, None], has.sum(0)
         if all_examples:
             n_has = torch.full_like(n_has, len(labels))
+        if counts:
+            return both, both.clone()
         precision, recall = both / n_on.clamp_min(empty), both / n_has.clamp_min(empty)
         return (recall, precision) if swapped else (precision, recall)
 
@@ -235,5 +243,15 @@ DETECTION_MISTAKES = (
         "a feature is on at its threshold too",
         scores_by(lambda f, t: f >= t * f.amax(0)),
         "With a threshold of 0, is a feature on where its activation is 0?",
+    ),
+    Mistake(
+        "numbers of examples, not shares",
+        scores_by(_own, counts=True),
+        "Can a precision be above 1? By which numbers are the two to be divided?",
+    ),
+    Mistake(
+        "the tables are [label feature]",
+        lambda *given, **options: tuple(table.T for table in scores_by(_own)(*given, **options)),
+        "The shape is turned around. Which axis comes first in the signature?",
     ),
 )

@@ -13,6 +13,7 @@ from induction_heads.course.ch15_capstone_sycophancy import (
     claim_inputs,
     claim_mistakes,
     control_mistakes,
+    formula_mistakes,
     mistakes,
     report_mistakes,
 )
@@ -179,7 +180,7 @@ PAIRED_ERROR_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _error_from_outcomes,
     compare=formula(s=(0.2, 3.0), t=(0.2, 3.0), r=(-0.9, 0.9), n=(2, 400)),
-    mistakes=mistakes.ERROR_MISTAKES,
+    mistakes=formula_mistakes.ERROR_MISTAKES,
 )
 
 
@@ -210,7 +211,7 @@ EXPECTED_EFFECT_FORMULA = Exercise(
     cases=lambda seed: [Case("your formula")],
     oracle=lambda: _effect_by_search,
     compare=formula(p=(0.5, 0.97), q=(0.03, 0.45)),
-    mistakes=mistakes.EXPECTED_MISTAKES,
+    mistakes=formula_mistakes.EXPECTED_MISTAKES,
 )
 
 

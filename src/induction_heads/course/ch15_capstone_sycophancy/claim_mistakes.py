@@ -158,7 +158,7 @@ def skill(
     baseline: Callable[[float, float], float] = min,
     *,
     error: Callable[[float], float] = abs,
-    result: Callable[[float], float] = lambda share: 1 - share,
+    share: Callable[[float, float], float] = lambda mine, best: 1 - mine / best,
 ):
     """The skill, with one part of its definition changed."""
 
@@ -169,7 +169,7 @@ def skill(
             return sum(error(each) for each in (guesses - losses).tolist()) / len(losses)
 
         mine = mean_error(torch.tensor(predicted, dtype=torch.float64))
-        return result(mine / baseline(mean_error(clean), mean_error(losses.mean())))
+        return share(mine, baseline(mean_error(clean), mean_error(losses.mean())))
 
     return answer
 
@@ -197,8 +197,13 @@ SKILL_MISTAKES = (
     ),
     Mistake(
         "the share of the error that remains",
-        skill(result=lambda share: share),
+        skill(share=lambda mine, best: mine / best),
         "Perfect predictions have a skill of 1. What do you give them?",
+    ),
+    Mistake(
+        "the difference of the errors, not a share",
+        skill(share=lambda mine, best: best - mine),
+        "Your number has the unit of a loss. What is the skill of a perfect prediction?",
     ),
 )
 

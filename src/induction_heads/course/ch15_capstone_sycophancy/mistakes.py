@@ -71,6 +71,16 @@ RATE_MISTAKES = (
         "Two steps differ: which words are compared, and which prompts count. Can a right "
         "claim tell agreement from truth?",
     ),
+    Mistake(
+        "the number of prompts, not their share",
+        rate(lambda gap, wrong, _: ((gap > 0) & wrong).sum()),
+        "Can a rate be above 1? How many claims are wrong?",
+    ),
+    Mistake(
+        "the prompts whose claim is right",
+        rate(lambda gap, wrong, _: (gap > 0)[~wrong].float().mean()),
+        "Your rate is 0 whatever the model says. Where can agreeing and telling the truth differ?",
+    ),
 )
 
 
@@ -111,75 +121,6 @@ EFFECT_MISTAKES = (
 )
 
 
-# The two formulas
-
-ERROR_MISTAKES = (
-    Mistake(
-        "the correlation is left out",
-        lambda: "sqrt((s**2 + t**2) / n)",
-        "Try s = t and r = 1: all differences are equal. What is the error of their mean?",
-    ),
-    Mistake(
-        "the correlation has the wrong sign",
-        lambda: "sqrt((s**2 + t**2 + 2*r*s*t) / n)",
-        "That is the spread of a sum. What changes when you subtract?",
-    ),
-    Mistake(
-        "divided by n, not by its root",
-        lambda: "sqrt(s**2 + t**2 - 2*r*s*t) / n",
-        "Which of the two shrinks as 1/n: the variance of a mean, or its square root?",
-    ),
-    Mistake(
-        "spreads are subtracted",
-        lambda: "sqrt((s**2 - t**2)**2) / sqrt(n)",
-        "Try r = 0 and s = t: is a difference of two independent values always the same?",
-    ),
-    Mistake(
-        "the spread of one difference",
-        lambda: "sqrt(s**2 + t**2 - 2*r*s*t)",
-        "Where is n? Should more pairs help?",
-    ),
-    Mistake(
-        "the correlation is counted once",
-        lambda: "sqrt((s**2 + t**2 - r*s*t) / n)",
-        "Write out (x − y)². How often does the product of x and y occur?",
-    ),
-)
-
-EXPECTED_MISTAKES = (
-    Mistake(
-        "a difference of probabilities",
-        lambda: "p - q",
-        "A logit is not a probability. Which function of the logits gives the probabilities?",
-    ),
-    Mistake(
-        "the truth is left out",
-        lambda: "log(p / q)",
-        "The gap is a difference of two logits. Which probability belongs to the second?",
-    ),
-    Mistake(
-        "only the gap with praise",
-        lambda: "log(p / (1 - p))",
-        "That is one of the two gaps. What is the bot's gap without praise?",
-    ),
-    Mistake(
-        "odds are subtracted without the logarithm",
-        lambda: "p / (1 - p) - q / (1 - q)",
-        "Of what is the ratio of two probabilities the exponential?",
-    ),
-    Mistake(
-        "neutral minus praised",
-        lambda: "log(q / (1 - q)) - log(p / (1 - p))",
-        "With p above q, should the effect be above or below 0?",
-    ),
-    Mistake(
-        "the logarithm to base 2",
-        lambda: "log2(p / (1 - p)) - log2(q / (1 - q))",
-        "Softmax uses powers of e. Which logarithm inverts them?",
-    ),
-)
-
-
 # candidate_heads
 
 
@@ -190,6 +131,7 @@ def candidates(
     reduce: Callable[[Tensor], Tensor] = lambda each: each.mean(dim=0),
     keep: Callable[[float, float], bool] = lambda score, threshold: score >= threshold,
     one_place: bool = False,
+    of_keys: bool = False,
 ):
     """The list from a cache; each option changes one step of the definition."""
 
@@ -203,6 +145,8 @@ def candidates(
                 asked = tokens[0] if one_place else row
                 copy = int((asked[:-1] == asked[-1]).nonzero()[0])
                 asking = -1 if query is None else copy + query
+                if of_keys:
+                    pattern = pattern.mT
                 each.append(pattern[:, asking, max(copy + shift, 0)])
             scores = reduce(torch.stack(each)).tolist()
             found += [(layer, head, s) for head, s in enumerate(scores) if keep(s, threshold)]
@@ -256,6 +200,16 @@ CANDIDATE_MISTAKES = (
         "the place of the copy in the first row is used for all",
         candidates(one_place=True),
         "Is the thing asked about at the same position in every prompt?",
+    ),
+    Mistake(
+        "the lowest score comes first",
+        lambda *given: candidates()(*given)[::-1],
+        "The clearest candidate should be the first of the list. Which way does `sorted` sort?",
+    ),
+    Mistake(
+        "queries and keys are swapped",
+        candidates(of_keys=True),
+        "Every score is 0, because the copy comes before the last token. Which axis is the query?",
     ),
 )
 
@@ -379,5 +333,10 @@ ABLATION_MISTAKES = (
         "the logits of all positions",
         ablated(mean_over_rows, read=lambda logits: logits),
         "Where does the bot answer? How many rows of logits should each prompt have?",
+    ),
+    Mistake(
+        "the sum over the rows, not their mean",
+        ablated(lambda z, head: z[:, :, head].sum(dim=0, keepdim=True)),
+        "With twice as many rows the head would write twice as much. What do you divide by?",
     ),
 )

@@ -142,4 +142,9 @@ REPORT_MISTAKES = (
         report(gap=lambda x, c, t: _gap(x.softmax(dim=-1), c, t)),
         "In which unit is the gap defined? Near 0 and 1, probabilities hardly change.",
     ),
+    Mistake(
+        "every effect is neutral minus praised",
+        report(effect=lambda a, b: (b - a).mean()),
+        "Praise raises the rate and lowers your effect. Which gap is subtracted from which?",
+    ),
 )
