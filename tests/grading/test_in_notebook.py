@@ -71,6 +71,14 @@ def test_the_package_s_own_function_does_not_count(session):
     assert "0 done" in str(session.status("ch01"))
 
 
+def test_an_exercise_written_as_a_lambda_gets_a_sentence(session):
+    causal_mask = lambda n_pos: torch.ones(n_pos, n_pos).tril().bool()  # noqa: E731
+    report = session.check(causal_mask)
+    assert report.result.status == "error"
+    assert "Got a lambda, which has no name" in str(report)
+    assert "Write it with def and the name of the exercise" in str(report)
+
+
 def test_wrong_names_are_sentences_and_html_is_escaped(session):
     assert "Did you mean causal_mask?" in str(session.hint("casual_mask"))
     assert "Got int. Pass your function" in str(session.solution(3))

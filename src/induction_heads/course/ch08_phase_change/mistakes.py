@@ -293,7 +293,6 @@ def correlates(
     together: Callable[[Sequence[float], Sequence[float]], float] = pearson,
     control: str = "control_loss",
     control_change: Callable[[Sequence[float]], list[float]] | None = None,
-    sign: int = 1,
 ):
     """`induction_formation_correlates` of another head, of levels, or with another control."""
 
@@ -303,8 +302,8 @@ def correlates(
         other = [snapshot[control] for snapshot in snapshots]
         moved = control_change or change
         return {
-            "levels": sign * together(best, learning),
-            "changes": sign * together(change(best), change(learning)),
+            "levels": together(best, learning),
+            "changes": together(change(best), change(learning)),
             "control": together(moved(best), moved(other)),
         }
 
@@ -317,6 +316,11 @@ def _best_at_the_end(snapshots):
     layer = max(range(len(last)), key=lambda index: max(last[index]))
     head = last[layer].index(max(last[layer]))
     return correlates(lambda heads: heads[layer][head])(snapshots)
+
+
+def _of_the_negative_score(snapshots):
+    found = correlates()(snapshots)
+    return found | {name: -found[name] for name in ("levels", "changes")}
 
 
 CORRELATES_MISTAKES = (
@@ -373,7 +377,7 @@ CORRELATES_MISTAKES = (
     ),
     Mistake(
         "the in-context-learning score has the other sign",
-        correlates(sign=-1),
+        _of_the_negative_score,
         "The score is late loss minus early loss. Does it rise or fall when the context helps?",
     ),
 )

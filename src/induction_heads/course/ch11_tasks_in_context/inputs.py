@@ -83,6 +83,9 @@ def exclusive_cases(seed: int) -> list[Case]:
     for n_layers, n_heads, n in ((3, 4, 3), (2, 5, 4), (4, 3, 1)):
         others = torch.randn(n_layers, n_heads, generator=generator)
         scores = 0.8 * others + torch.randn(n_layers, n_heads, generator=generator)
+        order = others.flatten().argsort(descending=True)
+        scores.view(-1)[order[n - 1]] = 3.7  # The last head that is left out, and the next one.
+        scores.view(-1)[order[n]] = 3.5
         scores.view(-1)[others.argmax()] = 4.0  # The first head of both kinds.
         scores.view(-1)[others.argmin()] = 3.0  # Of one kind only.
         label = f"{n} of {n_layers} layers of {n_heads} heads"

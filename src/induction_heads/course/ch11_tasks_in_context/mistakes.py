@@ -460,6 +460,11 @@ EXCLUSIVE_MISTAKES = (
         ),
         "Which of the two numbers is the layer?",
     ),
+    Mistake(
+        "one head more is left out",
+        without(lambda others, n: largest(others, n + 1)),
+        "How many heads count as the other kind, and how many does your slice hold?",
+    ),
 )
 
 

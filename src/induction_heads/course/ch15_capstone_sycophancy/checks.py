@@ -236,6 +236,7 @@ def _candidate_cases(seed: int) -> list[Case]:
         Case("sycophant-2l, low threshold", (ModelInput("sycophant-2l"), prompts, 0.05)),
         Case("random heads of three layers", (random, behind, 0.0)),
         Case("a perfect head, threshold 1", (perfect, sharp, 1.0)),
+        Case("a perfect head, threshold 0.97", (perfect, sharp, 0.97)),
     ]
 
 
