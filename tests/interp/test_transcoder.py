@@ -107,7 +107,7 @@ def test_losses_are_those_of_a_pass_written_out(tasks, rows):
 
 def test_all_neurons_are_the_mlp_and_fewer_are_the_largest_writers(tasks, rows):
     inputs, own = mlp_vectors(tasks, rows[:2], 1)
-    torch.testing.assert_close(top_neurons(tasks, inputs, 1, 256), own, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(top_neurons(tasks, 1, 256)(inputs), own, atol=1e-3, rtol=1e-3)
     mlp = tasks.blocks[1].mlp
     x = inputs[0, 5]
     writes = {}
@@ -118,7 +118,7 @@ def test_all_neurons_are_the_mlp_and_fewer_are_the_largest_writers(tasks, rows):
     largest = sorted(writes, key=lambda neuron: -writes[neuron].norm().item())[:3]
     expected = mlp.b_out + sum(writes[neuron] for neuron in largest)
     torch.testing.assert_close(
-        top_neurons(tasks, inputs, 1, 3)[0, 5], expected, atol=1e-3, rtol=1e-3
+        top_neurons(tasks, 1, 3)(inputs)[0, 5], expected, atol=1e-3, rtol=1e-3
     )
 
 
@@ -135,4 +135,4 @@ def test_unusable_input_is_explained(tasks, rows):
         mlp_vectors(load_model("toy-2l"), torch.zeros(1, 4, dtype=torch.long), 0)
     llama = load_model("llama-4l")
     with pytest.raises(ValueError, match="neurons are known here for"):
-        top_neurons(llama, torch.zeros(1, 1, llama.cfg.d_model), 0, 4)
+        top_neurons(llama, 0, 4)

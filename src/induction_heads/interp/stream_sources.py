@@ -56,7 +56,7 @@ def stream_sources(
     """
     transcoders = transcoders or {}
     require_tokens(model, tokens[None])
-    _require_standard(model)
+    require_standard(model)
     for each in (layer, *transcoders):
         require_mlp(model, each)
     hooks = [
@@ -150,7 +150,8 @@ def feature_contributions(
     return torch.cat([through, stays])
 
 
-def _require_standard(model: HookedModel) -> None:
+def require_standard(model: HookedModel) -> None:
+    """Raise ValueError unless the model adds learned positions and has layer norm."""
     kind = getattr(model.cfg, "positional_embedding_type", "standard")
     if kind != "standard" or model.cfg.normalization_type not in ("LN", "LNPre"):
         raise ValueError(

@@ -41,6 +41,22 @@ class Transcoder:
         return self.activations(inputs) @ self.decoder + self.decoder_bias
 
 
+@dataclass(frozen=True)
+class Neurons(Transcoder):
+    """The neurons of an MLP in the place of features, those k that write most at each position.
+
+    What a neuron writes is measured by |activation| · ‖its row of the decoder‖.
+    """
+
+    act: torch.nn.Module
+
+    def activations(self, inputs: Float[Tensor, "*batch d_model"]) -> Tensor:
+        """What each neuron has, [*batch neuron]: at most k of them are not 0."""
+        activations = self.act(inputs @ self.encoder + self.encoder_bias)
+        largest = (activations.abs() * self.decoder.norm(dim=-1)).topk(self.k, dim=-1).indices
+        return torch.zeros_like(activations).scatter(-1, largest, activations.gather(-1, largest))
+
+
 def transcoder_parts(
     inputs: Float[Tensor, "example d_model"],
     outputs: Float[Tensor, "example d_out"],
@@ -204,21 +220,15 @@ def linear_map(
     return F.pad(new_inputs, (0, 1), value=1.0) @ solution
 
 
-@torch.no_grad()
-def top_neurons(
-    model: HookedModel, inputs: Float[Tensor, "*batch d_model"], layer: int, k: int
-) -> Float[Tensor, "*batch d_model"]:
-    """What the MLP writes with k neurons alone, those that write most there; the others are at 0.
+def top_neurons(model: HookedModel, layer: int, k: int) -> Neurons:
+    """The MLP of a layer with k of its neurons at each position, the others at 0.
 
-    What a neuron writes is measured by |activation| · ‖W_out‖.
+    Raises ValueError for a layer without an MLP, or a function between its layers not known here.
     """
     require_mlp(model, layer)
-    mlp = model.blocks[layer].mlp
-    neurons = _activation(model)(inputs @ mlp.W_in.float() + mlp.b_in.float())
-    W_out = mlp.W_out.float()
-    largest = (neurons.abs() * W_out.norm(dim=-1)).topk(k, dim=-1).indices
-    kept = torch.zeros_like(neurons).scatter(-1, largest, neurons.gather(-1, largest))
-    return kept @ W_out + mlp.b_out.float()
+    mlp, act = model.blocks[layer].mlp, _activation(model)
+    weights = (mlp.W_in, mlp.b_in, mlp.W_out, mlp.b_out)
+    return Neurons(*(weight.detach().float() for weight in weights), k=k, act=act)
 
 
 def _activation(model: HookedModel) -> torch.nn.Module:
