@@ -296,6 +296,31 @@ def feature_contributions(
     raise NotImplementedError
 
 
+def replacement_score(
+    edges: Float[Tensor, "node node"],
+    is_input: Bool[Tensor, " node"],
+    is_error: Bool[Tensor, " node"],
+) -> float:
+    """The share of a graph's influence on the logit that begins at inputs, and not at error nodes.
+
+    ★★ · 20 minutes. Why: the sum of a graph is exact however bad the stand-in is. This number is
+    not.
+
+    Entry [i, j] of `edges` is what node j adds to node i. Nodes are in order: an edge leads to a
+    later node, and the last node is the logit. Start there with an influence of 1. Every node gives
+    all of its influence to the nodes that it reads from, in proportion to the absolute values of
+    the edges. A node that is read by several others gets a part from each of them.
+
+    Return the influence that arrives at inputs, divided by what arrives at inputs and error nodes
+    together. Neither of them reads anything. A third kind of node may read nothing as well, a
+    feature that its bias alone turns on: what arrives there is not counted.
+
+    Start here: an input and an error node add 3 and −1 to a feature, and the feature and the error
+    node add 2 each to the logit. What arrives at the input?
+    """
+    raise NotImplementedError
+
+
 def score_attributions(
     query_sources: Float[Tensor, "source d_model"],
     key_sources: Float[Tensor, "other d_model"],

@@ -218,6 +218,25 @@ def feature_contributions(
     return centered / scale_after @ reads
 
 
+def replacement_score(
+    edges: Float[Tensor, "node node"],
+    is_input: Bool[Tensor, " node"],
+    is_error: Bool[Tensor, " node"],
+) -> float:
+    """From the logit back: when a node's turn comes, all that read it have had theirs."""
+    # Sizes: two edges that cancel are both read.
+    sizes = edges.abs()
+    influence = torch.zeros(len(edges))
+    influence[-1] = 1.0
+    for node in reversed(range(len(edges))):
+        total = sizes[node].sum()
+        if total > 0:  # A node that reads nothing keeps its influence.
+            influence += influence[node] * sizes[node] / total
+    inputs, errors = influence[is_input].sum(), influence[is_error].sum()
+    # Not 1 − errors: some influence may end at a feature that reads nothing.
+    return (inputs / (inputs + errors)).item()
+
+
 def score_attributions(
     query_sources: Float[Tensor, "source d_model"],
     key_sources: Float[Tensor, "other d_model"],

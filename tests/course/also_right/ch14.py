@@ -18,6 +18,7 @@ from induction_heads.course.ch14_features_and_graphs.transcoder_mistakes import 
     contributions_by,
     pairs_by,
     parts_by,
+    score_by,
 )
 from induction_heads.course.plain_forward import forward
 from induction_heads.interp.natural_repeats import match_lengths, natural_repeats
@@ -260,6 +261,29 @@ def _read_backwards(sources, pattern, writes, scale_before, scale_after, reads):
 CONTRIBUTIONS_ALSO_RIGHT = (contributions_by(), _read_backwards)
 
 
+def _by_the_inverse(edges, is_input, is_error):
+    """All walks at once: the sum over their lengths is the inverse of 1 minus the shares."""
+    sizes = edges.abs().double()
+    total = sizes.sum(dim=1)
+    total[total == 0] = 1.0
+    shares = sizes / total[:, None]
+    reached = torch.linalg.inv(torch.eye(len(edges)).double() - shares)[-1]
+    ends = reached @ torch.stack([is_input, is_error], dim=1).double()
+    return (ends[0] / ends.sum()).item()
+
+
+def _chances_forward(edges, is_input, is_error):
+    """From the first node on: the chances that a walk from here ends at an input, or an error."""
+    chances = torch.stack([is_input, is_error], dim=1).float()
+    for node, row in enumerate(edges.abs()):
+        if row.any():
+            chances[node] = row @ chances / row.sum()
+    return float(chances[-1, 0] / chances[-1].sum())
+
+
+REPLACEMENT_ALSO_RIGHT = (score_by(), _by_the_inverse, _chances_forward)
+
+
 def _pair_by_pair(query_sources, key_sources, W_Q, W_K, b_Q, b_K):
     """Piece by piece, as dot products."""
 
@@ -292,6 +316,7 @@ ALSO_RIGHT = {
     "tuned_lens_loss": TUNED_ALSO_RIGHT,
     "transcoder_parts": PARTS_ALSO_RIGHT,
     "feature_contributions": CONTRIBUTIONS_ALSO_RIGHT,
+    "replacement_score": REPLACEMENT_ALSO_RIGHT,
     "score_attributions": PAIRS_ALSO_RIGHT,
 }
 """Exercise → other answers that its check must accept."""

@@ -148,6 +148,67 @@ FEATURE_CONTRIBUTIONS = Exercise(
 )
 
 
+# replacement_score
+
+
+def _graph_cases(seed: int) -> list[Case]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def case(label: str, kinds: str, density: float = 1.0, size: float = 1.0) -> Case:
+        """`kinds` has a letter for each node: input, error, feature, bare feature, logit."""
+        n = len(kinds)
+        edges = torch.randn(n, n, generator=generator)
+        edges *= torch.rand(n, n, generator=generator) < density
+        edges = edges.tril(-1)
+        # The last feature is always read, and reads the node in front of it.
+        last = max(index for index, kind in enumerate(kinds) if kind in "fb")
+        edges[-1, last] = 1.5
+        edges[last, last - 1] = -1.0
+        for index, kind in enumerate(kinds):
+            edges[index] *= size * (kind in "fl")
+        masks = (torch.tensor([kind == which for kind in kinds]) for which in "ie")
+        return Case(label, (edges, *masks))
+
+    return [
+        case("an input, two error nodes, three features", "ieefffl"),
+        case("inputs and error nodes in turn, four features", "ieiefffffl", 0.7),
+        case("two layers, with the error nodes of the second among its features", "iieffeffl"),
+        case("a feature that reads nothing", "iebffl"),
+        case("small edges", "iefffl", size=0.01),
+        case("no error nodes", "iiffl"),
+        case("features that read error nodes alone", "efffl"),
+    ]
+
+
+def _by_walks(edges: Tensor, is_input: Tensor, is_error: Tensor) -> float:
+    """Every walk back from the logit, with its chance, and where it ends."""
+    sizes = edges.abs().tolist()
+    ends = {"input": 0.0, "error": 0.0}
+    walks = [(len(sizes) - 1, 1.0)]
+    while walks:
+        node, chance = walks.pop()
+        total = sum(sizes[node])
+        if is_input[node]:
+            ends["input"] += chance
+        elif is_error[node]:
+            ends["error"] += chance
+        for sender, size in enumerate(sizes[node]):
+            if size > 0:
+                walks.append((sender, chance * size / total))
+    return ends["input"] / (ends["input"] + ends["error"])
+
+
+REPLACEMENT_SCORE = Exercise(
+    name="replacement_score",
+    difficulty=2,
+    minutes=20,
+    why="The sum of a graph is exact however bad the stand-in is. This number is not.",
+    cases=_graph_cases,
+    oracle=_by_walks,
+    mistakes=transcoder_mistakes.REPLACEMENT_MISTAKES,
+)
+
+
 # score_attributions
 
 
@@ -208,4 +269,9 @@ SCORE_ATTRIBUTIONS = Exercise(
     mistakes=transcoder_mistakes.SCORE_MISTAKES,
 )
 
-TRANSCODER_EXERCISES = (TRANSCODER_PARTS, FEATURE_CONTRIBUTIONS, SCORE_ATTRIBUTIONS)
+TRANSCODER_EXERCISES = (
+    TRANSCODER_PARTS,
+    FEATURE_CONTRIBUTIONS,
+    REPLACEMENT_SCORE,
+    SCORE_ATTRIBUTIONS,
+)

@@ -198,6 +198,91 @@ CONTRIBUTION_MISTAKES = (
 )
 
 
+# replacement_score
+
+
+def score_by(
+    *,
+    size: Callable[[Tensor], Tensor] = torch.abs,
+    axis: int = 1,
+    normalized: bool = True,
+    steps: int | None = None,
+    finish: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda reached, i, e: (
+        reached[i].sum() / (reached[i].sum() + reached[e].sum())
+    ),
+) -> Callable[..., float]:
+    """A score by powers of the table of shares; each option changes one step.
+
+    `finish` gets what reached each node, and the masks of inputs and errors.
+    """
+
+    def answer(edges, is_input, is_error):
+        shares = size(edges)
+        if normalized:
+            total = shares.sum(axis, keepdim=True)
+            shares = shares / torch.where(total == 0, torch.ones_like(total), total)
+        now = torch.zeros(len(edges))
+        now[-1] = 1.0
+        reached = now.clone()
+        for _ in range(len(edges) if steps is None else steps):
+            now = now @ shares
+            reached += now
+        return finish(reached, is_input, is_error).item()
+
+    return answer
+
+
+REPLACEMENT_MISTAKES = (
+    Mistake(
+        "edges keep their signs",
+        score_by(size=lambda edges: edges),
+        "A node reads +2 from one node and −2 from another. What do your shares divide by?",
+    ),
+    Mistake(
+        "edges are squared",
+        score_by(size=torch.square),
+        "In proportion to which power of the edges does a node share its influence?",
+    ),
+    Mistake(
+        "each node's outgoing edges sum to 1",
+        score_by(axis=0),
+        "Influence runs backwards. Does a node share it among those it reads, or those that read "
+        "it?",
+    ),
+    Mistake(
+        "edges are not made into shares",
+        score_by(normalized=False),
+        "A feature reads 40 from an input and 10 from an error node, because its activations are "
+        "large. How much of its influence may it pass on?",
+    ),
+    Mistake(
+        "the logit's own edges only",
+        score_by(steps=1),
+        "Where does the influence go that arrives at a feature?",
+    ),
+    Mistake(
+        "two steps back and no further",
+        score_by(steps=2),
+        "How many features can there be between an input and the logit?",
+    ),
+    Mistake(
+        "the share of the error nodes",
+        score_by(finish=lambda r, i, e: r[e].sum() / (r[i].sum() + r[e].sum())),
+        "What does your version return if there are no error nodes?",
+    ),
+    Mistake(
+        "whatever is not an error counts as replaced",
+        score_by(finish=lambda r, i, e: 1 - r[e].sum()),
+        "Some influence can end at a feature that reads nothing. On which side do you count it?",
+    ),
+    Mistake(
+        "features count as inputs",
+        score_by(finish=lambda r, i, e: r[:-1][~e[:-1]].sum() / r[:-1].sum()),
+        "A feature passes its influence on. Is it counted again where it arrives?",
+    ),
+)
+
+
 # score_attributions
 
 
