@@ -7,6 +7,8 @@ package is imported inside, since most pages need no torch.
 from functools import cache
 from typing import TYPE_CHECKING
 
+from feature_drawings import FEATURE_DRAWINGS
+
 if TYPE_CHECKING:
     from induction_heads.figures.drawings.parts import Drawing
 
@@ -649,5 +651,6 @@ DRAWINGS = {
     "directions": directions,
     "graph": graph,
     "dialogue": dialogue,
+    **FEATURE_DRAWINGS,
 }
 """Name in the pages → the function that computes and draws it."""

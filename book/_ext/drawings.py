@@ -4,10 +4,12 @@ import hashlib
 from pathlib import Path
 
 import drawing_data
+import feature_drawings
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+DATA = [Path(module.__file__) for module in (drawing_data, feature_drawings)]
 PACKAGE = Path(__file__).parents[2] / "src" / "induction_heads"
 
 
@@ -26,7 +28,7 @@ class DrawingDirective(SphinxDirective):
         if name not in drawing_data.DRAWINGS:
             known = ", ".join(drawing_data.DRAWINGS)
             raise self.error(f"There is no drawing {name!r}. Drawings: {known}.")
-        for file in [Path(drawing_data.__file__), *sorted(drawing_files())]:
+        for file in [*DATA, *sorted(drawing_files())]:
             self.env.note_dependency(str(file))
         caption = nodes.Element()
         self.state.nested_parse(self.content, self.content_offset, caption)
@@ -48,7 +50,7 @@ def svg(name: str, folder: str | Path) -> str:
 
 def package_hash() -> str:
     """A fingerprint of the code that computes and draws."""
-    files = [*PACKAGE.rglob("*.py"), Path(drawing_data.__file__)]
+    files = [*PACKAGE.rglob("*.py"), *DATA]
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.read_bytes())

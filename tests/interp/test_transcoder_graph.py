@@ -121,20 +121,6 @@ def test_graph_sums_to_the_logit_and_to_every_activation(tasks, transcoders, row
         biases = (graph.feature_biases * graph.per_activation).sum().item()
         total = sum(graph.paths().values()) + biases + graph.error + graph.bias
         assert total == pytest.approx(logit, abs=1e-3)
-        assert 0 < graph.error_share() < 1
-
-
-def test_error_share_counts_paths_from_errors_and_the_last_error(tasks, transcoders, row):
-    graph = transcoder_graph(tasks, row, logit_direction(tasks, 20), transcoders)
-    wrong = total = abs(graph.error)
-    for s, name in enumerate(graph.sources):
-        flows = graph.into_logit[:, s].abs().sum().item()
-        for e in range(len(graph.features)):
-            into = graph.into_features[e, :, s] * graph.per_activation[e]
-            flows += into.abs().sum().item()
-        total += flows
-        wrong += flows * (name == "error 0")
-    assert graph.error_share() == pytest.approx(wrong / total, rel=1e-4)
 
 
 def test_moved_is_the_sum_of_the_paths_from_a_position_through_a_head(tasks, transcoders, row):

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from induction_heads.interp.attribution_graph import Edge, Node
+from induction_heads.interp.attribution_graph import Edge, Node, pruned_edges
 from induction_heads.interp.circuits import head_weights
 from induction_heads.interp.graph_scores import node_influence
 from induction_heads.interp.norms import Norm, final_norm, layer_norm_of, mlp_norm_of
@@ -144,6 +144,38 @@ def influence_flows(graph: ReplacementGraph) -> dict[Edge, float]:
         for edge in edges:
             flows[edge] = flows.get(edge, 0.0) + scaled[via, receiver, sender].item()
     return flows
+
+
+def pruned_flows(
+    graph: ReplacementGraph, nodes: float = 0.7, edges: float = 0.9
+) -> dict[Edge, float]:
+    """The `influence_flows` to draw: among the fewest nodes with this share of all influence.
+
+    Of the flows between these nodes and the heads, the fewest are kept that hold a share `edges`.
+    Then edges go that lead into nothing, and heads that nothing reaches.
+    """
+    influence: dict[Node, float] = {}
+    for (name, at), value in zip(graph.nodes, node_influence(graph.edges).tolist(), strict=True):
+        node = ("in" if name in INPUTS else name, at)
+        influence[node] = influence.get(node, 0.0) + value
+    logit = graph.nodes[-1]
+    del influence[logit]
+    strong = pruned_edges(torch.tensor(list(influence.values())), nodes).tolist()
+    heads = {(via, logit[1]) for via in graph.vias}
+    kept = {node for node, keep in zip(influence, strong, strict=True) if keep} | heads | {logit}
+    flows = {edge: flow for edge, flow in influence_flows(graph).items() if kept.issuperset(edge)}
+    large = pruned_edges(torch.tensor(list(flows.values())), edges).tolist()
+    flows = {edge: flow for (edge, flow), keep in zip(flows.items(), large, strict=True) if keep}
+    while True:
+        starts, ends = ({edge[side] for edge in flows} for side in (0, 1))
+        useful = {
+            (a, b): flow
+            for (a, b), flow in flows.items()
+            if (b == logit or b in starts) and (a not in heads or a in ends)
+        }
+        if len(useful) == len(flows):
+            return flows
+        flows = useful
 
 
 def _alone(vectors: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from torch import Tensor
 from induction_heads.interp.circuits import head_weights
 from induction_heads.interp.norms import Norm, final_norm, layer_norm_of, mlp_norm_of
 from induction_heads.interp.stream_sources import (
-    ERROR,
     feature_contributions,
     stream_sources,
 )
@@ -69,16 +68,6 @@ class TranscoderGraph:
             (self.sources[s], p, self.vias[v], ends[e]): flows[e, v, s, p].item()
             for e, v, s, p in flows.nonzero().tolist()
         }
-
-    def error_share(self) -> float:
-        """The share of all |flow| into the logit that starts at an error node.
-
-        Flow is counted path by path; biases are left out, since they are the same in every row.
-        """
-        sizes = self._flows().abs().sum(dim=(0, 1, 3))  # [source]
-        wrong = torch.tensor([name.startswith(ERROR) for name in self.sources])
-        total = sizes.sum().item() + abs(self.error)
-        return (sizes[wrong].sum().item() + abs(self.error)) / total
 
     def moved(self) -> Float[Tensor, "via pos"]:
         """What comes to the logit from each position through each head or none, features or not."""

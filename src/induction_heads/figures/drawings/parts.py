@@ -125,9 +125,9 @@ def cross(x: float, y: float, size: float = 6) -> str:
     )
 
 
-def dot(x: float, y: float) -> str:
-    """A point."""
-    return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
+def dot(x: float, y: float, kind: str = "") -> str:
+    """A point; a `hollow` one is only outlined."""
+    return f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
 
 
 def line(start: Point, end: Point, kind: str = "", *, weight: float = 0.2) -> str:
