@@ -50,7 +50,8 @@ def lenses() -> "Drawing":
     from induction_heads.interp.logit_lens import logit_lens
     from induction_heads.models.loading import load_model
 
-    model, text = load_model("pythia-4l"), "import numpy as np\nimport num"
+    text = "import os\nimport sys\n\nif name not in"
+    model = load_model("pythia-4l")
     best = logit_lens(model, model.to_tokens(text))[:, 0, -1].argmax(dim=-1)
     says = [model.to_str_tokens(token[None])[-1] for token in best]
     titles = ["embedding", *(f"layer {layer}" for layer in range(len(says) - 1))]
@@ -61,8 +62,7 @@ def lenses() -> "Drawing":
         + ", ".join(f"{title} {piece}" for title, piece in zip(titles, shown, strict=True))
         + ". The tuned lens first passes it through a map A of its own; what it says is left open."
     )
-    written = "pythia-4l after “import num”; A is a map of its own at each depth"
-    return two_lenses(list(zip(titles, shown, strict=True)), written, alt)
+    return two_lenses(list(zip(titles, shown, strict=True)), alt)
 
 
 def stand_in() -> "Drawing":
@@ -105,9 +105,9 @@ def unknown_heads() -> "Drawing":
     letters = [names[token] for token in row]
     alt = (
         f"{config.n_layers} layers of {config.n_heads} heads, each with a question mark for a "
-        f"name. Below them the row {' '.join(letters)}. Its last {match} tokens, {letters[-match:]}"
-        ", are also its first. What comes next is a question mark."
-    ).replace("'", "")
+        f"name. Below them the row {' '.join(letters)}. Its last {match} tokens are "
+        "also its first. What comes next is a question mark."
+    )
     return drawn(letters, match, config.n_layers, config.n_heads, alt)
 
 

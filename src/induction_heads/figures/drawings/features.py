@@ -1,4 +1,4 @@
-"""What is read from a stream: by a probe, by two lenses, by a stand-in for an MLP; and what is not known."""
+"""Drawings of what is read from a stream: by a probe, by two lenses, by features; and of heads."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,6 @@ from induction_heads.figures.drawings.parts import (
     dot,
     drawing,
     head,
-    line,
     token,
     words,
 )
@@ -35,35 +34,30 @@ def probe_plane(
     return drawing(parts, base + 28, alt)
 
 
-def two_lenses(depths: Sequence[tuple[str, str]], written: str, alt: str) -> Drawing:
-    """The stream at each depth, what the logit lens reads there, and a translator of its own.
+def two_lenses(depths: Sequence[tuple[str, str]], alt: str) -> Drawing:
+    """The stream at each depth; to the left what the logit lens reads, to the right a map first.
 
     `depths` has a title and what the logit lens says, from the first depth to the last.
     """
-    step, stream, lens, tuned = 42.0, 92.0, 196.0, 306.0
+    step, says_at, stream, map_at, end = 40.0, 48.0, 176.0, 268.0, 330.0
     parts = [
+        words(says_at, 10, "logit lens", size=12, kind="strong", anchor="middle"),
         words(stream, 10, "stream", size=12, kind="strong", anchor="middle"),
-        words(lens, 10, "logit lens", size=12, kind="strong", anchor="middle"),
-        words(tuned, 10, "tuned lens", size=12, kind="strong", anchor="middle"),
+        words((map_at + end) / 2, 10, "tuned lens", size=12, kind="strong", anchor="middle"),
     ]
     for index, (title, says) in enumerate(depths):
-        y = 40.0 + step * index
+        y = 38.0 + step * index
         if index:
-            parts.append(arrow((stream, y - step + 12), (stream, y - 12), weight=0.3))
-        parts.append(words(2, y, title, size=SMALL))
-        parts.append(_box(stream, y, 36, ""))
-        parts.append(arrow((stream + 20, y), (lens - 42, y), weight=0.2))
-        parts.append(_box(lens, y, 82, says, kind="code"))
-        last = index == len(depths) - 1
-        if not last:
-            # The translator reads the stream, and what it says is what the page asks for.
-            parts.append(arrow((lens + 42, y), (tuned - 38, y), "faint", weight=0.1))
-            parts.append(_box(tuned - 24, y, 24, "A", kind="strong"))
-            parts.append(arrow((tuned - 11, y), (tuned + 12, y), weight=0.2))
-            parts.append(_box(tuned + 26, y, 24, "?"))
-    bottom = 40.0 + step * len(depths)
-    parts.append(words(2, bottom - 8, written, size=SMALL))
-    return drawing(parts, bottom + 6, alt)
+            parts.append(arrow((stream, y - step + 12), (stream, y - 12), weight=0.4))
+        parts.append(_box(stream, y, 88, title))
+        parts.append(arrow((stream - 46, y), (says_at + 44, y), weight=0.2))
+        parts.append(_box(says_at, y, 84, says, kind="code"))
+        if index < len(depths) - 1:  # The last stream is read as it is.
+            parts.append(arrow((stream + 46, y), (map_at - 14, y), weight=0.2))
+            parts.append(_box(map_at, y, 26, f"A{index}"))
+            parts.append(arrow((map_at + 14, y), (end - 14, y), weight=0.2))
+            parts.append(_box(end, y, 24, "?"))
+    return drawing(parts, 38.0 + step * len(depths) - 16, alt)
 
 
 def _box(x: float, y: float, width: float, text: str, kind: str = "") -> str:
@@ -118,7 +112,7 @@ def unknown_heads(row: Sequence[str], repeated: int, layers: int, heads: int, al
         parts.append(words(2, y, f"layer {layer}", size=SMALL))
         for number in range(heads):
             parts.append(head(96 + 68 * number, y, "?", "silent", radius=14))
-    base = top + 42 * layers + 22
+    base = top + 42 * layers + 4
     for index, letter in enumerate([*row, "?"]):
         x = 4 + step * (index + 0.5)
         is_hit = index < repeated or len(row) - repeated <= index < len(row)
@@ -128,6 +122,4 @@ def unknown_heads(row: Sequence[str], repeated: int, layers: int, heads: int, al
             f'width="{step - 1:.1f}" height="22" rx="3"/>'
             f"{words(x, base + 11, letter, size=SMALL, anchor='middle')}"
         )
-    for number in range(heads):
-        parts.append(line((96 + 68 * number, base - 4), (96 + 68 * number, base - 16), "faint"))
     return drawing(parts, base + 30, alt)
