@@ -9,7 +9,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-DATA = [Path(module.__file__) for module in (drawing_data, feature_drawings)]
+DATA = [Path(str(module.__file__)) for module in (drawing_data, feature_drawings)]
 PACKAGE = Path(__file__).parents[2] / "src" / "induction_heads"
 
 

@@ -32,16 +32,15 @@ def probe() -> "Drawing":
     plane = (centered @ torch.stack([read, across], dim=1))[shown]
     low, high = plane.min(dim=0).values, plane.max(dim=0).values
     points = [(x, y) for x, y in ((plane - low) / (high - low)).tolist()]
-    groups = [
-        [point for point, own in zip(points, has[shown].tolist(), strict=True) if own is keep]
-        for keep in (True, False)
-    ]
+    inside = has[shown].tolist()
+    here = [point for point, own in zip(points, inside, strict=True) if own]
+    others = [point for point, own in zip(points, inside, strict=True) if not own]
     alt = (
         f"{len(points)} streams of toy-2l as dots. Across the drawing runs the direction that a "
-        f"linear probe has learned for one token. {len(groups[0])} filled dots are streams at that "
-        f"token, {len(groups[1])} empty ones are streams at others."
+        f"linear probe has learned for one token. {len(here)} filled dots are streams at that "
+        f"token, {len(others)} empty ones are streams at others."
     )
-    return probe_plane(*groups, "one token is here", alt)
+    return probe_plane(here, others, "one token is here", alt)
 
 
 def lenses() -> "Drawing":

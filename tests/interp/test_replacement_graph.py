@@ -9,12 +9,12 @@ from torch.testing import assert_close
 from induction_heads import load_model
 from induction_heads.data.mapping_rows import few_shot_prompts, training_rows
 from induction_heads.interp.attribution_graph import logit_direction
-from induction_heads.interp.graph_scores import (
-    completeness_score,
-    node_influence,
-    replacement_score,
+from induction_heads.interp.graph_scores import node_influence
+from induction_heads.interp.replacement_graph import (
+    influence_flows,
+    pruned_flows,
+    replacement_graph,
 )
-from induction_heads.interp.replacement_graph import influence_flows, replacement_graph
 from induction_heads.interp.transcoder import mlp_vectors, top_neurons, train_transcoder
 from induction_heads.interp.transcoder_graph import transcoder_graph
 
@@ -133,10 +133,26 @@ def test_flows_leave_a_node_as_they_enter_it_and_all_end_at_inputs_and_errors(gr
     assert ends == pytest.approx(wanted, abs=1e-4)
 
 
+def test_pruned_flows_are_the_largest_and_lead_to_the_logit(graph):
+    whole, logit = influence_flows(graph), graph.nodes[-1]
+    size = sum(map(abs, whole.values()))
+    assert sum(map(abs, pruned_flows(graph, 1, 1).values())) == pytest.approx(size)
+    few = pruned_flows(graph, 0.5, 0.9)
+    assert 0 < len(few) < len(pruned_flows(graph, 0.8, 0.9)) < len(whole) / 4
+    assert all(whole[edge] == flow for edge, flow in few.items())
+    starts, ends = ({edge[side] for edge in few} for side in (0, 1))
+    assert ends - starts == {logit}  # No edge leads into nothing.
+    heads = {node for node in starts if node[0] in graph.vias}
+    assert heads <= ends
+    influence = node_influence(graph.edges).tolist()
+    kept = [influence[graph.nodes.index(node)] for node in starts if node[0][0] in "Fe"]
+    left = [v for node, v in zip(graph.nodes, influence, strict=True) if node[0][0] in "Fe"]
+    assert max(left) == max(kept)
+
+
 def scores(tasks, row, transcoders):
     graph = replacement_graph(tasks, row, logit_direction(tasks, ANSWER), transcoders)
-    edges, is_error = graph.edges, graph.is_error
-    return replacement_score(edges, graph.is_input, is_error), completeness_score(edges, is_error)
+    return graph.scores()
 
 
 def test_bad_transcoders_score_less_and_all_neurons_one(tasks, transcoders, row):

@@ -20,6 +20,7 @@ from induction_heads.interp.feature_silencing import (
     without_vector,
 )
 from induction_heads.interp.score_margins import (
+    largest_reasons,
     margin_by_sources,
     score_attributions,
     score_by_sources,
@@ -231,6 +232,23 @@ def test_pairs_sum_to_the_score_that_the_model_has(tasks, transcoders):
         others = [scores[head, query, other].item() for other in range(query + 1) if other != key]
         expected = scores[head, query, key].item() - sum(others) / len(others)
         assert margin == pytest.approx(expected, abs=1e-3)
+
+
+def test_largest_reasons_are_sums_over_the_other_side(tasks, transcoders):
+    row = torch.tensor([0, 5, 9, 30, 12, 5, 9, 30, 12])
+    sources = stream_sources(tasks, row, 1, transcoders)
+    table = margin_by_sources(tasks, sources.parts, 1, 2, 8, 5).tolist()
+    sums = {}
+    for a, name in enumerate(sources.names):
+        sums[name, 8] = sum(table[a])
+        sums[name, 5] = sum(line[a] for line in table)
+    found = largest_reasons(tasks, sources, 1, 2, 8, 5, n=3)
+    for place in (8, 5):
+        values = {name: value for (name, at), value in sums.items() if at == place}
+        expected = sorted(values, key=lambda name: -abs(values[name]))[:3]
+        assert [name for name, at in found if at == place] == expected
+        for name in expected:
+            assert found[name, place] == pytest.approx(values[name], abs=1e-4)
 
 
 def test_score_of_a_pair_is_that_of_loops():

@@ -14,7 +14,11 @@ from torch import Tensor
 
 from induction_heads.interp.attribution_graph import Edge, Node, pruned_edges
 from induction_heads.interp.circuits import head_weights
-from induction_heads.interp.graph_scores import node_influence
+from induction_heads.interp.graph_scores import (
+    completeness_score,
+    node_influence,
+    replacement_score,
+)
 from induction_heads.interp.norms import Norm, final_norm, layer_norm_of, mlp_norm_of
 from induction_heads.interp.stream_sources import ERROR, require_standard
 from induction_heads.interp.transcoder import Transcoder
@@ -53,6 +57,12 @@ class ReplacementGraph:
     def is_error(self) -> Bool[Tensor, " node"]:
         """True for error nodes."""
         return torch.tensor([name.startswith(ERROR) for name, _ in self.nodes])
+
+    def scores(self) -> tuple[float, float]:
+        """The replacement score and the completeness score of Ameisen et al. 2025."""
+        edges, is_error = self.edges, self.is_error
+        replaced = replacement_score(edges, self.is_input, is_error)
+        return replaced, completeness_score(edges, is_error)
 
     def totals(self) -> Float[Tensor, " node"]:
         """All that a node receives: the activation of a feature, and the model's own logit."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from induction_heads.interp.circuits import head_weights
 from induction_heads.interp.norms import layer_norm_of
-from induction_heads.interp.stream_sources import read_by
+from induction_heads.interp.stream_sources import Sources, read_by
 from induction_heads.interp.sufficiency import require_plain_heads
 from induction_heads.models.interface import (
     HookedModel,
@@ -126,6 +126,29 @@ def margin_by_sources(
     # All keys have the same bias, so it cancels.
     no_bias = torch.zeros_like(b_K)
     return score_attributions(read[:, query], read[:, key] - others, W_Q, W_K, b_Q, no_bias)
+
+
+def largest_reasons(
+    model: HookedModel,
+    sources: Sources,
+    layer: int,
+    head: int,
+    query: int,
+    key: int,
+    n: int = 2,
+) -> dict[tuple[str, int], float]:
+    """The n sources on each side that lift a key most: (name, position) → share in the margin.
+
+    `margin_by_sources`, summed over all sources and the bias of the other side. The bias of the
+    head itself is left out, since it has no position. Raises as `margin_by_sources`.
+    """
+    table = margin_by_sources(model, sources.parts, layer, head, query, key)
+    sides = {query: table.sum(dim=1)[:-1], key: table.sum(dim=0)[:-1]}
+    return {
+        (sources.names[s], position): values[s].item()
+        for position, values in sides.items()
+        for s in values.abs().topk(n).indices.tolist()
+    }
 
 
 def _read_sources(
