@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from induction_heads import load_model
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 drawing_data = import_module("drawing_data")
@@ -94,9 +96,32 @@ def test_only_k_composition_scores_above_unrelated_heads(drawn):
 
 
 def test_first_screens_do_not_tell_what_the_chapters_measure(drawn):
-    for name in ("interventions", "patching", "compositions", "data-kinds", "head-kinds"):
+    names = ["interventions", "patching", "compositions", "data-kinds", "head-kinds"]
+    names += ["probe", "stand-in", "lenses", "unknown-heads"]
+    for name in names:
         shown = " ".join(text.text or "" for text in root_of(drawn[name]).iter(f"{SVG}text"))
         assert not re.search(r"\d\.\d", shown), name
+
+
+def test_lens_says_at_the_last_depth_what_the_model_says(drawn):
+    model = load_model("pythia-4l")
+    tokens = model.to_tokens("import os\nimport sys\n\nif name not in")
+    answer = model.to_str_tokens(model(tokens)[0, -1].argmax()[None])[-1]
+    assert f"layer 3 {answer.replace(' ', '␣')}." in drawn["lenses"].alt
+
+
+def test_probe_separates_the_token_from_the_others(drawn):
+    circles = root_of(drawn["probe"]).iter(f"{SVG}circle")
+    places = {True: [], False: []}
+    for circle in circles:
+        places["hollow" in circle.get("class")].append(float(circle.get("cx")))
+    assert len(places[False]) >= 10 < len(places[True])
+    assert min(places[False]) > max(places[True])
+
+
+def test_stand_in_has_the_features_that_may_be_on_and_one_node_for_the_rest(drawn):
+    kinds = [circle.get("class") for circle in root_of(drawn["stand-in"]).iter(f"{SVG}circle")]
+    assert kinds == ["head induction"] * 8 + ["head ghost"]
 
 
 def test_cuts_cost_what_the_chapter_finds(drawn):

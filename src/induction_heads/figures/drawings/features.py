@@ -30,7 +30,7 @@ def probe_plane(
     base = top + high + 26
     parts.append(arrow((left, base), (left + wide, base), weight=0.4))
     parts.append(words(left, base + 16, "the direction that the labels give", size=SMALL))
-    parts.append(words(left, 10, f"filled: {label}; empty: all others", size=12))
+    parts.append(words(2, 10, f"filled: {label}; empty: all others", size=12))
     return drawing(parts, base + 28, alt)
 
 
