@@ -61,7 +61,7 @@ def completeness_score(edges: Float[Tensor, "node node"], is_error: Bool[Tensor,
     """The share of what nodes read that does not come from error nodes: from 0 to 1.
 
     By |edge| for each node, then the mean over all nodes that read something, weighted by their
-    influence. So a feature counts that is mostly explained, even if an error stands behind what
+    influence. So a feature counts that is mostly explained, even if an error is behind what
     explains it. NaN if the logit reads nothing. Raises as `node_influence`.
     """
     influence, shares = node_influence(edges), _shares(edges)

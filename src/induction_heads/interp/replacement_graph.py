@@ -2,7 +2,7 @@
 
 The local replacement model of Ameisen et al. 2025: attention patterns and the scales of norms are
 held at what they are on one row, and the features that are on stay on, so every step between two
-MLPs is linear. Heads are no nodes here: what they move is inside the edges.
+MLPs is linear. A head is not a node here: what it moves is inside the edges.
 """
 
 from collections.abc import Mapping
