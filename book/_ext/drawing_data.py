@@ -498,6 +498,44 @@ def examples() -> "Drawing":
     return token_rows([Row(title, letters, arrows)], alt + ".")
 
 
+def two_ways() -> "Drawing":
+    """Three kinds of rows of exemplars and labels, and which labels could be copied in each."""
+    import torch
+
+    from induction_heads.data.exemplar_rows import (
+        N_LABELS,
+        RowKind,
+        absent_rows,
+        class_labels,
+        conflict_rows,
+        training_rows,
+    )
+    from induction_heads.figures.drawings.rows import Attention, Row, token_rows
+
+    kind, generator = RowKind(), torch.Generator().manual_seed(0)
+    labels, rows, alts = class_labels(kind, seed=1), [], []
+    for title, tokens in (
+        ("A training row", training_rows(kind, labels, generator, batch=1)[0]),
+        ("Its class is absent", absent_rows(kind, labels, batch=1, seed=generator)[0]),
+        ("Its label is changed", conflict_rows(kind, labels, batch=1, seed=generator)[0]),
+    ):
+        asked = tokens[:-1].tolist()
+        classes = list(dict.fromkeys(asked[::2]))
+        names = [
+            str(token) if place % 2 else "ABCDE"[classes.index(token)]
+            for place, token in enumerate(asked)
+        ]
+        query = len(asked) - 1
+        shown = [place + 1 for place in range(0, query, 2) if asked[place] == asked[query]]
+        copied = sorted({names[place] for place in shown})
+        known = int(labels[asked[query] - N_LABELS])
+        arrows = [Attention(place, query, 0.8, "induction") for place in shown]
+        note = f"to copy: {', '.join(copied) or 'nothing'}; by heart: {known}"
+        rows.append(Row(title, names, arrows, note=note))
+        alts.append(f"{title}: {' '.join(names)}; {note}.")
+    return token_rows(rows, " ".join(alts))
+
+
 def suppressor() -> "Drawing":
     """Where the induction head and the hand-built suppressor look, and what each does to C."""
     import torch
@@ -646,6 +684,7 @@ DRAWINGS = {
     "head-kinds": head_kinds,
     "hops": hops,
     "examples": examples,
+    "two-ways": two_ways,
     "suppressor": suppressor,
     "text-heads": text_heads,
     "directions": directions,

@@ -36,9 +36,10 @@ from induction_heads.training.few_shot_model import (
     NAME,
     SEEDS,
     SETTINGS,
-    CopiesUncounted,
+    SomeUncounted,
     card,
     differences_from_shipped,
+    left_out_targets,
     shipped_records,
     train_few_shot_model,
 )
@@ -136,7 +137,7 @@ def test_copied_targets_have_no_gradient():
         def forward(self, rows):
             return kept(model(rows))
 
-    next_token_loss(CopiesUncounted(Watched()), tokens).backward()
+    next_token_loss(SomeUncounted(Watched(), "copies"), tokens).backward()
     marked = copied_targets(tokens)
     assert inner[0].grad[marked].abs().max() == 0
     assert (inner[0].grad[:, :-1][~marked[:, :-1]].abs().sum(dim=-1) > 0).all()
@@ -144,8 +145,8 @@ def test_copied_targets_have_no_gradient():
 
 def test_a_run_without_the_loss_on_copies_differs_from_the_first_step_and_keeps_its_snapshots():
     runs = [
-        train_few_shot_model(0, copies=copies, settings=Settings(steps=2, learning_rate=1e-2))
-        for copies in (True, False)
+        train_few_shot_model(0, left_out=which, settings=Settings(steps=2, learning_rate=1e-2))
+        for which in ("", "copies")
     ]
     assert runs[0].losses != runs[1].losses
     for run in runs:
@@ -172,6 +173,33 @@ def test_both_kinds_of_runs_begin_with_the_same_weights_and_end_apart():
         assert {name: first[name] for name in other} == other
         last, other = record["snapshots"][-1], run["snapshots"][-1]
         assert other["copy_loss"] - last["copy_loss"] > 3
+
+
+def test_the_control_leaves_out_as_many_targets_of_each_row():
+    tokens = few_shot_training_rows(torch.Generator().manual_seed(3))
+    generator = torch.Generator().manual_seed(0)
+    copies, one, two = (
+        left_out_targets(tokens, which, generator) for which in ("copies", "random", "random")
+    )
+    assert torch.equal(copies, copied_targets(tokens))
+    assert copies.sum() > 100
+    for drawn in (one, two):
+        assert torch.equal(drawn.sum(dim=1), copies.sum(dim=1))
+        assert not drawn[:, -1].any()
+    assert not torch.equal(one, two)
+    assert not left_out_targets(tokens, "", generator).any()
+
+
+def test_without_random_targets_copying_is_learned_late():
+    stored = zip(
+        shipped_records(),
+        of_seeds("hapax", "without-copies"),
+        of_seeds("hapax", "without-random"),
+        strict=True,
+    )
+    for runs in stored:
+        losses = [run["snapshots"][-1]["copy_loss"] for run in runs]
+        assert losses[0] + 1 < losses[2] < losses[1] - 1
 
 
 def test_each_seed_has_a_card_and_a_command():

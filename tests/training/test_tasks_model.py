@@ -24,6 +24,7 @@ from induction_heads.interp.task_vectors import (
 from induction_heads.models.loading import load_model, zoo_folder, zoo_names
 from induction_heads.training.tasks_model import (
     NAME,
+    SEEDS,
     best_head,
     differences_from_shipped,
     shipped_records,
@@ -102,7 +103,7 @@ def test_the_card_and_the_command_name_each_other():
         assert f"**{part}**" in card
     records = shipped_records()
     assert records[0]["command"] in card
-    assert [record["seed"] for record in records] == [0, 1]
+    assert [record["seed"] for record in records] == list(SEEDS)
     assert best_head(records[0]["snapshots"][-1]["effect"])[0] in (0, 1)
 
 

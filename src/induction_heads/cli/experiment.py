@@ -23,8 +23,8 @@ from induction_heads.near_names import suggestion
 def experiment(name: str, out: Path | None, only: tuple[str, ...], as_json: bool) -> None:
     """Make the runs of the experiment NAME and compare them with the stored results.
 
-    NAME is chains, clamps, hapax, in-weights, lags, minimal-task, ngram-text, positions or
-    relations. Each takes between one and thirty CPU minutes.
+    NAME is chains, clamps, hapax, in-weights, lags, minimal-task, ngram-text, positions,
+    relations or suppressors. Each takes between one and thirty CPU minutes.
 
     Exit status: 0 if they match, 1 if one differs, 2 for a usage error.
     """

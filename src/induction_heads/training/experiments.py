@@ -23,6 +23,7 @@ from induction_heads.training import (
     ngram_text_runs,
     position_runs,
     relation_runs,
+    suppressor_runs,
 )
 from induction_heads.versions import versions
 
@@ -60,7 +61,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         lambda result: mean(result["losses"][-20:]),
     ),
     "hapax": Experiment(
-        "tasks-4l without the loss on what an induction head would predict",
+        "tasks-4l without the loss on what an induction head would predict, or on random tokens",
         tuple(few_shot_model.UNCOUNTED_RUNS),
         few_shot_model.uncounted_result,
         lambda result: result["snapshots"][-1]["accuracy"],
@@ -100,6 +101,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         tuple(relation_runs.RUNS),
         relation_runs.relation_result,
         relation_runs.mean_loss,
+    ),
+    "suppressors": Experiment(
+        "a layer that is trained behind a copying head, where copies are right or wrong",
+        tuple(suppressor_runs.RUNS),
+        suppressor_runs.suppressor_result,
+        lambda result: result["loss"],
     ),
 }
 """Name → experiment."""

@@ -1,14 +1,15 @@
 """`tasks-4l`: a GPT-2 of four layers that infers from examples which mapping to apply.
 
 Three seeds are stored with their weights. A second version of each was trained without the loss on
-what an induction head would predict, as in Sahin et al. (2025); only its record is stored.
+what an induction head would predict, as in Sahin et al. (2025), and a control without as many
+random targets. Only the records of these are stored.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -71,32 +72,61 @@ SEEDS = (0, 1, 2)
 """The seeds with stored weights and records."""
 
 
-class CopiesUncounted(nn.Module):
-    """A model whose logits are constant where the next token would be copied.
+LeftOut = Literal["", "copies", "random"]
+"""Which targets do not count: none, `copied_targets`, or as many at random places of each row."""
+
+
+def left_out_targets(
+    tokens: Int[Tensor, "batch pos"], which: LeftOut, generator: torch.Generator
+) -> Bool[Tensor, "batch pos"]:
+    """True at each position whose next token does not count in the loss.
+
+    In each row as many are left out at random as there are copied targets.
+
+    >>> tokens, generator = torch.tensor([[5, 7, 5, 7, 5, 7]]), torch.Generator().manual_seed(0)
+    >>> left_out_targets(tokens, "copies", generator).int().tolist()
+    [[0, 0, 1, 1, 1, 0]]
+    >>> left_out_targets(tokens, "random", generator).sum().item()
+    3
+    """
+    copied = copied_targets(tokens) & (which != "")
+    if which != "random":
+        return copied
+    luck = torch.rand(tokens.shape, generator=generator)
+    luck[:, -1] = 2.0  # The last position has no target.
+    return luck.argsort(dim=1).argsort(dim=1) < copied.sum(dim=1, keepdim=True)
+
+
+class SomeUncounted(nn.Module):
+    """A model whose logits are constant at `left_out_targets`.
 
     The loss there is constant too, so it teaches nothing, while the tokens remain in the row.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, which: LeftOut, seed: int = 0):
         super().__init__()
-        self.model = model
+        self.model, self.which = model, which
+        self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
-        """The logits of the model, and zeros at `copied_targets`."""
-        copied: Bool[Tensor, "batch pos"] = copied_targets(tokens)
-        return self.model(tokens).masked_fill(copied[..., None], 0.0)
+        """The logits of the model, and zeros at the targets that are left out."""
+        uncounted = left_out_targets(tokens, self.which, self.generator)
+        return self.model(tokens).masked_fill(uncounted[..., None], 0.0)
 
 
 def train_few_shot_model(
-    seed: int = 0, *, copies: bool = True, settings: Settings = SETTINGS, progress: bool = False
+    seed: int = 0,
+    *,
+    left_out: LeftOut = "",
+    settings: Settings = SETTINGS,
+    progress: bool = False,
 ) -> TrainingRun[SmallHuggingFace]:
     """Four layers of eight heads with MLPs, trained on `few_shot_training_rows`.
 
-    Without `copies` the loss leaves out what an induction head would predict. The snapshots are at
-    `SNAPSHOT_STEPS`.
+    The loss does not count the targets `left_out`. The snapshots are at `SNAPSHOT_STEPS`.
     """
     model = new_small_model("gpt2", N_LAYERS, N_HEADS, D_MODEL, D_VOCAB, N_CTX, seed=seed)
-    learner = model if copies else CopiesUncounted(model)
+    learner = SomeUncounted(model, left_out, seed) if left_out else model
     at = [step for step in SNAPSHOT_STEPS if step <= settings.steps]
     run = train(
         learner, few_shot_training_rows, settings, seed=seed, snapshots_at=at, progress=progress
@@ -144,11 +174,11 @@ def snapshots_measured(
 
 
 def train_and_measure(
-    seed: int = 0, *, copies: bool = True, progress: bool = False
+    seed: int = 0, *, progress: bool = False
 ) -> tuple[SmallHuggingFace, dict[str, Any]]:
     """A run and its record: the loss curve, the snapshots, and what heads and states carry."""
     started = time.process_time()
-    run = train_few_shot_model(seed, copies=copies, progress=progress)
+    run = train_few_shot_model(seed, progress=progress)
     seconds = time.process_time() - started + run.earlier_seconds
     return run.model, measured_run(run, seed, seconds)
 
@@ -175,13 +205,16 @@ def measured_run(run: TrainingRun[SmallHuggingFace], seed: int, seconds: float) 
     }
 
 
-UNCOUNTED_RUNS = {f"without-copies-s{seed}": seed for seed in SEEDS}
-"""Name → seed, for the runs of the experiment `hapax`."""
+UNCOUNTED_RUNS: dict[str, tuple[LeftOut, int]] = {
+    f"without-{which}-s{seed}": (which, seed) for which in ("copies", "random") for seed in SEEDS
+}
+"""Name → which targets do not count, and the seed, for the runs of the experiment `hapax`."""
 
 
 def uncounted_result(name: str) -> dict[str, Any]:
-    """Train one of `UNCOUNTED_RUNS`, without the loss on copies, and measure its snapshots."""
-    run = train_few_shot_model(UNCOUNTED_RUNS[name], copies=False)
+    """Train one of `UNCOUNTED_RUNS` and measure its snapshots."""
+    which, seed = UNCOUNTED_RUNS[name]
+    run = train_few_shot_model(seed, left_out=which)
     return {"snapshots": snapshots_measured(run, abilities)}
 
 

@@ -55,7 +55,7 @@ SETTINGS = Settings(
     steps=1500, learning_rate=5e-3, betas=(0.9, 0.98), weight_decay=0.01, warmup=100
 )
 SNAPSHOT_STEPS = (0, 400, 700, 900, 1000, 1100, 1200, 1500)
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 """The seeds with a stored record; the stored weights are those of the first."""
 
 PERIOD = 8
