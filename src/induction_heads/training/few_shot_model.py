@@ -105,7 +105,8 @@ class SomeUncounted(nn.Module):
 
     def __init__(self, model: nn.Module, which: LeftOut, seed: int = 0):
         super().__init__()
-        self.model, self.which = model, which
+        self.model = model
+        self.which: LeftOut = which
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
