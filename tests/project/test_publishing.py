@@ -48,7 +48,7 @@ def test_commands_of_the_workflow_are_targets_and_stand_in_the_readme(workflow):
     makefile, readme = ((ROOT / name).read_text() for name in ("Makefile", "README.md"))
     ran = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
     targets = [run.split()[1] for run in ran if run.startswith("make ")]
-    assert len(targets) == 4
+    assert targets == ["book", "test", "check", "bench", "ebook"]
     for target in targets:
         assert re.search(rf"^{target}:", makefile, flags=re.M)
         assert f"make {target}" in readme
