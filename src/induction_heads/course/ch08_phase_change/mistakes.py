@@ -209,7 +209,7 @@ FORMULA_MISTAKES = (
     Mistake(
         "the sign is reversed",
         lambda: "r * log(r / P) + (1 - r) * log((1 - r) / (V - P))",
-        "Can a loss be below 0? What stands in front of the logarithm of a probability?",
+        "Can a loss be below 0? Which sign does the logarithm of a probability get?",
     ),
 )
 
