@@ -53,9 +53,8 @@ def test_the_nbgrader_cell_passes_what_is_right_and_says_what_is_not(cell, said,
 
 def test_grade_reads_what_nbgrader_collected_and_ignores_its_test_cells(tmp_path):
     """`submitted/STUDENT/ASSIGNMENT/NOTEBOOK.ipynb`, with a cell that changes the check."""
-    cheat = "import induction_heads.grading.report as r\nr.CheckReport.passed = True"
     meta = {"nbgrader": {"grade": True, "grade_id": "mask", "points": 0, "locked": True}}
-    cells = [nbformat.v4.new_code_cell(source) for source in (RIGHT, cheat)]
+    cells = [nbformat.v4.new_code_cell(source) for source in (RIGHT, CHEAT)]
     cells.append(nbformat.v4.new_code_cell(nbgrader_cell(), metadata=meta))
     notebook = tmp_path / "submitted" / "ada" / "ps1" / "ch01_attention.ipynb"
     notebook.parent.mkdir(parents=True)

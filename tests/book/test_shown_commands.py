@@ -1,4 +1,4 @@
-"""Every `induction-heads …` command that a page, a card or a stored record shows can be run."""
+"""Every `induction-heads …` command that a page, a card or a stored record shows is one that the program takes. None is run."""
 
 import json
 import re
@@ -158,7 +158,7 @@ def texts(value: object) -> list[str]:
     return [each for each in values if isinstance(each, str)]
 
 
-def test_every_shown_command_can_be_run():
+def test_every_shown_command_would_be_taken():
     shown = shown_commands()
     assert len(shown) > 70
     assert {command.split()[0] for command in shown} >= set(main.list_commands(click.Context(main)))

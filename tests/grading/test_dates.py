@@ -155,6 +155,8 @@ def test_an_invalid_file_of_columns_is_reported_with_its_line(file):
         ("student,rubric (20),rubric (30)\nada,20,30", "two columns are called 'rubric'"),
         ("student,submitted,Submitted\nada,,", "two columns are called 'submitted'"),
         ('student,"comment\nada,"x\nbob,1', "is not a CSV file"),
+        ("student,total (20)\nada,1", "its own column 'total'"),
+        ("student,ch04_induction_heads (20)\nada,1", "its own column 'ch04_induction_heads'"),
     ):
         with pytest.raises(BadColumns, match=message) as caught:
             read_columns(file(text, "columns.csv"))

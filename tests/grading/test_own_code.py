@@ -89,6 +89,6 @@ def test_a_shipped_model_passes_as_trained_only_with_its_token_ids_renumbered(no
     result = judge_function(exercise, answer)
     assert result.status == ("passed" if renumber else "failed"), result.message
     assert renumber or "not those of a model of the package" in result.message
-    page = (ROOT / "book" / "teach" / "grading.md").read_text()
-    assert "accepts\n  one whose token ids were renumbered" in page
+    page = " ".join((ROOT / "book" / "teach" / "grading.md").read_text().split())
+    assert "accepts one whose token ids were renumbered" in page
     assert "`will_form` can look up in the table of the sweep how such runs ended" in page

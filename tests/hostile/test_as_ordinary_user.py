@@ -59,7 +59,7 @@ def test_the_sets_are_held_for_an_ordinary_user(part: str):
     if subprocess.run(readable, check=False, capture_output=True).returncode != 0:
         pytest.skip(f"NOT RUN: {ROOT} is closed to other users, such as {user}.")
     done = run_tests(user, python, PARTS[part])
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     if "NOT RUN" in done.stdout:
         pytest.skip(f"NOT RUN: as the user {user}{done.stdout.split('NOT RUN', 1)[1][:300]}")
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

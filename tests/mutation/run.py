@@ -157,6 +157,7 @@ def _record(stem: str, implementation: Implementation) -> Path:
     """Named for everything that the verdicts depend on, so that an old record is not read."""
     package = Path(induction_heads.__file__).parent
     folders = [FOLDER / stem, package / "data", package / "models", package / "interp"]
+    folders += [package / "training", package / "sweeps"]
     files: Iterable[Path] = [
         implementation.home.path,
         *FOLDER.glob("*.py"),

@@ -45,6 +45,18 @@ def _diagonal(pattern, period):
     return pattern.diagonal(1 - period, -2, -1)
 
 
+def _all_of_the_diagonal(pattern, period):
+    return _diagonal(pattern, period).mean(dim=-1)
+
+
+def _from_query_period(pattern, period):
+    return _diagonal(pattern, period)[..., 1:].mean(dim=-1)
+
+
+def _without_the_first(pattern, period):
+    return _diagonal(pattern, period)[..., 1 - period :].mean(dim=-1)
+
+
 SCORE_MISTAKES = (
     Mistake(
         "the key is the token itself, one period back",
@@ -73,13 +85,13 @@ SCORE_MISTAKES = (
     ),
     Mistake(
         "the loop begins at query `period`, also behind a BOS token",
-        lambda pattern, period: _diagonal(pattern, period)[..., 1:].mean(dim=-1),
+        _from_query_period,
         "Behind a BOS token, is query `period` in the last copy? Try to count from the end.",
     ),
     Mistake(
         "the first query of the last copy is left out",
-        lambda pattern, period: _diagonal(pattern, period)[..., 1 - period :].mean(dim=-1),
-        "The first token of the last copy occurred before as well. How many queries has the mean?",
+        _without_the_first,
+        "The first token of the last copy occurred before as well. How many queries are in the mean?",
     ),
     Mistake(
         "the stripe begins in the first copy",
@@ -89,7 +101,7 @@ SCORE_MISTAKES = (
     ),
     Mistake(
         "the mean runs over the whole diagonal",
-        lambda pattern, period: _diagonal(pattern, period).mean(dim=-1),
+        _all_of_the_diagonal,
         "The diagonal starts in the first copy. Which of its queries have an earlier copy?",
     ),
     Mistake(
@@ -267,18 +279,6 @@ def _finder(
     return answer
 
 
-def _all_of_the_diagonal(pattern, period):
-    return _diagonal(pattern, period).mean(dim=-1)
-
-
-def _from_query_period(pattern, period):
-    return _diagonal(pattern, period)[..., 1:].mean(dim=-1)
-
-
-def _without_the_first(pattern, period):
-    return _diagonal(pattern, period)[..., 1 - period :].mean(dim=-1)
-
-
 def _of_keys(pattern, period):
     return _stripe_by_index(pattern.mT, period)
 
@@ -360,12 +360,12 @@ FIND_MISTAKES = (
     Mistake(
         "period 12 is not tried",
         _finder(periods=(8, 16)),
-        "A head that misses matches 11 back is on your list. Which periods are to be tried?",
+        "A head that misses matches 11 back is on your list. Which periods should you try?",
     ),
     Mistake(
         "period 16 is not tried",
         _finder(periods=(8, 12)),
-        "A head that misses matches 15 back is on your list. Which periods are to be tried?",
+        "A head that misses matches 15 back is on your list. Which periods should you try?",
     ),
     Mistake(
         "the first query of the last copy is left out",

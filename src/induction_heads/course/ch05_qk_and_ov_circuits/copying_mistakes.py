@@ -119,7 +119,7 @@ LOGIT_MISTAKES = (
     Mistake(
         "twice the mean share minus 1",
         _half_rescaled,
-        "A share is at most one half here. By what must it be multiplied to reach 1 after minus 1?",
+        "A share is at most one half here. Which factor brings it to 1 once 1 is subtracted?",
     ),
     Mistake(
         "a token that occurs twice in the row is kept once",

@@ -121,7 +121,7 @@ PATH_MISTAKES = (
     Mistake(
         "one token too few",
         path_by(last=10),
-        "Eleven tokens of the second copy can be predicted. Which one is missing in your mean?",
+        "Eleven tokens of the second copy can be predicted. Which one is missing from your mean?",
     ),
     Mistake(
         "the sum over the tokens, not their mean",

@@ -117,7 +117,7 @@ STATISTICS_MISTAKES = (
     Mistake(
         "numbers of tokens, not shares",
         _as_numbers,
-        "Twice as many rows double your numbers. By what is each of them to be divided?",
+        "Twice as many rows double your numbers. What should each of them be divided by?",
     ),
 )
 

@@ -93,7 +93,7 @@ DISTANCE_MISTAKES = (
     Mistake(
         "only the nearest earlier token of each query counts",
         by_distance(nearest=True),
-        "A query has a pair with every earlier token, also if a nearer one exists. Are all in your "
+        "A query has a pair with every earlier token, even if a nearer one exists. Are all in your "
         "mean?",
     ),
     Mistake(

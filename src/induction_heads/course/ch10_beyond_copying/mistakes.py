@@ -76,7 +76,7 @@ def wrong_means(score_by: Callable[..., Callable], with_pairs: bool = True) -> t
         "the mean over the pairs of a query and a key, not over the queries",
         score_by(over_pairs=True),
         "A head that spreads all of its attention over two such keys scores 1/2 in your version. "
-        "By which number is the sum to be divided?",
+        "What should the sum be divided by?",
     )
     return (
         Mistake(
@@ -267,7 +267,7 @@ PLATEAU_MISTAKES = (
     Mistake(
         "the sum over the copies, not their mean",
         lambda: "log(V) + (c - 1) * log(r)",
-        "Your loss grows with the number of copies. Over how many is the mean?",
+        "Your loss grows with the number of copies. How many is the mean taken over?",
     ),
     Mistake(
         "the sign is reversed",

@@ -133,8 +133,8 @@ RELATION_MISTAKES = (
     Mistake(
         "what is written at the tail, not its share",
         index(raw=True),
-        "A head that writes twice as much has twice the index. Of what is the tail to have a "
-        "share?",
+        "A head that writes twice as much has twice the index. What should the "
+        "tail have a share of?",
     ),
     Mistake(
         "queries and keys are swapped",

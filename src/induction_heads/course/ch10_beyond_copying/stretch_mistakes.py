@@ -48,7 +48,7 @@ STRETCH_MISTAKES = (
     Mistake(
         "one equal token so far is enough",
         _one_is_enough,
-        "The first 3 tokens are all equal, or one of the first 3 is: which is asked?",
+        "The first 3 tokens are all equal, or one of them is: which do you count?",
     ),
     Mistake(
         "counted from the last token",

@@ -190,7 +190,7 @@ SCORES_MISTAKES = (
     Mistake(
         "the sum over the queries, not their mean",
         scores_by(total=sum),
-        "Entries with many queries are the largest in your version. Over what is the mean?",
+        "Entries with many queries are the largest in your version. What is the mean taken over?",
     ),
     Mistake(
         "queries and keys are swapped",

@@ -247,7 +247,7 @@ DETECTION_MISTAKES = (
     Mistake(
         "numbers of examples, not shares",
         scores_by(_own, counts=True),
-        "Can a precision be above 1? By which numbers are the two to be divided?",
+        "Can a precision be above 1? What should each of them be divided by?",
     ),
     Mistake(
         "the tables are [label feature]",

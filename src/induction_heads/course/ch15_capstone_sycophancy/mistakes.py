@@ -111,7 +111,7 @@ EFFECT_MISTAKES = (
     Mistake(
         "the root of n - 1 in both places",
         lambda a, b: ((a - b).mean().item(), (a - b).std().item() / (len(a) - 1) ** 0.5),
-        "n − 1 belongs into the standard deviation. By what is that divided?",
+        "n − 1 belongs in the standard deviation. What is that divided by?",
     ),
     Mistake(
         "divided by n, not by its root",
