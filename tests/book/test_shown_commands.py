@@ -1,4 +1,7 @@
-"""Every `induction-heads …` command that a page, a card or a stored record shows is one that the program takes. None is run."""
+"""The program takes every `induction-heads …` command that a page, card or stored record shows.
+
+None is run.
+"""
 
 import json
 import re

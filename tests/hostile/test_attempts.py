@@ -1,8 +1,8 @@
 """A second set of attacks: many functions of a few submissions, each an exercise of its own.
 
 `attempts/` has the submissions. In `kernel`, `memory`, `files` and `quantities` a function returns
-"held", or what got through. In `processes` it may also end without an answer. In `answers` it may end
-in any way but one: it must not pass.
+"held", or what got through. In `processes` it may also end without an answer. In `answers` it may
+end in any way but one: it must not pass.
 """
 
 import ast

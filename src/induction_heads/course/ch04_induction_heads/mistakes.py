@@ -91,7 +91,8 @@ SCORE_MISTAKES = (
     Mistake(
         "the first query of the last copy is left out",
         _without_the_first,
-        "The first token of the last copy occurred before as well. How many queries are in the mean?",
+        "The first token of the last copy occurred before as well. How many queries are in the "
+        "mean?",
     ),
     Mistake(
         "the stripe begins in the first copy",
