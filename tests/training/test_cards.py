@@ -13,6 +13,7 @@ from induction_heads.training import (
     records,
     tasks_model,
     text_zoo,
+    unseen_models,
 )
 from induction_heads.training.cards import recipe_card
 from induction_heads.training.differences import differences_from_spread
@@ -124,6 +125,7 @@ CARDS = {
     matching_models.NAME: lambda: matching_models.card(
         records.shipped_record(matching_models.NAME)
     ),
+    unseen_models.NAME: lambda: unseen_models.card(records.shipped_record(unseen_models.NAME)),
 }
 """Zoo name → a function that writes its card from the stored record."""
 

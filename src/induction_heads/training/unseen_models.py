@@ -59,7 +59,7 @@ def build_zoo_models(out: Path | None = None) -> dict[str, Any]:
     if out:
         for letter, model in models.items():
             save_model(model, out / letter)
-        save_record(record, _card(record), out)
+        save_record(record, card(record), out)
     return record
 
 
@@ -74,7 +74,7 @@ def differences_from_zoo() -> list[str]:
     return sentences
 
 
-def _card(record: dict[str, Any]) -> str:
+def card(record: dict[str, Any]) -> str:
     sizes = zoo_model("X")[0].config
     return Card(
         NAME,
