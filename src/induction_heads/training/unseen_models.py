@@ -75,6 +75,7 @@ def differences_from_zoo() -> list[str]:
 
 
 def card(record: dict[str, Any]) -> str:
+    """The card of the models, as text in Markdown. It names no head."""
     sizes = zoo_model("X")[0].config
     return Card(
         NAME,
